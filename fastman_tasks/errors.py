@@ -1,0 +1,62 @@
+"""Everything that can go wrong for a user, each with the exit code it ends in."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FastmanError(Exception):
+    """Something the user has to know of; its text says what happened and what to do.
+
+    ``code`` is the process's exit code: 1 failed, 2 wrong usage, 5 refused for want of consent.
+    """
+
+    code: ClassVar[int] = 1
+
+
+class UsageError(FastmanError):
+    """A flag, an argument or a name that makes no sense; nothing has been touched."""
+
+    code = 2
+
+
+class ConsentMissing(FastmanError):
+    """The user declined, or could not be asked."""
+
+    code = 5
+
+
+class SettingsError(FastmanError):
+    """A variable or a ``.env`` file that cannot be used."""
+
+
+class DatabaseUnavailable(FastmanError):
+    """No connection: the server is down, the database absent, the password wrong, the driver missing."""
+
+
+class EnvironmentFailed(FastmanError):
+    """The project's Alembic environment (alembic.ini, env.py, the version files) cannot be used."""
+
+
+class NoEnvironment(EnvironmentFailed):
+    """The project has no Alembic environment yet."""
+
+
+class ModelsFailed(FastmanError):
+    """The project's models cannot be imported, or contradict each other."""
+
+
+class MigrationRefused(FastmanError):
+    """A plan that must not be carried out, found before anything is touched."""
+
+
+class MigrationFailed(FastmanError):
+    """A migration raised an error while it ran."""
+
+
+class SeederFailed(FastmanError):
+    """A seeder is missing, unusable, or raised an error while it ran."""
+
+
+class FileNotWritten(FastmanError):
+    """A file that was to be generated exists already, or its folder cannot be written."""

@@ -1,0 +1,122 @@
+"""The project's SQLAlchemy models: found by convention or by name, imported, their tables collected."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+
+from sqlalchemy import MetaData, Table
+from sqlalchemy.exc import NoInspectionAvailable
+from sqlalchemy.inspection import inspect
+from sqlalchemy.orm import Mapper
+
+from fastman_tasks.errors import ModelsFailed
+from fastman_tasks.sources import blame
+
+# Where models live, relative to the root and to src/; a name without .py is a package.
+_CONVENTIONS = (
+    "models.py",
+    "models/__init__.py",
+    "{package}/models.py",
+    "{package}/models/__init__.py",
+    "{package}/features/*/models.py",
+    "{package}/features/*/models/__init__.py",
+    "{package}/api/*/models.py",
+    "{package}/api/*/models/__init__.py",
+)
+_NOT_THE_APPLICATION = {"tests", "test", "docs", "examples", "database", "migrations", "alembic", "tasks", "scripts"}
+
+
+@dataclass(frozen=True)
+class Models:
+    """The imported modules that hold the project's models."""
+
+    modules: tuple[ModuleType, ...]
+
+    @cached_property
+    def metadata(self) -> list[MetaData]:
+        """Each MetaData that a model or table in the modules belongs to; one a declarative base."""
+        found: dict[int, MetaData] = {}
+        for module in self.modules:
+            for value in vars(module).values():
+                metadata = value if isinstance(value, MetaData) else getattr(value, "metadata", None)
+                if isinstance(metadata, MetaData) and metadata.tables:
+                    found[id(metadata)] = metadata
+        return list(found.values())
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Every table that the models define."""
+        return tuple(table for metadata in self.metadata for table in metadata.tables.values())
+
+    @cached_property
+    def mapped(self) -> tuple[type, ...]:
+        """Every mapped class of the modules, each once, where it was defined."""
+        found: dict[type, None] = {}
+        for module in self.modules:
+            for value in vars(module).values():
+                if isinstance(value, type) and mapper_of(value) is not None:
+                    found[value] = None
+        return tuple(found)
+
+
+def mapper_of(value: type) -> Mapper[object] | None:
+    """The mapper of a mapped class; None for any other class."""
+    try:
+        mapper = inspect(value)
+    except NoInspectionAvailable:
+        return None
+    return mapper if isinstance(mapper, Mapper) else None
+
+
+def load(root: Path, named: tuple[str, ...]) -> Models:
+    """Import the models of the project in ``root``: the modules ``named``, or those found by convention.
+
+    Packages are imported with all their modules. Raises ModelsFailed when any import fails: with one table unknown,
+    a comparison would take it for dropped.
+    """
+    modules: dict[str, ModuleType] = {}
+    for name in named or tuple(find(root)):
+        module = modules[name] = _import(name, root)
+        for child in _children(module):
+            modules[child] = _import(child, root)
+    return Models(tuple(modules.values()))
+
+
+def find(root: Path) -> Iterator[str]:
+    """The dotted names of the modules and packages in ``root`` that hold models by convention, in order."""
+    seen = set()
+    for base in (root / "src", root):
+        for package in ("app", *_packages(base)):
+            for convention in _CONVENTIONS:
+                for file in sorted(base.glob(convention.format(package=package))):
+                    relative = file.relative_to(base).with_suffix("")
+                    parts = relative.parent.parts if relative.name == "__init__" else relative.parts
+                    name = ".".join(parts)
+                    if name not in seen and all(part.isidentifier() for part in parts):
+                        seen.add(name)
+                        yield name
+
+
+def _packages(base: Path) -> list[str]:
+    return sorted(
+        file.parent.name for file in base.glob("*/__init__.py") if file.parent.name not in _NOT_THE_APPLICATION
+    )
+
+
+def _children(package: ModuleType) -> Iterator[str]:
+    # walk_packages swallows import errors unless told otherwise, and imports packages itself: _import reports them.
+    for info in pkgutil.iter_modules(getattr(package, "__path__", []), f"{package.__name__}."):
+        yield info.name
+
+
+def _import(name: str, root: Path) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        raise ModelsFailed(f"The models in {name} cannot be imported: {blame(error, root)}") from error

@@ -1,0 +1,67 @@
+"""What a generated env.py calls; the same under ``inv`` and under plain ``alembic``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import context
+from sqlalchemy import Connection
+
+from fastman_tasks import models
+from fastman_tasks.environment import PROJECT, READING
+
+if TYPE_CHECKING:
+    from fastman_tasks.project import Project
+
+
+def run_migrations() -> None:
+    """Configure Alembic's context for the project and run what Alembic was asked to run.
+
+    Each migration and its row in the version table share one transaction, on SQLite too.
+    """
+    project = _project()
+    reading = context.config.attributes.get(READING, False)
+    metadata = None if reading else models.load(project.root, project.settings.models).metadata
+    options = {
+        "target_metadata": metadata,
+        "transaction_per_migration": True,
+        "compare_type": True,
+    }
+    if context.is_offline_mode():
+        url = project.configured_database.url
+        sqlite = url.get_backend_name() == "sqlite"
+        context.configure(
+            url=url,
+            literal_binds=True,
+            dialect_opts={"paramstyle": "named"},
+            transactional_ddl=sqlite or None,
+            **options,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+        return
+
+    def migrate(connection: Connection) -> None:
+        sqlite = connection.dialect.name == "sqlite"
+        context.configure(
+            connection=connection,
+            # SQLite cannot alter a column in place; and its DDL is transactional where the driver lets it be.
+            render_as_batch=sqlite,
+            transactional_ddl=sqlite or None,
+            **options,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+
+    project.configured_database.run(migrate)
+
+
+def _project() -> Project:
+    from fastman_tasks.project import Project
+
+    opened = context.config.attributes.get(PROJECT)
+    if opened is not None:
+        return opened  # type: ignore[no-any-return]
+    file = context.config.config_file_name or context.config.toml_file_name
+    return Project.open(Path(file).parent if file else None)

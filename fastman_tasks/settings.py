@@ -1,0 +1,166 @@
+"""Settings: ``.env`` files, the environment and Invoke's configuration become one frozen value."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
+from sqlalchemy.engine import URL
+
+from fastman_tasks import urls
+from fastman_tasks.errors import SettingsError
+
+#: Every variable that is read, with the other names it goes by (Laravel's, for the most part).
+VARIABLES: dict[str, tuple[str, ...]] = {
+    "DATABASE_URL": (),
+    "DB_CONNECTION": (),
+    "DB_HOST": (),
+    "DB_PORT": (),
+    "DB_NAME": ("DB_DATABASE",),
+    "DB_USER": ("DB_USERNAME",),
+    "DB_PASSWORD": (),
+    "ENVIRONMENT": ("APP_ENV",),
+    "FASTMAN_MODELS": (),
+    "FASTMAN_SEEDERS": (),
+}
+_PARTS = ("DB_CONNECTION", "DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD")
+_PROTECTED = {"production", "prod", "live"}
+_SINGLE_QUOTED = re.compile(r"\s*[^=]+=[^\S\n]*'")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the project's surroundings say.
+
+    ``url`` is None where nobody gave one; ``url_source`` says who did (".env", "the environment", …).
+    ``environment`` is None where it is not set. ``models`` are module names, ``seeders`` an absolute folder.
+    """
+
+    root: Path
+    environment: str | None
+    url: URL | None
+    url_source: str
+    models: tuple[str, ...]
+    seeders: Path
+
+    @property
+    def protected(self) -> bool:
+        """Whether a mistake here reaches real users: ENVIRONMENT is production, prod or live."""
+        return (self.environment or "").lower() in _PROTECTED
+
+
+@dataclass(frozen=True)
+class _Layer:
+    source: str
+    values: Mapping[str, str]
+
+    def get(self, variable: str) -> str | None:
+        names = (variable, *VARIABLES[variable])
+        return next((self.values[name] for name in names if self.values.get(name)), None)
+
+
+def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings of the project in ``root``.
+
+    ``environ`` is the shell's environment; ``configured`` is ``fastman.*`` of Invoke's configuration, whose keys
+    are the variables' names in lower case, without FASTMAN_. The first of environment, ``.env.<ENVIRONMENT>``,
+    ``.env`` and configuration that has a value wins; an empty value is none.
+
+    Raises SettingsError for a file that cannot be read and for values that cannot be used.
+    """
+    shell = _Layer("the environment", environ)
+    base = _Layer(".env", read_env_file(root / ".env"))
+    invoke = _Layer("Invoke's configuration", _configured_values(configured or {}))
+    environment = next((value for layer in (shell, base, invoke) if (value := layer.get("ENVIRONMENT"))), None)
+    layers = [shell, base, invoke]
+    if environment:
+        if not re.fullmatch(r"[\w.-]+", environment):
+            raise SettingsError(f"ENVIRONMENT={environment!r} cannot be part of a file name; use letters and digits.")
+        name = f".env.{environment}"
+        layers.insert(1, _Layer(name, read_env_file(root / name)))
+    values = {
+        variable: next(((value, layer.source) for layer in layers if (value := layer.get(variable))), None)
+        for variable in VARIABLES
+    }
+    url, source = _url(values)
+    return Settings(
+        root=root,
+        environment=environment,
+        url=None if url is None else urls.anchored(url, root),
+        url_source=source,
+        models=tuple(re.split(r"[,\s]+", models[0].strip(", "))) if (models := values["FASTMAN_MODELS"]) else (),
+        seeders=root / (seeders[0] if (seeders := values["FASTMAN_SEEDERS"]) else "database/seeders"),
+    )
+
+
+def _url(values: Mapping[str, tuple[str, str] | None]) -> tuple[URL | None, str]:
+    if whole := values["DATABASE_URL"]:
+        return urls.parse(whole[0]), whole[1]
+    parts = {name: given for name in _PARTS if (given := values[name])}
+    if not parts:
+        return None, ""
+    if "DB_CONNECTION" not in parts:
+        raise SettingsError(
+            f"{', '.join(parts)} set without DB_CONNECTION. Set DB_CONNECTION to sqlite, postgresql or mysql "
+            "(or one with its driver: postgresql+asyncpg), or set DATABASE_URL."
+        )
+    connection, source = parts["DB_CONNECTION"]
+    text = {name: value for name, (value, _) in parts.items()}
+    if connection.partition("+")[0] == "sqlite":
+        return URL.create(connection, database=text.get("DB_NAME", "app.db")), source
+    if not re.fullmatch(r"\w+(\+\w+)?", connection):
+        raise SettingsError(f"DB_CONNECTION={connection!r} is not a database; use sqlite, postgresql or mysql.")
+    port = text.get("DB_PORT")
+    if port is not None and not (port.isdecimal() and int(port) < 65536):
+        raise SettingsError(f"DB_PORT={port!r} is not a port number.")
+    url = URL.create(
+        connection,
+        username=text.get("DB_USER"),
+        password=text.get("DB_PASSWORD"),
+        host=text.get("DB_HOST", "localhost"),
+        port=int(port) if port else None,
+        database=text.get("DB_NAME"),
+    )
+    return urls.complete(url), source
+
+
+def _configured_values(configured: Mapping[str, Any]) -> dict[str, str]:
+    def text(value: Any) -> str:
+        return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+    keys = {variable.removeprefix("FASTMAN_").lower(): variable for variable in VARIABLES}
+    return {keys[key]: text(value) for key, value in configured.items() if key in keys and value is not None}
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """The variables of one ``.env`` file, ``${NAME}`` expanded; empty where there is no such file.
+
+    Raises SettingsError, naming file and line, when it is unreadable, not UTF-8 or malformed.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingsError(f"{path.name} cannot be read: {error.strerror}.") from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"{path.name}, line {line}: not UTF-8. Save the file as UTF-8.") from error
+    values = {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value}
+    for binding in parse_stream(io.StringIO(text)):
+        blank = len(binding.original.string) - len(binding.original.string.lstrip())
+        if binding.error:
+            line = binding.original.line + binding.original.string[:blank].count("\n")
+            raise SettingsError(f"{path.name}, line {line}: not NAME=value. A value with spaces or # goes in quotes.")
+        # dotenv expands ${NAME} in single quotes too; there, as in a shell, a password is meant as it stands.
+        if binding.key and binding.value and _SINGLE_QUOTED.match(binding.original.string):
+            values[binding.key] = binding.value
+    return values

@@ -1,0 +1,45 @@
+"""Where in the user's own files an error arose."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+
+def first_line(text: object) -> str:
+    """The first line of ``text`` that is not blank; empty where there is none."""
+    return next((line.strip() for line in str(text).splitlines() if line.strip()), "")
+
+
+def described(error: BaseException) -> str:
+    """``error`` in one line: a database's own message where it has one, otherwise its type and text."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        message = error.orig.args[-1] if error.orig.args else error.orig
+        return " ".join(str(message).split()) or type(error.orig).__name__
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}"
+    return f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")
+
+
+def place(error: BaseException, root: Path, file: Path | None = None) -> str | None:
+    """``path:line`` of the innermost line of ``file``, or of any file in ``root``, that ``error`` passed through.
+
+    Paths are relative to ``root`` where they lie in it. None where no such line is known.
+    """
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        frames.append((error.filename, error.lineno))
+    for name, line in reversed(frames):
+        path = Path(name)
+        own = path == file if file else path.is_relative_to(root) and "site-packages" not in path.parts
+        if own:
+            return f"{path.relative_to(root) if path.is_relative_to(root) else path}:{line}"
+    return None
+
+
+def blame(error: BaseException, root: Path) -> str:
+    """``path:line: what went wrong``, the place left out where it is not in the user's files."""
+    where = place(error, root)
+    return f"{where}: {described(error)}" if where else described(error)

@@ -1,0 +1,1 @@
+"""The Invoke tasks: one module a namespace, one function a command."""

@@ -1,0 +1,78 @@
+"""The one place between Invoke and the services: opens the project, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import invoke
+from invoke import Context, Exit
+
+if TYPE_CHECKING:
+    from fastman_tasks.project import Project
+
+
+def task(*, help: Mapping[str, str], optional: Iterable[str] = ()) -> Callable[[Callable[..., None]], invoke.Task[Any]]:
+    """Make an Invoke task of a function ``(project, **flags)``.
+
+    The project is open for the call. A FastmanError ends the process with its text on stderr and its code, any
+    other error as one line and code 1; with Invoke's --debug the traceback comes first. Invoke's --dry sets the
+    flag ``pretend``. ``optional`` are the flags that may come without a value, which is then True.
+    """
+
+    def decorate(function: Callable[..., None]) -> invoke.Task[Any]:
+        @functools.wraps(function)
+        def body(c: Context, *args: Any, **flags: Any) -> None:
+            if c.config.run.dry and "pretend" in flags:
+                flags["pretend"] = True
+            project = None
+            try:
+                with _opened(c) as project:
+                    function(project, *args, **flags)
+            except Exit:
+                raise
+            except BrokenPipeError:
+                # Whoever read our output (head, a pager) has left; Python would complain once more at exit.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise Exit(code=1) from None
+            except (Exception, KeyboardInterrupt) as error:
+                raise _exit(error, project) from error
+
+        return invoke.task(body, help=dict(help), optional=tuple(optional), auto_shortflags=False)
+
+    return decorate
+
+
+def _opened(c: Context) -> Project:
+    # The services, and with them Alembic and SQLAlchemy, are only imported when a task runs.
+    from fastman_tasks.project import Project
+
+    configured = c.config.get("fastman", {})
+    return Project.open(_root(c), configured=configured if isinstance(configured, Mapping) else None)
+
+
+def _root(c: Context) -> Path | None:
+    # Invoke keeps the folder of the loaded tasks.py under this name alone.
+    prefix = getattr(c.config, "_project_prefix", None)
+    return Path(prefix) if prefix else None
+
+
+def _exit(error: BaseException, project: Project | None) -> Exit:
+    from fastman_tasks.errors import FastmanError
+
+    code = 1
+    if isinstance(error, FastmanError):
+        message, code = str(error), error.code
+    elif isinstance(error, KeyboardInterrupt):
+        message = "Interrupted. What was under way has been rolled back where the database can; see inv migrate.status"
+    else:
+        message = f"Unexpected {type(error).__name__}: {error}\nThe traceback: inv --debug …"
+    if logging.getLogger("invoke").isEnabledFor(logging.DEBUG):
+        message = "".join(traceback.format_exception(error)) + message
+    return Exit(message if project is None else project.redacted(message), code)

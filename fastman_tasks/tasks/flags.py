@@ -1,0 +1,33 @@
+"""What was typed on the command line, checked."""
+
+from __future__ import annotations
+
+#: A flag that may come without a value: None where it was not used, True where the value is missing.
+Value = str | bool | None
+
+
+def given(name: str, value: Value) -> str | None:
+    """The text of ``--name``; None where the flag was not used. Raises UsageError where its value is missing."""
+    from fastman_tasks.errors import UsageError
+
+    if value is None:
+        return None
+    text = "" if isinstance(value, bool) else value.strip()
+    if not text or text.startswith("-"):
+        raise UsageError(f"--{name} needs a value, not {value!r}." if text else f"--{name} needs a value: --{name}=…")
+    return text
+
+
+def steps_or_target(steps: Value, to: Value) -> tuple[int | None, str | None]:
+    """``--steps`` as a number (1 by default) or ``--to``; the other is None. Raises UsageError."""
+    from fastman_tasks.errors import UsageError
+
+    target = given("to", to)
+    if steps is None:
+        return (None, target) if target else (1, None)
+    if target:
+        raise UsageError("--steps and --to exclude each other.")
+    text = "" if isinstance(steps, bool) else steps.strip()
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise UsageError(f"--steps={text} is not a number of migrations: 1, 2, 3, …")
+    return int(text), None

@@ -1,0 +1,90 @@
+"""Database URLs: read, completed, shown. Pure functions over ``sqlalchemy.engine.URL``."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from fastman_tasks.errors import SettingsError
+
+# What other tools call a backend (Heroku: postgres, Laravel: pgsql and sqlsrv) -> SQLAlchemy's name.
+_BACKENDS = {"postgres": "postgresql", "pgsql": "postgresql", "sqlsrv": "mssql"}
+# Drivers to try, in order, for a URL that names none: (SQLAlchemy's driver name, module).
+_DRIVERS = {
+    "postgresql": (("psycopg", "psycopg"), ("psycopg2", "psycopg2")),
+    "mysql": (("pymysql", "pymysql"), ("mysqldb", "MySQLdb")),
+    "mariadb": (("pymysql", "pymysql"), ("mysqldb", "MySQLdb")),
+}
+_LOCAL_HOSTS = {None, "", "localhost", "127.0.0.1", "::1"}
+
+
+def parse(text: str, *, name: str = "DATABASE_URL") -> URL:
+    """The URL that ``text`` spells, its backend's name and driver completed.
+
+    Raises SettingsError, without the text (it may hold a password), when it is no database URL.
+    """
+    try:
+        return complete(make_url(text))
+    except (ArgumentError, ValueError) as error:
+        raise SettingsError(
+            f"{name} is not a database URL. It reads like "
+            "postgresql://user:password@host:5432/database or sqlite:///app.db; "
+            "characters such as @ : / % in a password are URL-quoted (%40 %3A %2F %25)."
+        ) from error
+
+
+def complete(url: URL) -> URL:
+    """``url`` under SQLAlchemy's name for its backend and, where it names no driver, an installed one."""
+    backend, _, driver = url.drivername.partition("+")
+    backend = _BACKENDS.get(backend, backend)
+    candidates = _DRIVERS.get(backend, ())
+    if not driver and candidates:
+        installed = [name for name, module in candidates if find_spec(module)]
+        driver = installed[0] if installed else candidates[0][0]
+    return url.set(drivername=f"{backend}+{driver}" if driver else backend)
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The file of a SQLite URL; None for memory, for ``file:`` URIs and for other databases."""
+    name = url.database
+    if url.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
+        return None
+    return Path(name)
+
+
+def anchored(url: URL, root: Path) -> URL:
+    """``url`` with a relative SQLite file taken from ``root`` instead of the current folder."""
+    file = sqlite_file(url)
+    return url if file is None else url.set(database=str(root / file))
+
+
+def shown(url: URL, root: Path) -> str:
+    """``url`` for people: password masked, a SQLite file inside ``root`` relative to it."""
+    file = sqlite_file(url)
+    if file is not None and file.is_relative_to(root):
+        url = url.set(database=file.relative_to(root).as_posix())
+    masked = url.set(query={key: "***" if "pass" in key.lower() else value for key, value in url.query.items()})
+    return masked.render_as_string(hide_password=True)
+
+
+def is_local(url: URL) -> bool:
+    """Whether the database is on this machine: a file, a socket, or a loopback address."""
+    return url.host in _LOCAL_HOSTS or str(url.host).startswith("/")
+
+
+def redacted(text: str, url: URL) -> str:
+    """``text`` with the password of ``url`` masked, raw and URL-quoted.
+
+    A password that can be read in the masked URL anyway (the user's own name, say) is left: masking it there would
+    give it away.
+    """
+    password = str(url.password) if url.password else ""
+    if not password or password in url.render_as_string(hide_password=True):
+        return text
+    for spelling in (quote_plus(password), quote(password, safe=""), password):
+        text = text.replace(spelling, "***")
+    return text

@@ -31,14 +31,6 @@ _PACKAGES = {
 }
 
 
-class AbsentSQLiteFile(DatabaseUnavailable):
-    """A SQLite file that is not there was about to be created by reading it."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__(f"The SQLite file {file} does not exist.")
-        self.file = file
-
-
 class Database:
     """The database at ``url`` (an absolute path where it is a SQLite file). Nothing is opened before ``run``."""
 
@@ -102,15 +94,17 @@ def _transactional_sqlite(engine: Engine) -> None:
 def connecting(*, reading: bool) -> Iterator[None]:
     """Watch every connection that any engine opens in this block, a foreign env.py's too.
 
-    A connection that fails raises DatabaseUnavailable. While ``reading``, a SQLite file that is not there raises
-    AbsentSQLiteFile, since opening it would create it.
+    A connection that fails raises DatabaseUnavailable. While ``reading``, a SQLite file that is not there reads as an
+    empty database: opening it would create it.
     """
+    stand_ins: list[tuple[Any, bool]] = []
 
-    def connect(dialect: Dialect, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+    def connect(dialect: Dialect, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
         if dialect.name == "sqlite" and not options.get("uri") and arguments[0] != ":memory:":
             file = Path(arguments[0])
             if reading and not file.exists():
-                raise AbsentSQLiteFile(file)
+                stand_ins.append((record, dialect.is_async))
+                return dialect.connect(":memory:", *arguments[1:], **options)
             if not file.parent.is_dir():
                 raise DatabaseUnavailable(f"The folder of the SQLite file {file} does not exist. Create {file.parent}.")
         try:
@@ -124,6 +118,10 @@ def connecting(*, reading: bool) -> Iterator[None]:
         yield
     finally:
         event.remove(Engine, "do_connect", connect)
+        for record, is_async in stand_ins:
+            # The application's own engine may keep it in a pool, where the next command would write to it. An async
+            # one can only be closed within its event loop: a soft invalidation closes it when it is next asked for.
+            record.invalidate(soft=is_async)
 
 
 @contextmanager

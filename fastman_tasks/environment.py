@@ -7,6 +7,7 @@ import sys
 import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
+from configparser import InterpolationError
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -35,14 +36,14 @@ else:
 
 #: What a generated env.py finds the open project under, in ``Config.attributes``.
 PROJECT = "fastman_tasks.project"
-#: Set to True in ``Config.attributes`` where env.py need not import the models.
-READING = "fastman_tasks.reading"
+#: Whether env.py has to import the models, in ``Config.attributes``; under plain alembic it does.
+MODELS = "fastman_tasks.models"
 
 _Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[Any]]
 
 
 def find_config(root: Path) -> Path | None:
-    """The file that configures Alembic in ``root``: alembic.ini, [tool.alembic], or Flask-Migrate's; None without one."""
+    """What configures Alembic in ``root``: alembic.ini, [tool.alembic] or Flask-Migrate's file; None without one."""
     pyproject = root / "pyproject.toml"
     if (root / "alembic.ini").is_file():
         return root / "alembic.ini"
@@ -58,9 +59,9 @@ class Environment:
     Raises NoEnvironment when ``project`` has none, and EnvironmentFailed when it cannot be used.
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, config_file: Path | None = None) -> None:
         self._project = project
-        found = find_config(project.root)
+        found = config_file or find_config(project.root)
         if found is None:
             raise NoEnvironment(
                 "This project has no migrations yet (no alembic.ini, no [tool.alembic]). "
@@ -79,7 +80,7 @@ class Environment:
             cmd_opts=Namespace(x=None, quiet=True, autogenerate=False),
             attributes={PROJECT: self._project},
         )
-        with self._errors():
+        with self.errors():
             self._complete(config)
         url = self._project.url
         if url is not None:
@@ -108,12 +109,23 @@ class Environment:
         """``sqlalchemy.url`` of alembic.ini; None where it is absent or still ``alembic init``'s placeholder."""
         if self.config_file.suffix == ".toml":
             return None
-        with self._errors():
-            text = Config(str(self.config_file)).get_main_option("sqlalchemy.url")
+        with self.errors():
+            try:
+                text = Config(str(self.config_file)).get_main_option("sqlalchemy.url")
+            except InterpolationError as error:
+                # Its own text shows the URL from the % on, which is a part of the password most of the time.
+                raise EnvironmentFailed(
+                    f"sqlalchemy.url in {self._shown(self.config_file)} has a single %; there it is written %%."
+                ) from error
         if not text or text.startswith("driver://"):
             return None
         url = urls.parse(text, name=f"sqlalchemy.url in {self._shown(self.config_file)}")
         return urls.anchored(url, self._project.root)
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self._project.root
 
     @property
     def url(self) -> URL | None:
@@ -123,13 +135,13 @@ class Environment:
     @cached_property
     def scripts(self) -> ScriptDirectory:
         """Alembic's view of the version files."""
-        with self._errors():
+        with self.errors():
             return ScriptDirectory.from_config(self.config)
 
     @cached_property
     def history(self) -> History:
         """Every revision that has a file. Raises EnvironmentFailed, naming file and line, when one cannot be read."""
-        with self._errors(), warnings.catch_warnings(record=True) as caught:
+        with self.errors(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
                 scripts = list(self.scripts.walk_revisions())
@@ -157,25 +169,27 @@ class Environment:
             is_head=script.is_head,
         )
 
-    def run(self, steps: _Steps, *, reading: bool, **options: Any) -> None:
+    def run(self, steps: _Steps, *, reading: bool, models: bool | None = None, **options: Any) -> None:
         """Run env.py. Alembic hands the database's heads to ``steps`` and carries out the steps it returns.
 
-        While ``reading`` no table, no file and no row is written. ``options`` go to EnvironmentContext.
+        While ``reading`` no table, no file and no row is written. ``models`` says whether the models' metadata is
+        needed (by default only when not reading). ``options`` go to EnvironmentContext.
         Raises DatabaseUnavailable, EnvironmentFailed, and any FastmanError that ``steps`` raises.
         """
-        self.config.attributes[READING] = reading
+        self.config.attributes[MODELS] = not reading if models is None else models
         environment = EnvironmentContext(self.config, self.scripts, fn=steps, dont_mutate=reading, **options)
-        with self._errors(), self._application(), _logging_kept(), connecting(reading=reading), environment:
+        with self.errors(), self._application(), _logging_kept(), connecting(reading=reading), environment:
             self.scripts.run_env()
 
     def _application(self) -> AbstractContextManager[Any]:
         env_py = Path(self.scripts.env_py_location)
         if env_py.is_file() and "current_app" in env_py.read_text("utf-8", errors="replace"):
-            return flask.application_context(self._project.root)
+            return flask.application_context()
         return nullcontext()
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
+        """Turn what Alembic, a driver or the project's own files raise into a FastmanError."""
         try:
             with driver_errors():
                 yield
@@ -187,7 +201,8 @@ class Environment:
             raise EnvironmentFailed(blame(error, self._project.root)) from error
 
     def _shown(self, file: Path) -> str:
-        return file.relative_to(self._project.root).as_posix()
+        root = self._project.root
+        return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
 
 
 def _ids(value: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -207,9 +222,10 @@ def _logging_kept() -> Iterator[None]:
 
     Alembic's own "Running upgrade …" lines are left out meanwhile; the commands report each step themselves.
     """
-    manager = logging.Logger.manager
-    loggers = [logging.root, *(entry for entry in manager.loggerDict.values() if isinstance(entry, logging.Logger))]
-    kept = [(entry, entry.level, entry.handlers[:], entry.propagate, entry.disabled) for entry in loggers]
+    kept = [(entry, entry.level, entry.handlers[:], entry.propagate, entry.disabled) for entry in _loggers()]
+    # What fileConfig() finds in this list it closes: a log file opened with mode "w" would never be written again.
+    open_handlers = logging._handlerList[:]  # type: ignore[attr-defined]
+    logging._handlerList.clear()  # type: ignore[attr-defined]
     steps = logging.getLogger("alembic.runtime.migration")
 
     def above_info(record: logging.LogRecord) -> bool:
@@ -220,7 +236,16 @@ def _logging_kept() -> Iterator[None]:
         yield
     finally:
         steps.removeFilter(above_info)
+        logging._handlerList[:0] = open_handlers  # type: ignore[attr-defined]
+        for logger in _loggers():
+            # env.py's imports make loggers too, and fileConfig() disables those as well.
+            logger.disabled = False
         for logger, level, handlers, propagate, disabled in kept:
             logger.setLevel(level)
             logger.handlers[:] = handlers
             logger.propagate, logger.disabled = propagate, disabled
+
+
+def _loggers() -> list[logging.Logger]:
+    entries = logging.Logger.manager.loggerDict.values()
+    return [logging.root, *(entry for entry in entries if isinstance(entry, logging.Logger))]

@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from fastman_tasks.errors import EnvironmentFailed
-from fastman_tasks.settings import read_env_file
 from fastman_tasks.sources import first_line
 
 
-def application_context(root: Path) -> AbstractContextManager[Any]:
-    """The application context of the project's Flask application, found as the ``flask`` command finds it."""
+@contextmanager
+def application_context() -> Iterator[None]:
+    """The application context of the Flask application in the current folder, found as the ``flask`` command finds it."""
     try:
         from flask.cli import NoAppException, ScriptInfo
     except ModuleNotFoundError as error:
         raise EnvironmentFailed("env.py uses Flask's current_app, and Flask is not installed.") from error
-    named = (os.environ, read_env_file(root / ".env"), read_env_file(root / ".flaskenv"))
-    name = next((layer["FLASK_APP"] for layer in named if layer.get("FLASK_APP")), None)
+    with _environment_as_flask_has_it():
+        try:
+            context = ScriptInfo(app_import_path=os.environ.get("FLASK_APP")).load_app().app_context()
+        except NoAppException as error:
+            raise EnvironmentFailed(
+                f"env.py needs the Flask application. {first_line(error)} Set FLASK_APP."
+            ) from error
+        with context:
+            yield
+
+
+@contextmanager
+def _environment_as_flask_has_it() -> Iterator[None]:
+    """For this block, with what .env and .flaskenv hold: ``flask`` loads them, and applications count on it."""
+    from flask.cli import load_dotenv
+    from flask.helpers import get_load_dotenv
+
+    before = set(os.environ)
+    if get_load_dotenv():
+        load_dotenv()
+    loaded = set(os.environ) - before
     try:
-        return ScriptInfo(app_import_path=name).load_app().app_context()
-    except NoAppException as error:
-        raise EnvironmentFailed(f"env.py needs the Flask application. {first_line(error)} Set FLASK_APP.") from error
+        yield
+    finally:
+        for name in loaded:
+            os.environ.pop(name, None)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Revision:
-    """One version file. ``parents`` are the ids it revises and depends on; ``message`` is its docstring's first line."""
+    """One version file; ``parents`` are the ids it revises and depends on, ``message`` its docstring's first line."""
 
     id: str
     file: Path

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 from alembic.runtime.migration import MigrationContext, MigrationStep
@@ -15,7 +14,6 @@ from alembic.util import CommandError
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
-from fastman_tasks.connection import AbsentSQLiteFile
 from fastman_tasks.environment import Environment
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused, UsageError
 from fastman_tasks.history import History, Revision
@@ -79,9 +77,8 @@ class Done:
 class Migrator:
     """Works on one Alembic environment; each method but ``apply`` only reads."""
 
-    def __init__(self, environment: Environment, root: Path, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, environment: Environment, clock: Callable[[], float] = time.perf_counter) -> None:
         self._environment = environment
-        self._root = root
         self._clock = clock
 
     @property
@@ -103,19 +100,10 @@ class Migrator:
                 seen.append(State(context.bind.engine.url, heads, has_metadata))
             return ()
 
-        try:
-            self._environment.run(look, reading=True)
-        except AbsentSQLiteFile as absent:
-            return State(self._absent_url(absent.file), ())
+        self._environment.run(look, reading=True)
         if not seen:
             raise EnvironmentFailed(f"{self._environment.scripts.env_py_location} ran no migrations.")
         return seen[-1]
-
-    def _absent_url(self, file: Path) -> URL:
-        url = self._environment.url
-        if url is not None and url.database == str(file):
-            return url
-        return URL.create("sqlite", database=str(file))
 
     def status(self) -> Status:
         """Where every revision stands."""
@@ -126,6 +114,11 @@ class Migrator:
         ]
         return Status((*entries, *(Entry(head, "missing", None) for head in self._missing())))
 
+    def pending(self) -> tuple[Revision, ...]:
+        """Every revision that is not applied, oldest first. Raises MigrationRefused as ``plan_migrate`` does."""
+        applied = self._applied()
+        return tuple(revision for revision in self.history.revisions if revision.id not in applied)
+
     def _missing(self) -> list[str]:
         return sorted(head for head in self.state.heads if head not in self.history)
 
@@ -135,12 +128,10 @@ class Migrator:
         Raises UsageError for an unknown ``to``; MigrationRefused when the database has revisions that no file has,
         and when there are several heads to choose from.
         """
-        applied = self._applied()
+        pending = self.pending()
         wanted = self.history.with_ancestors(self._targets(to))
-        revisions = tuple(
-            revision for revision in self.history.revisions if revision.id in wanted and revision.id not in applied
-        )
-        return Plan("upgrade", revisions, self.state, len(applied))
+        revisions = tuple(revision for revision in pending if revision.id in wanted)
+        return Plan("upgrade", revisions, self.state, len(self._applied()))
 
     def plan_rollback(self, *, steps: int | None = None, to: str | None = None) -> Plan:
         """What takes back the newest ``steps`` applied revisions, or all but ``to`` and its ancestors; or, with
@@ -153,7 +144,9 @@ class Migrator:
         if to is not None and to != "base":
             kept = self.history.with_ancestors(self._resolve(to))
             if not kept <= applied:
-                raise UsageError(f"--to={to} is not applied, so nothing can be rolled back to it. See inv migrate.status")
+                raise UsageError(
+                    f"--to={to} is not applied, so nothing can be rolled back to it. See inv migrate.status"
+                )
         newest_first = [
             revision
             for revision in reversed(self.history.revisions)
@@ -171,10 +164,10 @@ class Migrator:
         return self.history.with_ancestors(self.state.heads)
 
     def _targets(self, to: str | None) -> list[str]:
-        if to is not None:
+        if to is not None and to != "heads":
             return self._resolve(to)
         heads = self.history.heads
-        if len(heads) > 1 and not all(self._labels(head) for head in heads):
+        if to is None and len(heads) > 1 and not all(self._labels(head) for head in heads):
             lines = "\n".join(f"  {head.id}  {head.name}" for head in heads)
             raise MigrationRefused(
                 f"There are {len(heads)} heads, and nothing says which is meant:\n{lines}\n"
@@ -233,7 +226,7 @@ class Migrator:
         return make(self._environment.scripts.revision_map, script)
 
     def _report(self, plan: Plan, revision: Revision, error: BaseException, transactional: bool) -> str:
-        lines = [f"{revision.name} failed: {blame(error, self._root, revision.file)}"]
+        lines = [f"{revision.name} failed: {blame(error, self._environment.root, revision.file)}"]
         if isinstance(error, DBAPIError) and error.statement:
             lines.append(f"  Statement: {' '.join(error.statement.split())}")
         lines.append(self._kept(plan, transactional))
@@ -293,5 +286,3 @@ def counted(number: int, noun: str) -> str:
 
 def _listed(ids: list[str]) -> str:
     return f"revision{'' if len(ids) == 1 else 's'} {', '.join(ids)}"
-
-

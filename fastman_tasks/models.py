@@ -68,7 +68,7 @@ class Models:
 def mapper_of(value: type) -> Mapper[object] | None:
     """The mapper of a mapped class; None for any other class."""
     try:
-        mapper = inspect(value)
+        mapper: object = inspect(value)
     except NoInspectionAvailable:
         return None
     return mapper if isinstance(mapper, Mapper) else None

@@ -53,7 +53,7 @@ class Project:
         return cls(root, settings_module.load(root, environ, configured))
 
     def __enter__(self) -> Project:
-        self._came_from = os.getcwd()
+        self._came_from = Path.cwd()
         os.chdir(self.root)
         return self
 
@@ -128,7 +128,7 @@ class Project:
     @cached_property
     def migrator(self) -> Migrator:
         """Plans and applies migrations. Raises NoEnvironment where there is no Alembic environment."""
-        return Migrator(self.environment, self.root)
+        return Migrator(self.environment)
 
     @cached_property
     def drafting(self) -> Drafting:

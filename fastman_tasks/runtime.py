@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alembic import context
 from sqlalchemy import Connection
 
 from fastman_tasks import models
-from fastman_tasks.environment import PROJECT, READING
+from fastman_tasks.environment import MODELS, PROJECT
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -21,9 +21,9 @@ def run_migrations() -> None:
     Each migration and its row in the version table share one transaction, on SQLite too.
     """
     project = _project()
-    reading = context.config.attributes.get(READING, False)
-    metadata = None if reading else models.load(project.root, project.settings.models).metadata
-    options = {
+    needed = context.config.attributes.get(MODELS, True)
+    metadata = models.load(project.root, project.settings.models).metadata if needed else None
+    options: dict[str, Any] = {
         "target_metadata": metadata,
         "transaction_per_migration": True,
         "compare_type": True,

@@ -39,7 +39,7 @@ def place(error: BaseException, root: Path, file: Path | None = None) -> str | N
     return None
 
 
-def blame(error: BaseException, root: Path) -> str:
-    """``path:line: what went wrong``, the place left out where it is not in the user's files."""
-    where = place(error, root)
+def blame(error: BaseException, root: Path, file: Path | None = None) -> str:
+    """``path:line: what went wrong``, the place left out where it is not in the user's files; see ``place``."""
+    where = place(error, root, file)
     return f"{where}: {described(error)}" if where else described(error)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fastman_tasks.project import Project
 
 
-def task(*, help: Mapping[str, str], optional: Iterable[str] = ()) -> Callable[[Callable[..., None]], invoke.Task[Any]]:
+def task(*, help: Mapping[str, str], optional: Iterable[str] = ()) -> Callable[[Callable[..., None]], Any]:
     """Make an Invoke task of a function ``(project, **flags)``.
 
     The project is open for the call. A FastmanError ends the process with its text on stderr and its code, any
@@ -26,7 +26,7 @@ def task(*, help: Mapping[str, str], optional: Iterable[str] = ()) -> Callable[[
     flag ``pretend``. ``optional`` are the flags that may come without a value, which is then True.
     """
 
-    def decorate(function: Callable[..., None]) -> invoke.Task[Any]:
+    def decorate(function: Callable[..., None]) -> Any:
         @functools.wraps(function)
         def body(c: Context, *args: Any, **flags: Any) -> None:
             if c.config.run.dry and "pretend" in flags:

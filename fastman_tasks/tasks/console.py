@@ -9,11 +9,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
+    from fastman_tasks.drafting import Draft
     from fastman_tasks.history import Revision
     from fastman_tasks.migrator import Done, Entry, Plan, Status
     from fastman_tasks.project import Project
+    from fastman_tasks.seeder_drafting import SeederDraft
+    from fastman_tasks.seeding import Seeded
 
 _NAME_WIDTH = 60
 
@@ -84,6 +89,47 @@ def status(found: Status, shown: Sequence[Entry]) -> None:
         line()
     counts = [f"{len(found.of(state))} {state}" for state in ("applied", "pending", "missing")]
     line(", ".join(counts if found.of("missing") else counts[:2]) + "." if found.entries else "No migrations yet.")
+
+
+def draft(draft: Draft, root: Path, pretend: bool) -> None:
+    """What was written, and what was found."""
+    for file in draft.environment:
+        line(f"Created {relative(file, root)}")
+    if draft.tables is not None:
+        line(f"The models define {counted(draft.tables, 'table')}.")
+        if not draft.changes:
+            line("No difference between models and database: no migration was written.")
+            line("An empty one: add --empty.")
+            return
+    for change in draft.changes:
+        line(f"  {change.text}", style="red" if change.is_drop else None)
+    if draft.note:
+        line(f"The body is empty: {draft.note}.")
+    if pretend:
+        line(f"\ndef upgrade():\n    {draft.upgrade}\n\ndef downgrade():\n    {draft.downgrade}\n")
+        line("Nothing was written.")
+    elif draft.file:
+        line(f"Created {relative(draft.file, root)}")
+
+
+def seeder_draft(draft: SeederDraft, root: Path, pretend: bool) -> None:
+    """What was written, or would be."""
+    if pretend:
+        line(f"{draft.text}\nNothing was written.")
+        return
+    line(f"Created {relative(draft.file, root)}")
+    if draft.model is None:
+        line("No model of that name was found, so it has no sample rows; --model=NAME chooses one.")
+
+
+def relative(path: Path, root: Path) -> Path:
+    """``path`` as seen from ``root`` where it lies in it."""
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def seeded(one: Seeded) -> None:
+    """A seeder that is through."""
+    result(one.seeder.name, one.seconds, "DONE")
 
 
 def _entry_name(entry: Entry) -> str:

@@ -11,6 +11,7 @@ from fastman_tasks.tasks.flags import Value
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
+    from fastman_tasks.seeding import Seeder
 
 
 @task(
@@ -22,16 +23,49 @@ if TYPE_CHECKING:
     },
     optional=["to"],
 )
-def migrate(
-    project: Project, to: Value = None, seed: bool = False, pretend: bool = False, force: bool = False
-) -> None:
+def migrate(project: Project, to: Value = None, seed: bool = False, pretend: bool = False, force: bool = False) -> None:
     """Apply the pending migrations."""
-    plan = project.migrator.plan_migrate(flags.given("to", to))
+    target = flags.given("to", to)
     console.target(project)
+    plan = project.migrator.plan_migrate(target)
+    seeders = project.seeding.select(None) if seed else ()
     if not plan.revisions:
         console.line("Nothing to migrate.")
     elif pretend:
         console.sql(project.migrator.sql(plan))
     else:
+        _ask(project, f"Apply {counted(len(plan.revisions), 'migration')}", "inv database.migrate", force)
         done = project.migrator.apply(plan, console.done)
         console.line(f"\n{counted(len(done), 'migration')} applied.")
+    if seed and not pretend:
+        console.line()
+        _seed(project, seeders, pretend)
+
+
+@task(
+    help={
+        "class": "Only this seeder: UserSeeder or user_seeder.",
+        "pretend": "Run the seeders, then take everything back.",
+        "force": "Do not ask, in production either.",
+    },
+    optional=["class"],
+)
+def seed(project: Project, class_: Value = None, pretend: bool = False, force: bool = False) -> None:
+    """Run the seeders."""
+    wanted = flags.given("class", class_)
+    console.target(project)
+    seeders = project.seeding.select(wanted)
+    if not pretend:
+        chosen = f" --class={wanted}" if wanted else ""
+        _ask(project, f"Run {counted(len(seeders), 'seeder')}", f"inv database.seed{chosen}", force)
+    _seed(project, seeders, pretend)
+
+
+def _seed(project: Project, seeders: tuple[Seeder, ...], pretend: bool) -> None:
+    done = project.seeding.run(seeders, pretend=pretend, on_done=console.seeded)
+    console.line(f"\n{counted(len(done), 'seeder')} ran{'; nothing was kept' if pretend else ''}.")
+
+
+def _ask(project: Project, what: str, command: str, force: bool) -> None:
+    if project.settings.protected and not force:
+        console.confirm(f"{what} in {project.settings.environment}?", f"{command} --force")

@@ -30,6 +30,7 @@ def rollback(
 ) -> None:
     """Roll back the newest applied migrations."""
     count, target = flags.steps_or_target(steps, to)
+    console.target(project)
     plan = project.migrator.plan_rollback(steps=count, to=target)
     chosen = f"--to={target}" if target else f"--steps={count}"
     _roll_back(project, plan, f"inv migrate.rollback {chosen}", pretend, force)
@@ -40,11 +41,11 @@ def rollback(
 @task(help={"pretend": "Print the SQL; change nothing.", "force": "Do not ask."})
 def reset(project: Project, pretend: bool = False, force: bool = False) -> None:
     """Roll back every applied migration."""
+    console.target(project)
     _roll_back(project, project.migrator.plan_rollback(), "inv migrate.reset", pretend, force)
 
 
 def _roll_back(project: Project, plan: Plan, command: str, pretend: bool, force: bool) -> None:
-    console.target(project)
     if not plan.revisions:
         console.line("Nothing to roll back.")
         return

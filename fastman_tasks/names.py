@@ -1,0 +1,143 @@
+"""File, class and table names from what a user typed. Pure functions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from fastman_tasks.errors import UsageError
+
+Kind = Literal[
+    "create_table",
+    "drop_table",
+    "rename_table",
+    "add_column",
+    "drop_column",
+    "rename_column",
+    "create_index",
+    "drop_index",
+]
+
+# The first pattern that fits the message, its words joined by _, says what is meant.
+_MEANINGS: tuple[tuple[Kind, str], ...] = (
+    ("create_index", r"(create|add)_index_(on|to|for)_(?P<table>\w+?)(_table)?"),
+    ("create_index", r"(create|add)_(?P<table>\w+?)_index"),
+    ("drop_index", r"(drop|remove|delete)_index_(on|from|of)_(?P<table>\w+?)(_table)?"),
+    ("drop_index", r"(drop|remove|delete)_(?P<table>\w+?)_index"),
+    ("rename_column", r"rename_(?P<columns>\w+?)(_column)?_to_(?P<new>\w+?)_(on|in|of)_(?P<table>\w+?)(_table)?"),
+    ("rename_column", r"rename_(?P<columns>\w+?)(_column)?_(on|in|of)_(?P<table>\w+?)(_table)?_to_(?P<new>\w+?)"),
+    ("rename_column", r"rename_(?P<columns>\w+?)_column_to_(?P<new>\w+?)"),
+    ("rename_table", r"rename_(table_)?(?P<table>\w+?)(_table)?_to_(?P<new>\w+?)(_table)?"),
+    ("create_table", r"create_(table_(?P<table>\w+)|(?P<table_>\w+?)(_table)?)"),
+    ("add_column", r"add_(column_)?(?P<columns>\w+?)(_columns?)?(_(to|on|in)_(?P<table>\w+?)(_table)?)?"),
+    (
+        "drop_column",
+        r"(drop|remove|delete)_(column_)?(?P<columns>\w+?)(_columns?)?_(from|on|in)_(?P<table>\w+?)(_table)?",
+    ),
+    ("drop_column", r"(drop|remove|delete)_(?P<columns>\w+?)_columns?"),
+    ("drop_table", r"(drop|remove|delete)_(table_(?P<table>\w+)|(?P<table_>\w+?)_table)"),
+)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a message asks for: ``add_column`` of ``columns`` to ``table``; ``new`` is what something is renamed to."""
+
+    kind: Kind
+    table: str | None
+    columns: tuple[str, ...] = ()
+    new: str | None = None
+
+
+def meaning(message: str, *, create: str | None = None, table: str | None = None) -> Meaning | None:
+    """What ``message`` asks for; None where it is not understood.
+
+    ``create`` is a table to create whatever the message says, ``table`` the table that it is about.
+    """
+    if create:
+        return Meaning("create_table", create)
+    words = "_".join(re.findall(r"\w+", message.lower()))
+    for kind, pattern in _MEANINGS:
+        if match := re.fullmatch(pattern, words):
+            groups = match.groupdict()
+            found = Meaning(
+                kind,
+                groups.get("table") or groups.get("table_"),
+                tuple((groups.get("columns") or "").split("_and_")) if groups.get("columns") else (),
+                groups.get("new"),
+            )
+            found = replace(found, table=table or found.table)
+            return found if found.table else None
+    return None
+
+
+def checked_message(text: str) -> str:
+    """``text`` as a migration's message. Raises UsageError where no file or docstring can be made of it."""
+    message = _typed(text, "message", "make.migration", '"create users table"')
+    if not re.search(r"[^\W_]", message):
+        raise UsageError(f"The message {text!r} has no letter or digit to name a file with.")
+    return message
+
+
+def docstring(message: str) -> str:
+    """``message`` so that it can stand between triple quotes."""
+    return message.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def checked_table(text: str, flag: str) -> str:
+    """``text`` as a table's name. Raises UsageError."""
+    if not re.fullmatch(r"\w[\w $-]*", text):
+        raise UsageError(f"--{flag}={text!r} is not the name of a table.")
+    return text
+
+
+@dataclass(frozen=True)
+class SeederName:
+    """The module, the class and the subject of a seeder: ``user_seeder``, ``UserSeeder``, ``User``."""
+
+    module: str
+    class_: str
+    subject: str
+
+
+def seeder(text: str) -> SeederName:
+    """The seeder that ``user``, ``User``, ``UserSeeder`` and ``user_seeder`` all name.
+
+    Raises UsageError where no Python module and class can be named so.
+    """
+    parts = _words(_typed(text, "name", "make.seeder", "user"))
+    if len(parts) > 1 and parts[-1].lower() == "seeder":
+        parts.pop()
+    subject = _camel(parts)
+    if not subject.isidentifier():
+        raise UsageError(f"{text!r} cannot name a class; use letters, digits and _, beginning with a letter.")
+    stem = "_".join(part.lower() for part in parts)
+    module = f"{stem}_seeder"
+    return SeederName(module, f"{subject}Seeder", subject)
+
+
+def camel(text: str) -> str:
+    """``user_seeder`` as ``UserSeeder``."""
+    return _camel(_words(text))
+
+
+def _camel(parts: list[str]) -> str:
+    return "".join(part[:1].upper() + part[1:] for part in parts)
+
+
+def _words(text: str) -> list[str]:
+    humps = re.sub(r"(?<=[^\W_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", text)
+    return [part for part in re.split(r"[\s_-]+", humps) if part]
+
+
+def _typed(text: str, what: str, task: str, example: str) -> str:
+    if not text.strip():
+        raise UsageError(f"The {what} is empty. For example: inv {task} {example}")
+    if text.startswith("-"):
+        raise UsageError(f"{text!r} is not a {what}. For help: inv --help {task}")
+    if not text.isprintable():
+        raise UsageError(f"The {what} {text!r} has characters that cannot be printed, such as a line break.")
+    if len(text) > 200:
+        raise UsageError(f"The {what} has {len(text)} characters; 200 are enough.")
+    return text.strip()

@@ -1,0 +1,195 @@
+"""Plausible rows for a model, as Python source: what a generated seeder inserts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Column, Table, UniqueConstraint, types
+from sqlalchemy.orm import Mapper
+
+_STANDARD = {"datetime", "decimal", "uuid", "enum"}
+
+
+@dataclass
+class Sample:
+    """``rows`` map an attribute to a Python expression; ``lookups`` are statements that go before them.
+
+    ``key`` is a unique attribute by which rows that are there already are left alone; None without one.
+    ``imports`` are (module, name) pairs.
+    """
+
+    model: type
+    rows: list[dict[str, str]] = field(default_factory=list)
+    lookups: list[str] = field(default_factory=list)
+    key: str | None = None
+    imports: set[tuple[str, str]] = field(default_factory=set)
+
+
+def sample(mapper: Mapper[Any]) -> Sample:
+    """Two rows (one where rows would have to differ in a foreign key) with every column that has to be given."""
+    model: type = mapper.class_
+    made = Sample(model, imports={_import(model), ("sqlalchemy", "insert"), ("sqlalchemy.orm", "Session")})
+    columns = {
+        attribute.key: column
+        for attribute in mapper.column_attrs
+        if isinstance(column := attribute.columns[0], Column) and column is not mapper.polymorphic_on
+    }
+    required = [name for name, column in columns.items() if _required(column) and not _joins(mapper, column)]
+    optional = [name for name, column in columns.items() if not column.primary_key and not column.foreign_keys]
+    chosen = required or optional[:3]
+    unique = [name for name in chosen if _is_unique(columns[name])]
+    made.key = unique[0] if unique else None
+    fixed = [name for name in chosen if columns[name].foreign_keys]
+    count = 1 if set(fixed) & set(unique) or (fixed and all(columns[name].primary_key for name in fixed)) else 2
+    for name in fixed:
+        made.lookups.append(_lookup(name, columns[name], mapper, made.imports))
+    for number in range(1, count + 1):
+        made.rows.append(
+            {name: name if name in fixed else _value(columns[name], name, number, made.imports) for name in chosen}
+        )
+    if made.lookups or made.key:
+        made.imports.add(("sqlalchemy", "select"))
+    return made
+
+
+def import_lines(imports: set[tuple[str, str]]) -> list[str]:
+    """``from … import …`` lines in groups: the standard library, then libraries, then the project, blank between."""
+    by_module: dict[str, list[str]] = {}
+    for module, name in sorted(imports):
+        by_module.setdefault(module, []).append(name)
+    groups: list[list[str]] = [[], [], []]
+    for module in sorted(by_module):
+        line = f"from {module} import {', '.join(by_module[module])}"
+        top = module.partition(".")[0]
+        groups[0 if top in _STANDARD else 1 if top == "sqlalchemy" else 2].append(line)
+    lines: list[str] = []
+    for group in filter(None, groups):
+        lines += [*([""] if lines else []), *group]
+    return lines
+
+
+def _import(class_: type) -> tuple[str, str]:
+    return class_.__module__, class_.__qualname__.partition(".")[0]
+
+
+def _joins(mapper: Mapper[Any], column: Column[Any]) -> bool:
+    """Whether ``column`` only joins a subclass's table to its parent's; the mapper fills it in."""
+    return mapper.inherits is not None and column.primary_key and bool(column.foreign_keys)
+
+
+def _required(column: Column[Any]) -> bool:
+    if column.nullable or column.default is not None or column.server_default is not None:
+        return False
+    table = column.table
+    generated = isinstance(table, Table) and column is table.autoincrement_column
+    return column.computed is None and column.identity is None and not generated
+
+
+def _is_unique(column: Column[Any]) -> bool:
+    table = column.table
+    if column.unique or (column.primary_key and len(table.primary_key.columns) == 1):
+        return True
+    groups = [each.columns for each in table.constraints if isinstance(each, UniqueConstraint)]
+    groups += [index.columns for index in table.indexes if index.unique]
+    return any(list(group) == [column] for group in groups)
+
+
+def _lookup(name: str, column: Column[Any], mapper: Mapper[Any], imports: set[tuple[str, str]]) -> str:
+    target = next(iter(column.foreign_keys)).column
+    for other in mapper.registry.mappers:
+        if other.local_table is target.table:
+            imports.add(_import(other.class_))
+            attribute = other.get_property_by_column(target).key
+            return f"{name} = db.scalars(select({other.class_.__qualname__}.{attribute}).limit(1)).one()"
+    imports |= {("sqlalchemy", "column"), ("sqlalchemy", "table")}
+    source = f"select(column({target.name!r})).select_from(table({target.table.name!r}))"
+    return f"{name} = db.scalars({source}.limit(1)).one()"
+
+
+def _value(column: Column[Any], name: str, number: int, imports: set[tuple[str, str]]) -> str:
+    kind: types.TypeEngine[Any] = column.type
+    while isinstance(kind, types.TypeDecorator):
+        kind = kind.impl_instance
+    if isinstance(kind, types.Enum):
+        if kind.enum_class is not None:
+            imports.add(_import(kind.enum_class))
+            members = list(kind.enum_class)
+            return f"{kind.enum_class.__qualname__}.{members[(number - 1) % len(members)].name}"
+        return repr(kind.enums[(number - 1) % len(kind.enums)])
+    for class_, make in _MAKERS:
+        if isinstance(kind, class_):
+            return make(kind, name, number, imports)
+    return f"{name!r}"
+
+
+_Maker = Callable[[Any, str, int, set[tuple[str, str]]], str]
+
+
+def _string(kind: Any, name: str, number: int, imports: set[tuple[str, str]]) -> str:
+    lower = name.lower()
+    if "email" in lower:
+        text = f"user{number}@example.com"
+    elif "url" in lower or "link" in lower:
+        text = f"https://example.com/{number}"
+    else:
+        text = f"{name.replace('_', ' ').capitalize()} {number}"
+    if kind.length is not None and len(text) > kind.length:
+        text = str(number).rjust(min(kind.length, 2), "0")[-kind.length :]
+    return f'"{text}"'
+
+
+def _numeric(kind: Any, name: str, number: int, imports: set[tuple[str, str]]) -> str:
+    if not kind.asdecimal:
+        return f"{number}.5"
+    imports.add(("decimal", "Decimal"))
+    whole = (kind.precision or 10) - (kind.scale or 0)
+    if whole < 1:
+        return f'Decimal("0.{number}")'
+    return f'Decimal("{number}")' if kind.scale == 0 else f'Decimal("{number}.50")'
+
+
+def _datetime(kind: Any, name: str, number: int, imports: set[tuple[str, str]]) -> str:
+    imports.add(("datetime", "datetime"))
+    if kind.timezone:
+        imports.add(("datetime", "timezone"))
+        return f"datetime(2026, 1, {number}, 12, 0, tzinfo=timezone.utc)"
+    return f"datetime(2026, 1, {number}, 12, 0)"
+
+
+def _standard(module: str, name: str, expression: str) -> _Maker:
+    def make(kind: Any, column: str, number: int, imports: set[tuple[str, str]]) -> str:
+        imports.add((module, name))
+        return expression.format(number=number)
+
+    return make
+
+
+def _uuid(kind: Any, name: str, number: int, imports: set[tuple[str, str]]) -> str:
+    text = f'"00000000-0000-4000-8000-{number:012d}"'
+    if not kind.as_uuid:
+        return text
+    imports.add(("uuid", "UUID"))
+    return f"UUID({text})"
+
+
+def _constant(expression: str) -> _Maker:
+    return lambda kind, name, number, imports: expression.format(number=number)
+
+
+# The first that fits counts: a Boolean is no Integer here, but a Float is a Numeric.
+_MAKERS: tuple[tuple[type[Any], _Maker], ...] = (
+    (types.Boolean, _constant("True")),
+    (types.Integer, _constant("{number}")),
+    (types.Numeric, _numeric),
+    (types.DateTime, _datetime),
+    (types.Date, _standard("datetime", "date", "date(2026, 1, {number})")),
+    (types.Time, _standard("datetime", "time", "time(12, {number})")),
+    (types.Interval, _standard("datetime", "timedelta", "timedelta(days={number})")),
+    (types.Uuid, _uuid),
+    (types.JSON, _constant("{{}}")),
+    (types.ARRAY, _constant("[]")),
+    (types.LargeBinary, _constant('b"{number}"')),
+    (types.String, _string),
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, pool
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from fastman_tasks import urls
 from fastman_tasks.errors import DatabaseUnavailable, SettingsError
@@ -55,17 +55,56 @@ class Database:
             with engine.connect() as connection:
                 return work(connection)
 
+    def hold(self) -> HeldConnection:
+        """A connection in autocommit that stays open until it is closed. Raises DatabaseUnavailable."""
+        with connecting(reading=False), driver_errors():
+            return HeldConnection(self._engine)
+
     @cached_property
     def _engine(self) -> Engine | AsyncEngine:
         # NullPool: an async connection cannot outlive the event loop of its own asyncio.run().
-        engine: Engine | AsyncEngine
         if self.url.get_dialect().is_async:
-            engine = create_async_engine(self.url, poolclass=pool.NullPool)
-            _transactional_sqlite(engine.sync_engine)
-        else:
-            engine = create_engine(self.url, poolclass=pool.NullPool)
-            _transactional_sqlite(engine)
-        return engine
+            return create_async_engine(self.url, poolclass=pool.NullPool)
+        return create_engine(self.url, poolclass=pool.NullPool)
+
+
+class HeldConnection:
+    """One connection in autocommit, kept open while others work; also under an async URL."""
+
+    def __init__(self, engine: Engine | AsyncEngine) -> None:
+        # An event loop of its own, at rest between the calls: env.py may run asyncio.run() meanwhile.
+        self._loop = asyncio.new_event_loop() if isinstance(engine, AsyncEngine) else None
+        self._async: AsyncConnection | None = None
+        self._sync: Connection | None = None
+        try:
+            if isinstance(engine, AsyncEngine):
+                autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+                self._async = self._await(autocommit.connect().start())
+            else:
+                self._sync = engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+        except BaseException:
+            self.close()
+            raise
+
+    def _await(self, awaitable: Coroutine[Any, Any, T]) -> T:
+        assert self._loop is not None
+        return self._loop.run_until_complete(awaitable)
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Call ``work`` with the connection and return what it returns."""
+        if self._async is not None:
+            return self._await(self._async.run_sync(work))
+        assert self._sync is not None
+        return work(self._sync)
+
+    def close(self) -> None:
+        """Close the connection, and with it all that the server keeps for it."""
+        if self._async is not None:
+            self._await(self._async.close())
+        if self._sync is not None:
+            self._sync.close()
+        if self._loop is not None:
+            self._loop.close()
 
 
 async def _run_async(engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
@@ -73,30 +112,44 @@ async def _run_async(engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
         return await connection.run_sync(work)
 
 
-def _transactional_sqlite(engine: Engine) -> None:
-    """Let SQLite's transactions hold DDL and savepoints too, which Python's driver otherwise commits around.
+def _begin(connection: Connection) -> None:
+    """Begin SQLite's transactions here, so that they hold DDL and savepoints too; Python's driver commits around them.
 
-    Source: SQLAlchemy's documentation of pysqlite, "Serializable isolation / Savepoints / Transactional DDL".
+    Source: SQLAlchemy's documentation of pysqlite, on transactional DDL and savepoints.
     """
-    if engine.dialect.name != "sqlite":
-        return
-
-    @event.listens_for(engine, "connect")
-    def _leave_transactions_to_us(dbapi_connection: Any, _record: Any) -> None:
-        dbapi_connection.isolation_level = None
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
+    # autocommit_block() means what it says.
+    autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+    if connection.dialect.name == "sqlite" and not autocommit:
         connection.exec_driver_sql("BEGIN")
 
 
+def _begin_migration(connection: Connection) -> None:
+    """Begin as ``_begin`` does, with foreign keys off: SQLite alters a table by replacing it, and dropping the old one
+    would delete what refers to it. Within a transaction the pragma does nothing.
+
+    Source: sqlite.org/lang_altertable.html, "Making other kinds of table schema changes".
+    """
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+    _begin(connection)
+
+
+def require_folder(file: Path) -> None:
+    """Raises DatabaseUnavailable where the folder of a SQLite file does not exist."""
+    if not file.parent.is_dir():
+        raise DatabaseUnavailable(f"The folder of the SQLite file {file} does not exist. Create {file.parent}.")
+
+
 @contextmanager
-def connecting(*, reading: bool) -> Iterator[None]:
+def connecting(*, reading: bool, migrating: bool = False) -> Iterator[None]:
     """Watch every connection that any engine opens in this block, a foreign env.py's too.
 
     A connection that fails raises DatabaseUnavailable. While ``reading``, a SQLite file that is not there reads as an
-    empty database: opening it would create it.
+    empty database: opening it would create it. SQLite's transactions hold DDL too.
     """
+    begin = _begin_migration if migrating else _begin
+    # A generated env.py opens its connection within the block that runs it; that one counts.
+    nested = any(event.contains(Engine, "begin", each) for each in (_begin, _begin_migration))
     stand_ins: list[tuple[Any, bool]] = []
 
     def connect(dialect: Dialect, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
@@ -104,20 +157,28 @@ def connecting(*, reading: bool) -> Iterator[None]:
             file = Path(arguments[0])
             if reading and not file.exists():
                 stand_ins.append((record, dialect.is_async))
-                return dialect.connect(":memory:", *arguments[1:], **options)
-            if not file.parent.is_dir():
-                raise DatabaseUnavailable(f"The folder of the SQLite file {file} does not exist. Create {file.parent}.")
+                stand_in = dialect.connect(":memory:", *arguments[1:], **options)
+                stand_in.isolation_level = None
+                return stand_in
+            require_folder(file)
         try:
-            return dialect.connect(*arguments, **options)
+            connection = dialect.connect(*arguments, **options)
         except Exception as error:
             # Drivers raise what they like here: DBAPI errors, OSError, asyncpg's own classes.
             raise DatabaseUnavailable(_failure(dialect, arguments, options, error)) from error
+        if dialect.name == "sqlite":
+            connection.isolation_level = None
+        return connection
 
     event.listen(Engine, "do_connect", connect)
+    if not nested:
+        event.listen(Engine, "begin", begin)
     try:
         yield
     finally:
         event.remove(Engine, "do_connect", connect)
+        if not nested:
+            event.remove(Engine, "begin", begin)
         for record, is_async in stand_ins:
             # The application's own engine may keep it in a pool, where the next command would write to it. An async
             # one can only be closed within its event loop: a soft invalidation closes it when it is next asked for.

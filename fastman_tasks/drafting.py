@@ -20,8 +20,9 @@ from fastman_tasks.changes import Change, described, imports
 from fastman_tasks.environment import Environment
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
 from fastman_tasks.history import Revision
-from fastman_tasks.migrator import Migrator, counted
+from fastman_tasks.migrator import Migrator
 from fastman_tasks.operations import Body, body
+from fastman_tasks.wording import counted
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project

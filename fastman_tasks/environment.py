@@ -11,14 +11,15 @@ from configparser import InterpolationError
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
+from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, Connection
 
 from fastman_tasks import flask, urls
 from fastman_tasks.connection import connecting, driver_errors
@@ -28,6 +29,7 @@ from fastman_tasks.sources import blame, first_line
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
+    from fastman_tasks.settings import Settings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -128,6 +130,11 @@ class Environment:
         return self._project.root
 
     @property
+    def settings(self) -> Settings:
+        """The project's settings."""
+        return self._project.settings
+
+    @property
     def url(self) -> URL | None:
         """The URL that the project's settings hand to env.py, if any."""
         return self._project.url
@@ -169,16 +176,37 @@ class Environment:
             is_head=script.is_head,
         )
 
-    def run(self, steps: _Steps, *, reading: bool, models: bool | None = None, **options: Any) -> None:
+    def module(self, revision: Revision) -> ModuleType:
+        """The module of a revision's file."""
+        return self.scripts.get_revision(revision.id).module
+
+    def step(self, direction: Literal["upgrade", "downgrade"], revision: Revision) -> MigrationStep:
+        """The step that applies ``revision``, or takes it back."""
+        script = self.scripts.get_revision(revision.id)
+        make = MigrationStep.upgrade_from_script if direction == "upgrade" else MigrationStep.downgrade_from_script
+        return make(self.scripts.revision_map, script)
+
+    def run(
+        self,
+        steps: _Steps,
+        *,
+        reading: bool,
+        models: bool | None = None,
+        prepare: Callable[[Connection], None] | None = None,
+        **options: Any,
+    ) -> None:
         """Run env.py. Alembic hands the database's heads to ``steps`` and carries out the steps it returns.
 
         While ``reading`` no table, no file and no row is written. ``models`` says whether the models' metadata is
-        needed (by default only when not reading). ``options`` go to EnvironmentContext.
+        needed (by default only when not reading). ``prepare`` is called with the connection that env.py gives
+        Alembic, before Alembic uses it. ``options`` go to EnvironmentContext.
         Raises DatabaseUnavailable, EnvironmentFailed, and any FastmanError that ``steps`` raises.
         """
         self.config.attributes[MODELS] = not reading if models is None else models
-        environment = EnvironmentContext(self.config, self.scripts, fn=steps, dont_mutate=reading, **options)
-        with self.errors(), self._application(), _logging_kept(), connecting(reading=reading), environment:
+        environment = EnvironmentContext(self.config, self.scripts, **{"fn": steps, "dont_mutate": reading, **options})
+        _one_transaction_a_migration(environment, prepare)
+        connections = connecting(reading=reading, migrating=not reading)
+        with self.errors(), self._application(), _logging_kept(), connections, environment:
             self.scripts.run_env()
 
     def _application(self) -> AbstractContextManager[Any]:
@@ -203,6 +231,25 @@ class Environment:
     def _shown(self, file: Path) -> str:
         root = self._project.root
         return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
+
+
+def _one_transaction_a_migration(environment: EnvironmentContext, prepare: Callable[[Connection], None] | None) -> None:
+    """Give the ``configure`` that env.py calls the safe defaults; what env.py says itself stands.
+
+    Alembic's own are one transaction for all migrations, and none at all on SQLite.
+    """
+    original = environment.configure
+
+    def configure(connection: Connection | None = None, **options: Any) -> None:
+        options.setdefault("transaction_per_migration", True)
+        if connection is not None:
+            if connection.dialect.name == "sqlite" and options.get("transactional_ddl") is None:
+                options["transactional_ddl"] = True
+            if prepare is not None:
+                prepare(connection)
+        original(connection=connection, **options)
+
+    environment.configure = configure  # type: ignore[method-assign,assignment]
 
 
 def _ids(value: str | Iterable[str] | None) -> tuple[str, ...]:

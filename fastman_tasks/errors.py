@@ -8,7 +8,8 @@ from typing import ClassVar
 class FastmanError(Exception):
     """Something the user has to know of; its text says what happened and what to do.
 
-    ``code`` is the process's exit code: 1 failed, 2 wrong usage, 5 refused for want of consent.
+    ``code`` is the process's exit code: 1 failed, 2 wrong usage, 4 the lock was not free in
+    time, 5 refused for want of consent.
     """
 
     code: ClassVar[int] = 1
@@ -18,6 +19,12 @@ class UsageError(FastmanError):
     """A flag, an argument or a name that makes no sense; nothing has been touched."""
 
     code = 2
+
+
+class LockTimeout(FastmanError):
+    """Somebody else held the migration lock for longer than FASTMAN_LOCK_TIMEOUT."""
+
+    code = 4
 
 
 class ConsentMissing(FastmanError):

@@ -63,6 +63,19 @@ class History:
         """The revisions that no other one revises."""
         return tuple(revision for revision in self.revisions if revision.is_head)
 
+    def heads_of(self, ids: set[str]) -> tuple[str, ...]:
+        """Of ``ids``, closed under ancestry, those that no other one revises or depends on: what a database records."""
+        implied = {parent for revision_id in ids for parent in self._by_id[revision_id].parents}
+        return tuple(sorted(ids - implied))
+
+    def independent(self, heads: tuple[Revision, ...]) -> bool:
+        """Whether each of ``heads`` has a branch label that no other one has."""
+        labels = [set(head.labels) for head in heads]
+        return all(
+            own - set().union(*(other for number, other in enumerate(labels) if number != position))
+            for position, own in enumerate(labels)
+        )
+
     def with_ancestors(self, ids: Iterable[str]) -> set[str]:
         """``ids`` and everything they revise or depend on; ids that no file has are left out."""
         found: set[str] = set()

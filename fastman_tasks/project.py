@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -73,7 +74,7 @@ class Project:
             return self.settings.url, f"from {self.settings.url_source}"
         if self.has_environment and (url := self.environment.configured_url):
             return url, f"from {self.environment.config_file.name}"
-        if self.settings.protected:
+        if self.settings.production:
             return None, ""
         return urls.anchored(urls.parse("sqlite:///app.db"), self.root), "by default: no DATABASE_URL is set"
 
@@ -114,6 +115,31 @@ class Project:
     def _env_py(self) -> str:
         file = Path(self.environment.scripts.env_py_location).resolve()
         return file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else str(file)
+
+    @contextmanager
+    def locked(
+        self, on_wait: Callable[[str | None], None], on_taken: Callable[[float], None] = lambda waited: None
+    ) -> Iterator[None]:
+        """Hold the database's migration lock in this block; what the database said before is forgotten.
+
+        ``on_wait`` is called with the holder when somebody else has it, ``on_taken`` with the seconds waited when it
+        is had. Raises LockTimeout after FASTMAN_LOCK_TIMEOUT.
+        """
+        from fastman_tasks import lock
+
+        table, schema = "alembic_version", None
+        if self.has_environment:
+            table, schema = self.migrator.state.version_table, self.migrator.state.schema
+        found = lock.for_database(self.database, table, schema) if self.settings.lock else None
+        if found is None:
+            yield
+            return
+        with lock.held(found, self.settings.lock_timeout, on_wait) as waited:
+            if waited >= 1:
+                on_taken(waited)
+            if self.has_environment:
+                self.migrator.read_again()
+            yield
 
     @property
     def has_environment(self) -> bool:

@@ -7,14 +7,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from sqlalchemy.engine import URL
 
 from fastman_tasks import urls
-from fastman_tasks.errors import SettingsError
+from fastman_tasks.errors import SettingsError, UsageError
 
 #: Every variable that is read, with the other names it goes by (Laravel's, for the most part).
 VARIABLES: dict[str, tuple[str, ...]] = {
@@ -28,9 +28,16 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "ENVIRONMENT": ("APP_ENV",),
     "FASTMAN_MODELS": (),
     "FASTMAN_SEEDERS": (),
+    "FASTMAN_LOCK": (),
+    "FASTMAN_LOCK_TIMEOUT": (),
+    "FASTMAN_DDL_LOCK_TIMEOUT": (),
+    "FASTMAN_STATEMENT_TIMEOUT": (),
+    "FASTMAN_PROHIBIT_DESTRUCTIVE": (),
 }
 _PARTS = ("DB_CONNECTION", "DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD")
-_PROTECTED = {"production", "prod", "live"}
+_PRODUCTION = {"production", "prod", "live"}
+_YES, _NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _SINGLE_QUOTED = re.compile(r"\s*[^=]+=[^\S\n]*'")
 
 
@@ -39,7 +46,8 @@ class Settings:
     """What the project's surroundings say.
 
     ``url`` is None where nobody gave one; ``url_source`` says who did (".env", "the environment", …).
-    ``environment`` is None where it is not set. ``models`` are module names, ``seeders`` an absolute folder.
+    ``environment`` is None where it is not set. ``models`` are module names, ``seeders`` an absolute folder. Times
+    are in seconds; ``ddl_lock_timeout`` and ``statement_timeout`` are None where they are not set, 0 for no limit.
     """
 
     root: Path
@@ -48,11 +56,23 @@ class Settings:
     url_source: str
     models: tuple[str, ...]
     seeders: Path
+    lock: bool
+    lock_timeout: float
+    ddl_lock_timeout: float | None
+    statement_timeout: float | None
+    prohibit_destructive: bool
 
     @property
-    def protected(self) -> bool:
-        """Whether a mistake here reaches real users: ENVIRONMENT is production, prod or live."""
-        return (self.environment or "").lower() in _PROTECTED
+    def production(self) -> bool:
+        """Whether ENVIRONMENT is production, prod or live, in any case."""
+        return (self.environment or "").lower() in _PRODUCTION
+
+    def protects(self, url: URL) -> bool:
+        """Whether a mistake in the database at ``url`` may reach real users.
+
+        True in production, and where ENVIRONMENT is not set and the database is on another machine.
+        """
+        return self.production or (self.environment is None and not urls.is_local(url))
 
 
 @dataclass(frozen=True)
@@ -89,14 +109,41 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
         for variable in VARIABLES
     }
     url, source = _url(values)
+    text = {variable: found[0] for variable, found in values.items() if found}
     return Settings(
         root=root,
         environment=environment,
         url=None if url is None else urls.anchored(url, root),
         url_source=source,
-        models=tuple(re.split(r"[,\s]+", models[0].strip(", "))) if (models := values["FASTMAN_MODELS"]) else (),
-        seeders=root / (seeders[0] if (seeders := values["FASTMAN_SEEDERS"]) else "database/seeders"),
+        models=tuple(re.findall(r"[^,\s]+", text.get("FASTMAN_MODELS", ""))),
+        seeders=root / text.get("FASTMAN_SEEDERS", "database/seeders"),
+        lock=_switch(text, "FASTMAN_LOCK", default=True),
+        lock_timeout=_seconds(text, "FASTMAN_LOCK_TIMEOUT", default=60.0),
+        ddl_lock_timeout=_seconds(text, "FASTMAN_DDL_LOCK_TIMEOUT", default=None),
+        statement_timeout=_seconds(text, "FASTMAN_STATEMENT_TIMEOUT", default=None),
+        prohibit_destructive=_switch(text, "FASTMAN_PROHIBIT_DESTRUCTIVE", default=False),
     )
+
+
+def _switch(text: Mapping[str, str], name: str, *, default: bool) -> bool:
+    value = text.get(name, "").lower()
+    if value and value not in _YES | _NO:
+        raise UsageError(f"{name}={value} is neither on nor off.")
+    return value in _YES if value else default
+
+
+_Default = TypeVar("_Default", float, float | None)
+
+
+def _seconds(text: Mapping[str, str], name: str, *, default: _Default) -> _Default:
+    if (value := text.get(name)) is None:
+        return default
+    if value.lower() in {"0", "off"}:
+        return 0.0
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)", value.strip())
+    if not match:
+        raise UsageError(f"{name}={value} is no duration. Write 500ms, 5s or 2m; 0 for none.")
+    return float(match[1]) * _UNITS[match[2]]
 
 
 def _url(values: Mapping[str, tuple[str, str] | None]) -> tuple[URL | None, str]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import invoke
@@ -33,7 +37,7 @@ def task(*, help: Mapping[str, str], optional: Iterable[str] = ()) -> Callable[[
                 flags["pretend"] = True
             project = None
             try:
-                with _opened(c) as project:
+                with _terminable(), _opened(c) as project:
                     function(project, *args, **flags)
             except Exit:
                 raise
@@ -47,6 +51,23 @@ def task(*, help: Mapping[str, str], optional: Iterable[str] = ()) -> Callable[[
         return invoke.task(body, help=dict(help), optional=tuple(optional), auto_shortflags=False)
 
     return decorate
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does: what is under way is rolled back and reported, the lock is freed."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _opened(c: Context) -> Project:

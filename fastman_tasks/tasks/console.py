@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from fastman_tasks.wording import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
     from fastman_tasks.drafting import Draft
     from fastman_tasks.history import Revision
-    from fastman_tasks.migrator import Done, Entry, Plan, Status
+    from fastman_tasks.losses import Loss
+    from fastman_tasks.plans import Done, Entry, Plan, Status
     from fastman_tasks.project import Project
     from fastman_tasks.seeder_drafting import SeederDraft
     from fastman_tasks.seeding import Seeded
@@ -53,11 +55,6 @@ def _duration(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 migration``, ``2 migrations``, ``1,204 rows``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def done(step: Done) -> None:
     """A migration that is through."""
     result(step.revision.name, step.seconds, "DONE")
@@ -70,12 +67,51 @@ def plan(plan: Plan) -> None:
     line()
 
 
-def sql(statements: Iterable[tuple[Revision, str | None]]) -> None:
+def sql(revisions: Iterable[tuple[Revision, list[str] | None]]) -> None:
     """What each revision would run."""
-    for revision, text in statements:
+    for revision, statements in revisions:
         line(f"-- {revision.name}", style="bold")
-        line(f"{text if text is not None else '-- needs the live database; its SQL cannot be shown'}\n")
+        if statements is None:
+            line("-- It asks the live database what to do; its SQL cannot be shown.\n")
+        else:
+            line("\n".join(statements or ["-- nothing"]) + "\n")
     line("Nothing was changed.")
+
+
+def losses(found: Sequence[Loss]) -> None:
+    """What would be lost."""
+    dropped = [loss for loss in found if loss.table]
+    unknown = [loss for loss in found if loss.sql]
+    if dropped:
+        line("This drops, with what is in them now:")
+        for loss in dropped:
+            line(f"  {_loss(loss)}", style=None if loss.certain else "red")
+    if unknown:
+        line("Not understood, so what it loses is not known:")
+        for loss in unknown:
+            line(f"  {loss.sql}", style="red")
+    if found:
+        line()
+
+
+def _loss(loss: Loss) -> str:
+    what = f"{loss.table}.{loss.column}" if loss.column else loss.table
+    return f"{what}: {'~' if loss.estimated else ''}{counted(loss.count or 0, 'value' if loss.column else 'row')}"
+
+
+def waiting(holder: str | None) -> None:
+    """Somebody else is at it."""
+    line(f"Another process has the migration lock{f' ({holder})' if holder else ''}; waiting …", style="yellow")
+
+
+def waited(seconds: float) -> None:
+    """The lock was had at last."""
+    line(f"Waited {seconds:.1f} s for the lock.\n", style="yellow")
+
+
+def retrying(revision: Revision, pause: float) -> None:
+    """A table was locked."""
+    line(f"  {revision.name}: a table is locked; rolled back, trying again in {pause:g} s", style="yellow")
 
 
 def status(found: Status, shown: Sequence[Entry]) -> None:
@@ -159,30 +195,11 @@ def as_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def confirm(question: str, command: str) -> None:
-    """Go on only when the user says yes (default no).
-
-    Raises ConsentMissing when the user declines, and at once, naming ``command``, where there is no terminal.
-    """
-    from fastman_tasks.errors import ConsentMissing
-
-    if not sys.stdin.isatty():
-        raise ConsentMissing(f"{question} There is no terminal to ask on, so nothing was done. To go ahead: {command}")
+def ask(question: str, wanted: str) -> bool:
+    """Whether the user answers ``question`` with ``wanted`` ("y" takes yes, too); nothing is no."""
     try:
-        answer = input(f"{question} [y/N] ")
+        answer = input(f"{question} ").strip()
     except EOFError:
         line()
-        answer = ""
-    if answer.strip().lower() not in {"y", "yes"}:
-        raise ConsentMissing("Declined; nothing was done.")
-
-
-@contextmanager
-def working(text: str) -> Iterator[None]:
-    """Say on a terminal that ``text`` is going on."""
-    console = _console()
-    if console.is_terminal:
-        with console.status(text):
-            yield
-    else:
-        yield
+        return False
+    return answer.lower() in {"y", "yes"} if wanted == "y" else answer == wanted

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastman_tasks.tasks import console, flags
+from fastman_tasks.tasks import consent, console, flags
 from fastman_tasks.tasks.boundary import task
-from fastman_tasks.tasks.console import counted
 from fastman_tasks.tasks.flags import Value
+from fastman_tasks.wording import counted
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -32,11 +32,11 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
     if not plan.revisions:
         console.line("Nothing to migrate.")
     elif pretend:
-        console.sql(project.migrator.sql(plan))
+        console.sql(project.migrator.preview(plan))
     else:
-        _ask(project, f"Apply {counted(len(plan.revisions), 'migration')}", "inv database.migrate", force)
-        done = project.migrator.apply(plan, console.done)
-        console.line(f"\n{counted(len(done), 'migration')} applied.")
+        chosen = f" --to={target}" if target else ""
+        _ask(project, f"Apply {counted(len(plan.revisions), 'migration')}", f"inv database.migrate{chosen}", force)
+        _migrate(project, target)
     if seed and not pretend:
         console.line()
         _seed(project, seeders, pretend)
@@ -61,11 +61,22 @@ def seed(project: Project, class_: Value = None, pretend: bool = False, force: b
     _seed(project, seeders, pretend)
 
 
+def _migrate(project: Project, target: str | None) -> None:
+    with project.locked(console.waiting, console.waited):
+        # Whoever had the lock before may have applied them.
+        plan = project.migrator.plan_migrate(target)
+        done = project.migrator.apply(plan, console.done, console.retrying) if plan.revisions else ()
+    console.line(f"\n{counted(len(done), 'migration')} applied." if done else "Nothing to migrate.")
+
+
 def _seed(project: Project, seeders: tuple[Seeder, ...], pretend: bool) -> None:
-    done = project.seeding.run(seeders, pretend=pretend, on_done=console.seeded)
+    with project.locked(console.waiting, console.waited):
+        done = project.seeding.run(seeders, pretend=pretend, on_done=console.seeded)
     console.line(f"\n{counted(len(done), 'seeder')} ran{'; nothing was kept' if pretend else ''}.")
 
 
 def _ask(project: Project, what: str, command: str, force: bool) -> None:
-    if project.settings.protected and not force:
-        console.confirm(f"{what} in {project.settings.environment}?", f"{command} --force")
+    from fastman_tasks import guard
+
+    needed = guard.to_change(project.settings, project.database.url)
+    consent.obtain(project, needed, f"{what} on {project.shown_url}?", command, force=force)

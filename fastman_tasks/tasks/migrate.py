@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from invoke import Exit
 
-from fastman_tasks.tasks import console, flags
+from fastman_tasks.tasks import consent, console, flags
 from fastman_tasks.tasks.boundary import task
-from fastman_tasks.tasks.console import counted
 from fastman_tasks.tasks.flags import Value
+from fastman_tasks.wording import counted
 
 if TYPE_CHECKING:
-    from fastman_tasks.migrator import Plan
     from fastman_tasks.project import Project
 
 
@@ -22,41 +21,76 @@ if TYPE_CHECKING:
         "to": "Roll back everything but this revision and its ancestors.",
         "pretend": "Print the SQL; change nothing.",
         "force": "Do not ask.",
+        "confirm": "The database's name, where data of a protected database would be lost.",
     },
-    optional=["steps", "to"],
+    optional=["steps", "to", "confirm"],
 )
 def rollback(
-    project: Project, steps: Value = None, to: Value = None, pretend: bool = False, force: bool = False
+    project: Project,
+    steps: Value = None,
+    to: Value = None,
+    pretend: bool = False,
+    force: bool = False,
+    confirm: Value = None,
 ) -> None:
     """Roll back the newest applied migrations."""
     count, target = flags.steps_or_target(steps, to)
-    console.target(project)
-    plan = project.migrator.plan_rollback(steps=count, to=target)
     chosen = f"--to={target}" if target else f"--steps={count}"
-    _roll_back(project, plan, f"inv migrate.rollback {chosen}", pretend, force)
-    if count and plan.applied and count > len(plan.revisions):
-        console.line(f"{len(plan.revisions)} of {count} were applied.")
+    rolled_back = _roll_back(
+        project, count, target, f"inv migrate.rollback {chosen}", pretend, force, flags.given("confirm", confirm)
+    )
+    if count and 0 < rolled_back < count:
+        console.line(f"{rolled_back} of {count} were applied.")
 
 
-@task(help={"pretend": "Print the SQL; change nothing.", "force": "Do not ask."})
-def reset(project: Project, pretend: bool = False, force: bool = False) -> None:
+@task(
+    help={
+        "pretend": "Print the SQL; change nothing.",
+        "force": "Do not ask.",
+        "confirm": "The database's name, where data of a protected database would be lost.",
+    },
+    optional=["confirm"],
+)
+def reset(project: Project, pretend: bool = False, force: bool = False, confirm: Value = None) -> None:
     """Roll back every applied migration."""
+    _roll_back(project, None, None, "inv migrate.reset", pretend, force, flags.given("confirm", confirm))
+
+
+def _roll_back(
+    project: Project,
+    steps: int | None,
+    to: str | None,
+    command: str,
+    pretend: bool,
+    force: bool,
+    confirm: str | None,
+) -> int:
+    """Carry out what rollback and reset share; gives how many migrations the plan has."""
+    from fastman_tasks import guard
+    from fastman_tasks.errors import MigrationRefused
+
     console.target(project)
-    _roll_back(project, project.migrator.plan_rollback(), "inv migrate.reset", pretend, force)
-
-
-def _roll_back(project: Project, plan: Plan, command: str, pretend: bool, force: bool) -> None:
+    plan = project.migrator.plan_rollback(steps=steps, to=to)
+    count = len(plan.revisions)
     if not plan.revisions:
         console.line("Nothing to roll back.")
-        return
+        return 0
     if pretend:
-        console.sql(project.migrator.sql(plan))
-        return
+        console.sql(project.migrator.preview(plan))
+        return count
+    lost = project.migrator.losses(plan)
+    needed = guard.to_roll_back(project.settings, plan.state.url, lost)
     console.plan(plan)
-    if not force:
-        console.confirm(f"Roll back {counted(len(plan.revisions), 'migration')}?", f"{command} --force")
-    done = project.migrator.apply(plan, console.done)
+    console.losses(lost)
+    question = f"Roll back {counted(count, 'migration')} on {project.shown_url}?"
+    consent.obtain(project, needed, question, command, force=force, confirm=confirm)
+    with project.locked(console.waiting, console.waited):
+        again = project.migrator.plan_rollback(steps=steps, to=to)
+        if again.revisions != plan.revisions:
+            raise MigrationRefused("Somebody else has migrated this database meanwhile. Run the command again.")
+        done = project.migrator.apply(again, console.done, console.retrying)
     console.line(f"\n{counted(len(done), 'migration')} rolled back.")
+    return count
 
 
 @task(

@@ -1,0 +1,171 @@
+"""Carry out a plan, and say exactly what stands when it fails."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from alembic.runtime.migration import MigrationContext, MigrationStep
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError
+
+from fastman_tasks import pretending
+from fastman_tasks.environment import Environment
+from fastman_tasks.errors import EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused
+from fastman_tasks.history import Revision
+from fastman_tasks.limits import is_lock_timeout
+from fastman_tasks.plans import Done, Plan, State
+from fastman_tasks.sources import blame
+from fastman_tasks.wording import counted
+
+_READS = re.compile(r"\s*(select|show|pragma|describe|explain|set|begin|savepoint|release|rollback)\b", re.I)
+_DDL = re.compile(r"\s*(create|alter|drop|rename|truncate|comment|grant|revoke)\b", re.I)
+#: Seconds to pause before each new try after a lock timeout.
+PAUSES = (1.0, 3.0, 9.0)
+
+
+@dataclass
+class _Progress:
+    """How far a run has come. ``ran`` are the writing statements of the running revision, each with whether it was
+    committed at once."""
+
+    done: list[Done] = field(default_factory=list)
+    running: Revision | None = None
+    transactional: bool = True
+    ran: list[tuple[str, bool]] = field(default_factory=list)
+
+    @property
+    def committed(self) -> list[str]:
+        """The statements of the running revision that a rollback leaves: those up to the last one that commits."""
+        last = max((number for number, (_, commits) in enumerate(self.ran, 1) if commits), default=0)
+        return [statement for statement, _ in self.ran[:last]]
+
+
+class Applying:
+    """Carries out plans in one Alembic environment; ``read`` tells the database's state, ``prepare`` sets limits."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        read: Callable[[], State],
+        prepare: Callable[[Connection], None] | None,
+        clock: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._environment = environment
+        self._read = read
+        self._prepare = prepare
+        self._clock = clock
+        self._sleep = sleep
+
+    def apply(
+        self, plan: Plan, on_done: Callable[[Done], None], on_retry: Callable[[Revision, float], None]
+    ) -> tuple[Done, ...]:
+        """Carry out ``plan``. A revision that meets a lock timeout, nothing of it committed, is tried again after
+        each of ``PAUSES``; ``on_retry`` is told before. Raises MigrationFailed and MigrationRefused.
+        """
+        progress = _Progress()
+        left = plan
+        for pause in (*PAUSES, None):
+            try:
+                self._run(left, progress, on_done)
+                break
+            except (FastmanError, KeyboardInterrupt) as error:
+                if progress.running is None or isinstance(error, MigrationRefused):
+                    raise
+                cause = error.__cause__ if isinstance(error, EnvironmentFailed) and error.__cause__ else error
+                if pause is None or progress.committed or not is_lock_timeout(cause):
+                    raise MigrationFailed(self._report(plan, progress, cause)) from cause
+                on_retry(progress.running, pause)
+                self._sleep(pause)
+                finished = {done.revision.id for done in progress.done}
+                rest = tuple(revision for revision in plan.revisions if revision.id not in finished)
+                left = replace(plan, revisions=rest, state=self._read())
+        return tuple(progress.done)
+
+    def _run(self, plan: Plan, progress: _Progress, on_done: Callable[[Done], None]) -> None:
+        def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[MigrationStep]:
+            if set(heads) != set(plan.state.heads):
+                raise MigrationRefused("Somebody else has migrated this database meanwhile. Run the command again.")
+            progress.transactional = context.impl.transactional_ddl
+            for revision in plan.revisions:
+                progress.running, progress.ran = revision, []
+                started = self._clock()
+                yield self._environment.step(plan.direction, revision)
+                # Alembic asks for the next step when this one, and its transaction, are through.
+                progress.running = None
+                progress.done.append(Done(revision, self._clock() - started))
+                on_done(progress.done[-1])
+
+        with _recording(progress):
+            self._environment.run(steps, reading=False, prepare=self._prepare)
+
+    def _report(self, plan: Plan, progress: _Progress, error: BaseException) -> str:
+        revision = progress.running
+        assert revision is not None
+        root = self._environment.root
+        if isinstance(error, KeyboardInterrupt):
+            lines = [f"{revision.name} was interrupted."]
+        else:
+            lines = [f"{revision.name} failed: {blame(error, root, revision.file)}"]
+        if isinstance(error, DBAPIError) and error.statement:
+            lines.append(f"  Statement: {' '.join(error.statement.split())}")
+        lines += self._kept(plan, progress)
+        lines += self._standing(plan)
+        again = "database.migrate" if plan.direction == "upgrade" else "migrate.rollback"
+        correct = "" if isinstance(error, KeyboardInterrupt) else "correct the file, then "
+        lines.append(f"Next: {correct}inv {again}")
+        return "\n".join(lines)
+
+    def _kept(self, plan: Plan, progress: _Progress) -> list[str]:
+        if not progress.committed:
+            return ["Nothing of it was kept."]
+        assert progress.running is not None
+        known = pretending.statements(self._environment, plan, progress.running)
+        lines = ["It cannot be rolled back as a whole. Carried out, and still there:"]
+        lines += [f"  {_short(statement)}" for statement in progress.committed]
+        if known is not None:
+            lines += ["Not carried out:", *(f"  {_short(statement)}" for statement in known[len(progress.committed) :])]
+        return lines
+
+    def _standing(self, plan: Plan) -> list[str]:
+        try:
+            now = self._environment.history.with_ancestors(self._read().heads)
+        except FastmanError as error:
+            return [f"What is applied now cannot be told: {error}"]
+        verb = "applied" if plan.direction == "upgrade" else "rolled back"
+        left = [each for each in plan.revisions if (each.id in now) == (plan.direction == "downgrade")]
+        changed = len(plan.revisions) - len(left)
+        return [
+            f"{counted(changed, 'migration')} of this run {'was' if changed == 1 else 'were'} {verb} before it; "
+            f"{counted(len(now), 'migration')} applied now. Remaining:",
+            *(f"  {each.name}" for each in left),
+        ]
+
+
+def _short(statement: str) -> str:
+    text = " ".join(statement.split()).rstrip(";")
+    return text if len(text) <= 200 else f"{text[:200]} …"
+
+
+@contextmanager
+def _recording(progress: _Progress) -> Iterator[None]:
+    """Note each statement that is carried out on any connection in this block, unless it only reads."""
+
+    def record(
+        connection: Connection, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: bool
+    ) -> None:
+        if progress.running is not None and not _READS.match(statement):
+            autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+            commits = autocommit or (not progress.transactional and bool(_DDL.match(statement)))
+            progress.ran.append((statement, commits))
+
+    event.listen(Engine, "after_cursor_execute", record)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "after_cursor_execute", record)

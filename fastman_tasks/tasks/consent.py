@@ -1,0 +1,40 @@
+"""Get the user's consent, or say how to give it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from fastman_tasks.tasks import console
+
+if TYPE_CHECKING:
+    from fastman_tasks.guard import Consent
+    from fastman_tasks.project import Project
+
+
+def obtain(
+    project: Project, consent: Consent, question: str, command: str, *, force: bool, confirm: str | None = None
+) -> None:
+    """Go on only with ``consent``: from the flags, or from the user's answer to ``question`` (default no).
+
+    Raises ConsentMissing when the user declines, and at once, with the ``command`` that would work, where there is no
+    terminal; UsageError for ``confirm`` with another database's name.
+    """
+    from fastman_tasks import guard
+    from fastman_tasks.errors import ConsentMissing
+
+    name = guard.database_name(project.database.url)
+    if guard.answered(consent, force=force, confirm=confirm, name=name):
+        return
+    if not sys.stdin.isatty():
+        flag = f"--confirm={name}" if consent == "name" else "--force"
+        enough = " --force is not enough here: data would be lost." if consent == "name" and force else ""
+        raise ConsentMissing(
+            f"{question} There is no terminal to ask on, so nothing was done.{enough} To go ahead: {command} {flag}"
+        )
+    if consent == "name":
+        given = console.ask(f"{question} Type the database's name, {name}, to go ahead:", name)
+    else:
+        given = console.ask(f"{question} [y/N]", "y")
+    if not given:
+        raise ConsentMissing("Declined; nothing was done.")

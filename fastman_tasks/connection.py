@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, pool
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from fastman_tasks import urls
 from fastman_tasks.errors import DatabaseUnavailable, SettingsError
@@ -49,67 +47,49 @@ class Database:
         Raises DatabaseUnavailable when there is no connection, and whatever ``work`` raises.
         """
         with connecting(reading=False), driver_errors():
-            engine = self._engine
-            if isinstance(engine, AsyncEngine):
-                return asyncio.run(_run_async(engine, work))
-            with engine.connect() as connection:
+            if self._is_async:
+                from fastman_tasks import async_connection
+
+                return async_connection.run(self.url, work)
+            with self._engine().connect() as connection:
                 return work(connection)
 
     def hold(self) -> HeldConnection:
         """A connection in autocommit that stays open until it is closed. Raises DatabaseUnavailable."""
         with connecting(reading=False), driver_errors():
-            return HeldConnection(self._engine)
+            if self._is_async:
+                from fastman_tasks import async_connection
 
-    @cached_property
-    def _engine(self) -> Engine | AsyncEngine:
-        # NullPool: an async connection cannot outlive the event loop of its own asyncio.run().
-        if self.url.get_dialect().is_async:
-            return create_async_engine(self.url, poolclass=pool.NullPool)
+                return async_connection.HeldConnection(self.url)
+            return _Held(self._engine().execution_options(isolation_level="AUTOCOMMIT").connect())
+
+    @property
+    def _is_async(self) -> bool:
+        return self.url.get_dialect().is_async
+
+    def _engine(self) -> Engine:
         return create_engine(self.url, poolclass=pool.NullPool)
 
 
-class HeldConnection:
-    """One connection in autocommit, kept open while others work; also under an async URL."""
-
-    def __init__(self, engine: Engine | AsyncEngine) -> None:
-        # An event loop of its own, at rest between the calls: env.py may run asyncio.run() meanwhile.
-        self._loop = asyncio.new_event_loop() if isinstance(engine, AsyncEngine) else None
-        self._async: AsyncConnection | None = None
-        self._sync: Connection | None = None
-        try:
-            if isinstance(engine, AsyncEngine):
-                autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-                self._async = self._await(autocommit.connect().start())
-            else:
-                self._sync = engine.execution_options(isolation_level="AUTOCOMMIT").connect()
-        except BaseException:
-            self.close()
-            raise
-
-    def _await(self, awaitable: Coroutine[Any, Any, T]) -> T:
-        assert self._loop is not None
-        return self._loop.run_until_complete(awaitable)
+class HeldConnection(Protocol):
+    """One connection in autocommit, kept open while others work."""
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Call ``work`` with the connection and return what it returns."""
-        if self._async is not None:
-            return self._await(self._async.run_sync(work))
-        assert self._sync is not None
-        return work(self._sync)
 
     def close(self) -> None:
         """Close the connection, and with it all that the server keeps for it."""
-        if self._async is not None:
-            self._await(self._async.close())
-        if self._sync is not None:
-            self._sync.close()
-        if self._loop is not None:
-            self._loop.close()
 
 
-async def _run_async(engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
-    async with engine.connect() as connection:
-        return await connection.run_sync(work)
+@dataclass
+class _Held:
+    connection: Connection
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        return work(self.connection)
+
+    def close(self) -> None:
+        self.connection.close()
 
 
 def _begin(connection: Connection) -> None:

@@ -1,4 +1,7 @@
-"""One project folder: its settings, its database and the services that work on it, put together once."""
+"""One project folder: its settings, its database and the services that work on it, put together once.
+
+A service, and the library that it is the door to, is imported when it is first asked for.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,21 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import URL
 
 from fastman_tasks import settings as settings_module
 from fastman_tasks import urls
 from fastman_tasks.connection import Database
-from fastman_tasks.drafting import Drafting
-from fastman_tasks.environment import Environment, find_config
 from fastman_tasks.errors import SettingsError
-from fastman_tasks.migrator import Migrator
-from fastman_tasks.seeding import Seeding
 from fastman_tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from fastman_tasks.drafting import Drafting
+    from fastman_tasks.environment import Environment
+    from fastman_tasks.migrator import Migrator
+    from fastman_tasks.seeding import Seeding
 
 
 class Project:
@@ -144,26 +149,36 @@ class Project:
     @property
     def has_environment(self) -> bool:
         """Whether the project has migrations set up."""
+        from fastman_tasks.environment import find_config
+
         return find_config(self.root) is not None
 
     @cached_property
     def environment(self) -> Environment:
         """The project's Alembic environment. Raises NoEnvironment where there is none."""
+        from fastman_tasks.environment import Environment
+
         return Environment(self)
 
     @cached_property
     def migrator(self) -> Migrator:
         """Plans and applies migrations. Raises NoEnvironment where there is no Alembic environment."""
+        from fastman_tasks.migrator import Migrator
+
         return Migrator(self.environment)
 
     @cached_property
     def drafting(self) -> Drafting:
         """Writes new migrations."""
+        from fastman_tasks.drafting import Drafting
+
         return Drafting(self)
 
     @cached_property
     def seeding(self) -> Seeding:
         """Finds and runs seeders."""
+        from fastman_tasks.seeding import Seeding
+
         return Seeding(self)
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alembic import context
-from sqlalchemy import Connection
+from sqlalchemy import Connection, MetaData
 
-from fastman_tasks import models
 from fastman_tasks.environment import MODELS, PROJECT
 
 if TYPE_CHECKING:
@@ -21,10 +20,8 @@ def run_migrations() -> None:
     Each migration and its row in the version table share one transaction, on SQLite too.
     """
     project = _project()
-    needed = context.config.attributes.get(MODELS, True)
-    metadata = models.load(project.root, project.settings.models).metadata if needed else None
     options: dict[str, Any] = {
-        "target_metadata": metadata,
+        "target_metadata": _metadata(project) if context.config.attributes.get(MODELS, True) else None,
         "transaction_per_migration": True,
         "compare_type": True,
     }
@@ -55,6 +52,12 @@ def run_migrations() -> None:
             context.run_migrations()
 
     project.configured_database.run(migrate)
+
+
+def _metadata(project: Project) -> list[MetaData]:
+    from fastman_tasks import models
+
+    return models.load(project.root, project.settings.models).metadata
 
 
 def _project() -> Project:

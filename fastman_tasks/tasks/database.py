@@ -29,15 +29,21 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
     console.target(project)
     plan = project.migrator.plan_migrate(target)
     seeders = project.seeding.select(None) if seed else ()
-    if not plan.revisions:
-        console.line("Nothing to migrate.")
-    elif pretend:
+    if pretend and plan.revisions:
         console.sql(project.migrator.preview(plan))
-    else:
-        chosen = f" --to={target}" if target else ""
-        _ask(project, f"Apply {counted(len(plan.revisions), 'migration')}", f"inv database.migrate{chosen}", force)
+        return
+    doings = [
+        *([f"apply {counted(len(plan.revisions), 'migration')}"] if plan.revisions else []),
+        *([f"run {counted(len(seeders), 'seeder')}"] if seeders else []),
+    ]
+    if doings and not pretend:
+        chosen = "".join([f" --to={target}" if target else "", " --seed" if seed else ""])
+        _ask(project, " and ".join(doings).capitalize(), f"inv database.migrate{chosen}", force)
+    if plan.revisions:
         _migrate(project, target)
-    if seed and not pretend:
+    else:
+        console.line("Nothing to migrate.")
+    if seed:
         console.line()
         _seed(project, seeders, pretend)
 

@@ -1,0 +1,54 @@
+"""Connections under an async URL, for code that is not async. Imported only where a URL is async."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, pool
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+T = TypeVar("T")
+
+
+def run(url: URL, work: Callable[[Connection], T]) -> T:
+    """Call ``work`` with a connection to the database at ``url`` and return what it returns."""
+    return asyncio.run(_run(url, work))
+
+
+async def _run(url: URL, work: Callable[[Connection], T]) -> T:
+    async with _engine(url).connect() as connection:
+        return await connection.run_sync(work)
+
+
+def _engine(url: URL) -> AsyncEngine:
+    # NullPool: a connection cannot outlive the event loop it was opened in.
+    return create_async_engine(url, poolclass=pool.NullPool)
+
+
+class HeldConnection:
+    """One connection in autocommit, kept open while others work; see ``connection.HeldConnection``."""
+
+    def __init__(self, url: URL) -> None:
+        # An event loop of its own, at rest between the calls: env.py may run asyncio.run() meanwhile.
+        self._loop = asyncio.new_event_loop()
+        try:
+            engine = _engine(url).execution_options(isolation_level="AUTOCOMMIT")
+            self._connection: AsyncConnection = self._await(engine.connect().start())
+        except BaseException:
+            self._loop.close()
+            raise
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Call ``work`` with the connection and return what it returns."""
+        return self._await(self._connection.run_sync(work))
+
+    def close(self) -> None:
+        """Close the connection, and with it all that the server keeps for it."""
+        self._await(self._connection.close())
+        self._loop.close()
+
+    def _await(self, awaitable: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run_until_complete(awaitable)

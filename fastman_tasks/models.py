@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from sqlalchemy import MetaData, Table
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.inspection import inspect
-from sqlalchemy.orm import Mapper
 
 from fastman_tasks.errors import ModelsFailed
 from fastman_tasks.sources import blame
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Mapper
 
 # Where models live, relative to the root and to src/; a name without .py is a package.
 _CONVENTIONS = (
@@ -67,6 +70,8 @@ class Models:
 
 def mapper_of(value: type) -> Mapper[object] | None:
     """The mapper of a mapped class; None for any other class."""
+    from sqlalchemy.orm import Mapper
+
     try:
         mapper: object = inspect(value)
     except NoInspectionAvailable:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from fastman_tasks.wording import counted
 
@@ -25,16 +27,26 @@ if TYPE_CHECKING:
 _NAME_WIDTH = 60
 
 
-def _console() -> Console:
+@functools.cache
+def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
     # Lines are the user's to wrap: a path or a URL that is cut in two cannot be copied.
-    return Console(highlight=False, markup=False, soft_wrap=True, emoji=False)
+    return Console(file=stream, highlight=False, markup=False, soft_wrap=True, emoji=False)
+
+
+def _write(text: str, style: str | None = None, end: str = "\n") -> None:
+    # Without a terminal nothing is coloured, and importing rich would be a tenth of the command's time.
+    if sys.stdout.isatty() or os.environ.get("FORCE_COLOR"):
+        _console(sys.stdout).print(text, style=style, end=end)
+    else:
+        sys.stdout.write(text + end)
+        sys.stdout.flush()
 
 
 def line(text: str = "", style: str | None = None) -> None:
     """One line of text."""
-    _console().print(text, style=style)
+    _write(text, style)
 
 
 def target(project: Project) -> None:
@@ -46,9 +58,8 @@ def result(name: str, took: float | None, word: str) -> None:
     """``  name ....... 12 ms  DONE``; ``took`` in seconds."""
     time = "" if took is None else f"{_duration(took)}  "
     style = {"DONE": "green", "FAIL": "red"}.get(word, "yellow")
-    console = _console()
-    console.print(f"  {name} {'.' * max(3, _NAME_WIDTH - len(name))} {time:>9}", end="")
-    console.print(word, style=style)
+    _write(f"  {name} {'.' * max(3, _NAME_WIDTH - len(name))} {time:>9}", end="")
+    _write(word, style)
 
 
 def _duration(seconds: float) -> str:

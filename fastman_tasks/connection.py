@@ -6,16 +6,19 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, pool
 from sqlalchemy.engine import URL, Dialect
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.exc import NoSuchModuleError
 
 from fastman_tasks import urls
 from fastman_tasks.errors import DatabaseUnavailable, SettingsError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 T = TypeVar("T")
 
@@ -48,23 +51,27 @@ class Database:
 
         Raises DatabaseUnavailable when there is no connection, and whatever ``work`` raises.
         """
-        with connecting(reading=False), driver_errors():
-            engine = self._engine
-            if isinstance(engine, AsyncEngine):
-                return asyncio.run(_run_async(engine, work))
-            with engine.connect() as connection:
+        with connecting(reading=False), driver_errors(self.url):
+            if self.url.get_dialect().is_async:
+                return asyncio.run(_run_async(self._async_engine, work))
+            with self._engine.connect() as connection:
                 return work(connection)
 
     @cached_property
-    def _engine(self) -> Engine | AsyncEngine:
+    def _engine(self) -> Engine:
+        engine = create_engine(self.url, poolclass=pool.NullPool)
+        _transactional_sqlite(engine)
+        return engine
+
+    @cached_property
+    def _async_engine(self) -> AsyncEngine:
+        # Imported here: SQLAlchemy's asyncio needs greenlet, which only the extra async is sure to bring.
+        import_module("greenlet")
+        from sqlalchemy.ext.asyncio import create_async_engine
+
         # NullPool: an async connection cannot outlive the event loop of its own asyncio.run().
-        engine: Engine | AsyncEngine
-        if self.url.get_dialect().is_async:
-            engine = create_async_engine(self.url, poolclass=pool.NullPool)
-            _transactional_sqlite(engine.sync_engine)
-        else:
-            engine = create_engine(self.url, poolclass=pool.NullPool)
-            _transactional_sqlite(engine)
+        engine = create_async_engine(self.url, poolclass=pool.NullPool)
+        _transactional_sqlite(engine.sync_engine)
         return engine
 
 
@@ -125,21 +132,34 @@ def connecting(*, reading: bool) -> Iterator[None]:
 
 
 @contextmanager
-def driver_errors() -> Iterator[None]:
-    """Name the package to install when an engine's driver, or the database's dialect, is missing."""
+def driver_errors(url: URL | None) -> Iterator[None]:
+    """Name the package to install when an engine's driver, or the database's dialect, is missing.
+
+    ``url`` is the database that an engine is most likely wanted for; a foreign env.py may have one of its own.
+    """
     try:
         yield
-    except NoSuchModuleError as error:
-        name = str(error).rpartition(":")[2]
-        raise SettingsError(f"Unknown database {name!r} in DATABASE_URL; use sqlite, postgresql or mysql.") from error
-    except ModuleNotFoundError as error:
-        if error.name not in _PACKAGES:
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        wanted = url is not None and _breaks_on(url, error)
+        which = f" ({urls.masked(url)})" if url is not None and wanted else ""
+        if isinstance(error, NoSuchModuleError):
+            name = str(error).rpartition(":")[2]
+            raise SettingsError(f"Unknown database {name!r}{which}; use sqlite, postgresql or mysql.") from error
+        package = _PACKAGES.get(error.name or "", error.name if wanted else None)
+        if package is None:
             raise
         raise DatabaseUnavailable(
-            f'The driver {error.name} is not installed. Install it: pip install "{_PACKAGES[error.name]}"'
+            f'The driver {error.name} is not installed{which}. Install it: pip install "{package}"'
         ) from error
-    except ArgumentError as error:
-        raise SettingsError(f"The database URL cannot be used: {error}") from error
+
+
+def _breaks_on(url: URL, error: Exception) -> bool:
+    """Whether it is the driver of ``url`` that ``error`` misses."""
+    try:
+        url.get_dialect().import_dbapi()
+    except (NoSuchModuleError, ModuleNotFoundError) as own:
+        return str(own) == str(error)
+    return False
 
 
 def _failure(dialect: Dialect, arguments: list[Any], options: dict[str, Any], error: Exception) -> str:

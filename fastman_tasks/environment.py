@@ -178,7 +178,14 @@ class Environment:
         """
         self.config.attributes[MODELS] = not reading if models is None else models
         environment = EnvironmentContext(self.config, self.scripts, fn=steps, dont_mutate=reading, **options)
-        with self.errors(), self._application(), _logging_kept(), connecting(reading=reading), environment:
+        with (
+            self.errors(),
+            driver_errors(self.url),
+            self._application(),
+            _logging_kept(),
+            connecting(reading=reading),
+            environment,
+        ):
             self.scripts.run_env()
 
     def _application(self) -> AbstractContextManager[Any]:
@@ -191,8 +198,7 @@ class Environment:
     def errors(self) -> Iterator[None]:
         """Turn what Alembic, a driver or the project's own files raise into a FastmanError."""
         try:
-            with driver_errors():
-                yield
+            yield
         except FastmanError:
             raise
         except CommandError as error:

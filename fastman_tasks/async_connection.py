@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+# SQLAlchemy's asyncio needs greenlet, which only the extra async is sure to bring; its absence is named so.
+import greenlet  # noqa: F401
 from sqlalchemy import Connection, pool
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, pool
 from sqlalchemy.engine import URL, Dialect
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import NoSuchModuleError
 
 from fastman_tasks import urls
 from fastman_tasks.errors import DatabaseUnavailable, SettingsError
@@ -46,7 +46,7 @@ class Database:
 
         Raises DatabaseUnavailable when there is no connection, and whatever ``work`` raises.
         """
-        with connecting(reading=False), driver_errors():
+        with connecting(reading=False), driver_errors(self.url):
             if self._is_async:
                 from fastman_tasks import async_connection
 
@@ -56,7 +56,7 @@ class Database:
 
     def hold(self) -> HeldConnection:
         """A connection in autocommit that stays open until it is closed. Raises DatabaseUnavailable."""
-        with connecting(reading=False), driver_errors():
+        with connecting(reading=False), driver_errors(self.url):
             if self._is_async:
                 from fastman_tasks import async_connection
 
@@ -166,21 +166,34 @@ def connecting(*, reading: bool, migrating: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def driver_errors() -> Iterator[None]:
-    """Name the package to install when an engine's driver, or the database's dialect, is missing."""
+def driver_errors(url: URL | None) -> Iterator[None]:
+    """Name the package to install when an engine's driver, or the database's dialect, is missing.
+
+    ``url`` is the database that an engine is most likely wanted for; a foreign env.py may have one of its own.
+    """
     try:
         yield
-    except NoSuchModuleError as error:
-        name = str(error).rpartition(":")[2]
-        raise SettingsError(f"Unknown database {name!r} in DATABASE_URL; use sqlite, postgresql or mysql.") from error
-    except ModuleNotFoundError as error:
-        if error.name not in _PACKAGES:
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        wanted = url is not None and _breaks_on(url, error)
+        which = f" ({urls.masked(url)})" if url is not None and wanted else ""
+        if isinstance(error, NoSuchModuleError):
+            name = str(error).rpartition(":")[2]
+            raise SettingsError(f"Unknown database {name!r}{which}; use sqlite, postgresql or mysql.") from error
+        package = _PACKAGES.get(error.name or "", error.name if wanted else None)
+        if package is None:
             raise
         raise DatabaseUnavailable(
-            f'The driver {error.name} is not installed. Install it: pip install "{_PACKAGES[error.name]}"'
+            f'The driver {error.name} is not installed{which}. Install it: pip install "{package}"'
         ) from error
-    except ArgumentError as error:
-        raise SettingsError(f"The database URL cannot be used: {error}") from error
+
+
+def _breaks_on(url: URL, error: Exception) -> bool:
+    """Whether it is the driver of ``url`` that ``error`` misses."""
+    try:
+        url.get_dialect().import_dbapi()
+    except (NoSuchModuleError, ModuleNotFoundError) as own:
+        return str(own) == str(error)
+    return False
 
 
 def _failure(dialect: Dialect, arguments: list[Any], options: dict[str, Any], error: Exception) -> str:

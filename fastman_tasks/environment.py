@@ -203,10 +203,17 @@ class Environment:
         Raises DatabaseUnavailable, EnvironmentFailed, and any FastmanError that ``steps`` raises.
         """
         self.config.attributes[MODELS] = not reading if models is None else models
-        environment = EnvironmentContext(self.config, self.scripts, **{"fn": steps, "dont_mutate": reading, **options})
+        writes = not options.setdefault("dont_mutate", reading)
+        environment = EnvironmentContext(self.config, self.scripts, fn=steps, **options)
         _one_transaction_a_migration(environment, prepare)
-        connections = connecting(reading=reading, migrating=not reading)
-        with self.errors(), self._application(), _logging_kept(), connections, environment:
+        with (
+            self.errors(),
+            driver_errors(self.url),
+            self._application(),
+            _logging_kept(),
+            connecting(reading=reading, migrating=writes),
+            environment,
+        ):
             self.scripts.run_env()
 
     def _application(self) -> AbstractContextManager[Any]:
@@ -219,8 +226,7 @@ class Environment:
     def errors(self) -> Iterator[None]:
         """Turn what Alembic, a driver or the project's own files raise into a FastmanError."""
         try:
-            with driver_errors():
-                yield
+            yield
         except FastmanError:
             raise
         except CommandError as error:

@@ -12,7 +12,7 @@ from fastman_tasks.sources import first_line
 
 @contextmanager
 def application_context() -> Iterator[None]:
-    """The application context of the Flask application in the current folder, found as the ``flask`` command finds it."""
+    """The context of the Flask application in the current folder, found as the ``flask`` command finds it."""
     try:
         from flask.cli import NoAppException, ScriptInfo
     except ModuleNotFoundError as error:

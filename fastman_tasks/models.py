@@ -47,8 +47,8 @@ class Models:
         found: dict[int, MetaData] = {}
         for module in self.modules:
             for value in vars(module).values():
-                metadata = value if isinstance(value, MetaData) else getattr(value, "metadata", None)
-                if isinstance(metadata, MetaData) and metadata.tables:
+                metadata = _metadata_of(value)
+                if metadata is not None and metadata.tables:
                     found[id(metadata)] = metadata
         return list(found.values())
 
@@ -79,6 +79,17 @@ def mapper_of(value: type) -> Mapper[object] | None:
     return mapper if isinstance(mapper, Mapper) else None
 
 
+def _metadata_of(value: object) -> MetaData | None:
+    # Only what can be a model is looked into: Flask's current_app, say, raises an error when it is.
+    if isinstance(value, type):
+        # A class that was mapped without a base has no metadata of its own.
+        table = getattr(value, "__table__", None)
+        value = table if isinstance(table, Table) else getattr(value, "metadata", None)
+    if isinstance(value, Table):
+        return value.metadata
+    return value if isinstance(value, MetaData) else None
+
+
 def load(root: Path, named: tuple[str, ...]) -> Models:
     """Import the models of the project in ``root``: the modules ``named``, or those found by convention.
 
@@ -86,22 +97,26 @@ def load(root: Path, named: tuple[str, ...]) -> Models:
     a comparison would take it for dropped.
     """
     modules: dict[str, ModuleType] = {}
-    for name in named or tuple(find(root)):
-        module = modules[name] = _import(name, root)
-        for child in _children(module):
-            modules[child] = _import(child, root)
+    open_names = list(reversed(named or tuple(find(root))))
+    while open_names:
+        name = open_names.pop()
+        if name not in modules:
+            modules[name] = _import(name, root)
+            open_names.extend(reversed(list(_children(modules[name]))))
     return Models(tuple(modules.values()))
 
 
 def find(root: Path) -> Iterator[str]:
     """The dotted names of the modules and packages in ``root`` that hold models by convention, in order."""
+    # With src/__init__.py the application imports itself as src.…; under two names its tables would clash.
+    prefix = ("src",) if (root / "src" / "__init__.py").is_file() else ()
     seen = set()
-    for base in (root / "src", root):
+    for base, outer in ((root / "src", prefix), (root, ())):
         for package in ("app", *_packages(base)):
             for convention in _CONVENTIONS:
                 for file in sorted(base.glob(convention.format(package=package))):
                     relative = file.relative_to(base).with_suffix("")
-                    parts = relative.parent.parts if relative.name == "__init__" else relative.parts
+                    parts = (*outer, *(relative.parent.parts if relative.name == "__init__" else relative.parts))
                     name = ".".join(parts)
                     if name not in seen and all(part.isidentifier() for part in parts):
                         seen.add(name)
@@ -117,7 +132,8 @@ def _packages(base: Path) -> list[str]:
 def _children(package: ModuleType) -> Iterator[str]:
     # walk_packages swallows import errors unless told otherwise, and imports packages itself: _import reports them.
     for info in pkgutil.iter_modules(getattr(package, "__path__", []), f"{package.__name__}."):
-        yield info.name
+        if not info.name.endswith(".__main__"):
+            yield info.name
 
 
 def _import(name: str, root: Path) -> ModuleType:

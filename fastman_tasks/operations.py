@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from sqlalchemy import Boolean, Column, Connection, DateTime, Index, Integer, MetaData, String, Table, func, inspect
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    DefaultClause,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TextClause,
+    func,
+    inspect,
+    text,
+)
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 from fastman_tasks.names import Meaning
+
+# What SQLAlchemy's text() takes for the beginning of a parameter: not a cast (::), not the time 12:30.
+_PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w)")
 
 
 @dataclass(frozen=True)
@@ -54,9 +78,17 @@ class _Writer:
             "drop_index": self._drop_index,
         }
         try:
+            self._check_lengths()
             return writers[self.meaning.kind]()
         except _Unfit as reason:
             return Body(note=str(reason))
+
+    def _check_lengths(self) -> None:
+        # SQLAlchemy has the 255 characters of an alias for MySQL's limit.
+        longest = min(self.connection.dialect.max_identifier_length, 64 if self._is_mysql else 9999)
+        for name in (self.table, *self.meaning.columns, self.meaning.new or ""):
+            if len(name) > longest:
+                raise _Unfit(f"{name} is longer than the {longest} characters that this database takes for a name")
 
     def _create_table(self) -> Body:
         if self.table in self._tables:
@@ -81,9 +113,9 @@ class _Writer:
         if users:
             raise _Unfit(f"{', '.join(users)} refer to the table {self.table}")
         drop = ops.DropTableOp.from_table(table)
-        keys = [set(constraint.column_keys) for constraint in table.foreign_key_constraints]
-        # MySQL makes an index of its own for a foreign key, together with the table.
-        indexes = [index for index in table.indexes if set(index.columns.keys()) not in keys]
+        # MySQL makes an index of its own for a foreign key, by its name, together with the table.
+        keys = {constraint.name for constraint in table.foreign_key_constraints}
+        indexes = [index for index in table.indexes if index.name not in keys]
         return Body([drop], [drop.reverse(), *(ops.CreateIndexOp.from_index(index) for index in indexes)])
 
     def _rename_table(self) -> Body:
@@ -91,7 +123,7 @@ class _Writer:
         self._reflected()
         if new in self._tables:
             raise _Unfit(f"the table {new} exists already")
-        return Body([ops.RenameTableOp(self.table, new)], [ops.RenameTableOp(new, self.table)])
+        return Body([_RenameTable(self.table, new)], [_RenameTable(new, self.table)])
 
     def _add_columns(self) -> Body:
         existing = self._reflected().columns
@@ -129,14 +161,24 @@ class _Writer:
     def _create_index(self) -> Body:
         table = self._reflected()
         indexed = {index.columns.keys()[0] for index in table.indexes}
-        names = [column.name for column in table.columns if not column.primary_key and column.name not in indexed]
+        names = [
+            column.name
+            for column in table.columns
+            if not column.primary_key and column.name not in indexed and self._can_be_indexed(column)
+        ]
         if not names:
-            raise _Unfit(f"every column of {self.table} is indexed already")
+            raise _Unfit(f"no column of {self.table} is left that can be indexed")
         create = ops.CreateIndexOp.from_index(Index(f"ix_{self.table}_{names[0]}", table.columns[names[0]]))
         return Body([create], [create.reverse()])
 
     def _drop_index(self) -> Body:
-        indexes = sorted(self._reflected().indexes, key=lambda index: str(index.name))
+        table = self._reflected()
+        # MySQL keeps an index for every foreign key, and does not let go of it.
+        keys = [tuple(constraint.column_keys) for constraint in table.foreign_key_constraints if self._is_mysql]
+        indexes = sorted(
+            (index for index in table.indexes if tuple(index.columns.keys()) not in keys),
+            key=lambda index: str(index.name),
+        )
         if len(indexes) != 1:
             names = ", ".join(str(index.name) for index in indexes) or "none"
             raise _Unfit(f"the table {self.table} has not one index to choose ({names})")
@@ -156,7 +198,25 @@ class _Writer:
             # PostgreSQL's SERIAL: the sequence comes and goes with the column.
             if str(default).startswith("nextval("):
                 column.server_default = None
+            elif isinstance(default, TextClause):
+                # text() takes :name for a parameter, in a default's quotes too, where no backslash is before it.
+                # There are two, because Alembic takes one away as it renders.
+                column.server_default = DefaultClause(text(_PARAMETER.sub(r"\\\\:", default.text)))
+            # PostgreSQL's enumerations stay when a table or a column goes.
+            if isinstance(column.type, postgresql.ENUM):
+                column.type.create_type = False
         return table
+
+    @property
+    def _is_mysql(self) -> bool:
+        return self.connection.dialect.name in {"mysql", "mariadb"}
+
+    def _can_be_indexed(self, column: Column[object]) -> bool:
+        if isinstance(column.type, JSON):
+            return False
+        # MySQL indexes text and bytes of a known length only, up to 3072 bytes.
+        length = getattr(column.type, "length", None)
+        return not self._is_mysql or not isinstance(column.type, String | LargeBinary) or 0 < (length or 0) <= 768
 
     def _column(self, table: Table, name: str) -> Column[object]:
         if name not in table.columns:
@@ -169,6 +229,16 @@ class _Writer:
         if any(name in item.columns for item in bound if hasattr(item, "columns")):
             raise _Unfit(f"the column {self.table}.{name} is part of a key, a constraint or an index")
         return column
+
+
+class _RenameTable(ops.RenameTableOp):
+    """Alembic carries this operation out, but does not know how to write it down."""
+
+
+@renderers.dispatch_for(_RenameTable)
+def _written(context: AutogenContext, operation: _RenameTable) -> str:
+    prefix = context.opts["alembic_module_prefix"]
+    return f"{prefix}rename_table({operation.table_name!r}, {operation.new_table_name!r})"
 
 
 def _type_for(name: str) -> TypeEngine[Any]:

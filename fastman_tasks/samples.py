@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Column, Table, UniqueConstraint, types
-from sqlalchemy.orm import Mapper
+from sqlalchemy.orm import ColumnProperty, Mapper
 
 _STANDARD = {"datetime", "decimal", "uuid", "enum"}
 
@@ -16,15 +17,25 @@ _STANDARD = {"datetime", "decimal", "uuid", "enum"}
 class Sample:
     """``rows`` map an attribute to a Python expression; ``lookups`` are statements that go before them.
 
-    ``key`` is a unique attribute by which rows that are there already are left alone; None without one.
+    ``key`` are attributes that are unique together, by which rows that are there already are left alone.
     ``imports`` are (module, name) pairs.
     """
 
     model: type
     rows: list[dict[str, str]] = field(default_factory=list)
     lookups: list[str] = field(default_factory=list)
-    key: str | None = None
+    key: tuple[str, ...] = ()
     imports: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def key_attributes(self) -> str:
+        """``User.email``."""
+        return ", ".join(f"{self.model.__qualname__}.{name}" for name in self.key)
+
+    @property
+    def key_of_row(self) -> str:
+        """``row["email"]``."""
+        return ", ".join(f'row["{name}"]' for name in self.key)
 
 
 def sample(mapper: Mapper[Any]) -> Sample:
@@ -34,15 +45,15 @@ def sample(mapper: Mapper[Any]) -> Sample:
     columns = {
         attribute.key: column
         for attribute in mapper.column_attrs
-        if isinstance(column := attribute.columns[0], Column) and column is not mapper.polymorphic_on
+        if (column := _own_column(mapper, attribute)) is not None and column is not mapper.polymorphic_on
     }
-    required = [name for name, column in columns.items() if _required(column) and not _joins(mapper, column)]
-    optional = [name for name, column in columns.items() if not column.primary_key and not column.foreign_keys]
+    required = [name for name, column in columns.items() if _required(column)]
+    optional = [name for name, column in columns.items() if _may_be_given(column)]
     chosen = required or optional[:3]
-    unique = [name for name in chosen if _is_unique(columns[name])]
-    made.key = unique[0] if unique else None
     fixed = [name for name in chosen if columns[name].foreign_keys]
-    count = 1 if set(fixed) & set(unique) or (fixed and all(columns[name].primary_key for name in fixed)) else 2
+    keys = _unique_together({name: columns[name] for name in chosen})
+    made.key = keys[0] if keys else ()
+    count = 1 if any(set(key) <= set(fixed) for key in keys) else 2
     for name in fixed:
         made.lookups.append(_lookup(name, columns[name], mapper, made.imports))
     for number in range(1, count + 1):
@@ -57,7 +68,7 @@ def sample(mapper: Mapper[Any]) -> Sample:
 def import_lines(imports: set[tuple[str, str]]) -> list[str]:
     """``from … import …`` lines in groups: the standard library, then libraries, then the project, blank between."""
     by_module: dict[str, list[str]] = {}
-    for module, name in sorted(imports):
+    for module, name in sorted(imports, key=lambda each: _import_order(each[1])):
         by_module.setdefault(module, []).append(name)
     groups: list[list[str]] = [[], [], []]
     for module in sorted(by_module):
@@ -70,13 +81,23 @@ def import_lines(imports: set[tuple[str, str]]) -> list[str]:
     return lines
 
 
+def _import_order(name: str) -> tuple[int, str, str]:
+    """As formatters sort names: CONSTANTS, then Classes, then the others, without regard to case."""
+    kind = 0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2
+    return kind, name.lower(), name
+
+
 def _import(class_: type) -> tuple[str, str]:
     return class_.__module__, class_.__qualname__.partition(".")[0]
 
 
-def _joins(mapper: Mapper[Any], column: Column[Any]) -> bool:
-    """Whether ``column`` only joins a subclass's table to its parent's; the mapper fills it in."""
-    return mapper.inherits is not None and column.primary_key and bool(column.foreign_keys)
+def _own_column(mapper: Mapper[Any], attribute: ColumnProperty[Any]) -> Column[Any] | None:
+    """The column that ``attribute`` gives a value to: not one that only joins a subclass's table to its parent's."""
+    for column in attribute.columns:
+        joins = mapper.inherits is not None and isinstance(column, Column) and column.primary_key
+        if isinstance(column, Column) and not (joins and column.foreign_keys):
+            return column
+    return None
 
 
 def _required(column: Column[Any]) -> bool:
@@ -87,13 +108,20 @@ def _required(column: Column[Any]) -> bool:
     return column.computed is None and column.identity is None and not generated
 
 
-def _is_unique(column: Column[Any]) -> bool:
-    table = column.table
-    if column.unique or (column.primary_key and len(table.primary_key.columns) == 1):
-        return True
-    groups = [each.columns for each in table.constraints if isinstance(each, UniqueConstraint)]
-    groups += [index.columns for index in table.indexes if index.unique]
-    return any(list(group) == [column] for group in groups)
+def _may_be_given(column: Column[Any]) -> bool:
+    return not (column.primary_key or column.foreign_keys or column.computed is not None)
+
+
+def _unique_together(chosen: dict[str, Column[Any]]) -> list[tuple[str, ...]]:
+    """The groups of ``chosen`` columns that may hold each combination of values once, single columns first."""
+    names = {column: name for name, column in chosen.items()}
+    groups: list[list[Any]] = [[column] for column in names if column.unique]
+    for table in {id(column.table): column.table for column in names}.values():
+        groups.append(list(table.primary_key.columns))
+        groups += [list(each.columns) for each in table.constraints if isinstance(each, UniqueConstraint)]
+        groups += [list(index.columns) for index in table.indexes if index.unique]
+    found = {tuple(names[column] for column in group) for group in groups if group and set(group) <= set(names)}
+    return sorted(found, key=lambda group: (len(group), group))
 
 
 def _lookup(name: str, column: Column[Any], mapper: Mapper[Any], imports: set[tuple[str, str]]) -> str:
@@ -104,24 +132,33 @@ def _lookup(name: str, column: Column[Any], mapper: Mapper[Any], imports: set[tu
             attribute = other.get_property_by_column(target).key
             return f"{name} = db.scalars(select({other.class_.__qualname__}.{attribute}).limit(1)).one()"
     imports |= {("sqlalchemy", "column"), ("sqlalchemy", "table")}
-    source = f"select(column({target.name!r})).select_from(table({target.table.name!r}))"
+    source = f"select(column({_quoted(target.name)})).select_from(table({_quoted(target.table.name)}))"
     return f"{name} = db.scalars({source}.limit(1)).one()"
 
 
 def _value(column: Column[Any], name: str, number: int, imports: set[tuple[str, str]]) -> str:
     kind: types.TypeEngine[Any] = column.type
-    while isinstance(kind, types.TypeDecorator):
+    # SQLAlchemy has its own Interval as a decorator of DateTime.
+    while isinstance(kind, types.TypeDecorator) and not isinstance(kind, types.Interval):
         kind = kind.impl_instance
     if isinstance(kind, types.Enum):
         if kind.enum_class is not None:
             imports.add(_import(kind.enum_class))
             members = list(kind.enum_class)
             return f"{kind.enum_class.__qualname__}.{members[(number - 1) % len(members)].name}"
-        return repr(kind.enums[(number - 1) % len(kind.enums)])
+        return _quoted(kind.enums[(number - 1) % len(kind.enums)])
     for class_, make in _MAKERS:
         if isinstance(kind, class_):
             return make(kind, name, number, imports)
-    return f"{name!r}"
+    return _quoted(name)
+
+
+def _quoted(text: str) -> str:
+    """``text`` as a Python literal, in the quotes that formatters choose: the double ones unless that escapes more."""
+    literal = json.dumps(text, ensure_ascii=False)
+    if text.count('"') <= text.count("'"):
+        return literal
+    return "'" + literal[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
 
 
 _Maker = Callable[[Any, str, int, set[tuple[str, str]]], str]
@@ -137,7 +174,7 @@ def _string(kind: Any, name: str, number: int, imports: set[tuple[str, str]]) ->
         text = f"{name.replace('_', ' ').capitalize()} {number}"
     if kind.length is not None and len(text) > kind.length:
         text = str(number).rjust(min(kind.length, 2), "0")[-kind.length :]
-    return f'"{text}"'
+    return _quoted(text)
 
 
 def _numeric(kind: Any, name: str, number: int, imports: set[tuple[str, str]]) -> str:
@@ -178,11 +215,12 @@ def _constant(expression: str) -> _Maker:
     return lambda kind, name, number, imports: expression.format(number=number)
 
 
-# The first that fits counts: a Boolean is no Integer here, but a Float is a Numeric.
+# The first that fits counts. Float is a kind of Numeric up to SQLAlchemy 2.0 only.
 _MAKERS: tuple[tuple[type[Any], _Maker], ...] = (
     (types.Boolean, _constant("True")),
     (types.Integer, _constant("{number}")),
     (types.Numeric, _numeric),
+    (types.Float, _numeric),
     (types.DateTime, _datetime),
     (types.Date, _standard("datetime", "date", "date(2026, 1, {number})")),
     (types.Time, _standard("datetime", "time", "time(12, {number})")),

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastman_tasks import names, skeletons
-from fastman_tasks.errors import FileNotWritten, UsageError
+from fastman_tasks.errors import FileNotWritten, ModelsFailed, UsageError
+from fastman_tasks.sources import described
 
 if TYPE_CHECKING:
     from fastman_tasks.models import Models
@@ -33,7 +34,8 @@ def draft_seeder(project: Project, typed: str, *, model: str | None = None, pret
     name = names.seeder(typed)
     file = project.settings.seeders / f"{name.module}.py"
     if file.exists():
-        raise FileNotWritten(f"{file} exists already; it was left as it is.")
+        shown = file.relative_to(project.root) if file.is_relative_to(project.root) else file
+        raise FileNotWritten(f"{shown} exists already; it was left as it is.")
     sample = _sample(project, model or name.subject, required=model is not None)
     text = skeletons.render(
         "seeder.py",
@@ -64,10 +66,17 @@ def _sample(project: Project, wanted: str, *, required: bool) -> Sample | None:
     class_ = _class(models.load(project.root, project.settings.models), wanted, required)
     if class_ is None:
         return None
+    from sqlalchemy.exc import SQLAlchemyError
+
     from fastman_tasks.samples import sample
 
     mapper = models.mapper_of(class_)
     assert mapper is not None
+    try:
+        # A relationship to a class that is not there comes to light when the mappers are first put together.
+        mapper.registry.configure(cascade=True)
+    except SQLAlchemyError as error:
+        raise ModelsFailed(f"The models do not fit together: {described(error)}") from error
     return sample(mapper)
 
 

@@ -161,6 +161,9 @@ def _url(values: Mapping[str, tuple[str, str] | None]) -> tuple[URL | None, str]
     text = {name: value for name, (value, _) in parts.items()}
     if connection.partition("+")[0] == "sqlite":
         return URL.create(connection, database=text.get("DB_NAME", "app.db")), source
+    if ":" in connection:
+        # Not repeated: it may hold a password.
+        raise SettingsError("DB_CONNECTION is a whole URL; that goes in DATABASE_URL.")
     if not re.fullmatch(r"\w+(\+\w+)?", connection):
         raise SettingsError(f"DB_CONNECTION={connection!r} is not a database; use sqlite, postgresql or mysql.")
     port = text.get("DB_PORT")
@@ -201,12 +204,14 @@ def read_env_file(path: Path) -> dict[str, str]:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise SettingsError(f"{path.name}, line {line}: not UTF-8. Save the file as UTF-8.") from error
-    values = {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value}
-    for binding in parse_stream(io.StringIO(text)):
-        blank = len(binding.original.string) - len(binding.original.string.lstrip())
+    bindings = list(parse_stream(io.StringIO(text)))
+    for binding in bindings:
         if binding.error:
+            blank = len(binding.original.string) - len(binding.original.string.lstrip())
             line = binding.original.line + binding.original.string[:blank].count("\n")
             raise SettingsError(f"{path.name}, line {line}: not NAME=value. A value with spaces or # goes in quotes.")
+    values = {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value}
+    for binding in bindings:
         # dotenv expands ${NAME} in single quotes too; there, as in a shell, a password is meant as it stands.
         if binding.key and binding.value and _SINGLE_QUOTED.match(binding.original.string):
             values[binding.key] = binding.value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,25 @@ def write(text: str, target: Path) -> Path:
 
     Raises FileNotWritten, leaving an existing file alone.
     """
+    missing = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _remove(missing)
+        raise FileNotWritten(f"{target} cannot be written: {error.filename}: {error.strerror}.") from error
+    try:
         with target.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except FileExistsError as error:
         raise FileNotWritten(f"{target} exists already; it was left as it is.") from error
     except OSError as error:
+        _remove(missing)
         raise FileNotWritten(f"{target} cannot be written: {error.strerror}.") from error
     return target
+
+
+def _remove(folders: list[Path]) -> None:
+    """Take the empty ones of ``folders``, innermost first, away again."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()

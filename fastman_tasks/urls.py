@@ -67,6 +67,11 @@ def shown(url: URL, root: Path) -> str:
     file = sqlite_file(url)
     if file is not None and file.is_relative_to(root):
         url = url.set(database=file.relative_to(root).as_posix())
+    return masked(url)
+
+
+def masked(url: URL) -> str:
+    """``url`` with every password in it masked."""
     masked = url.set(query={key: "***" if "pass" in key.lower() else value for key, value in url.query.items()})
     return masked.render_as_string(hide_password=True)
 
@@ -85,6 +90,7 @@ def redacted(text: str, url: URL) -> str:
     password = str(url.password) if url.password else ""
     if not password or password in url.render_as_string(hide_password=True):
         return text
-    for spelling in (quote_plus(password), quote(password, safe=""), password):
+    # SQLAlchemy itself leaves a space and a plus as they are.
+    for spelling in (quote_plus(password), quote(password, safe=""), quote(password, safe=" +"), password):
         text = text.replace(spelling, "***")
     return text

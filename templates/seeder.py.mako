@@ -29,13 +29,18 @@ class ${name.class_}:
 % endif
 % endfor
         ]
+% if len(sample.key) == 1:
+        known = set(db.scalars(select(${sample.key_attributes})))
+        rows = [row for row in rows if ${sample.key_of_row} not in known]
+% elif sample.key:
+        known = {tuple(row) for row in db.execute(select(${sample.key_attributes}))}
+        rows = [row for row in rows if (${sample.key_of_row}) not in known]
+% endif
 % if sample.key:
-        known = set(db.scalars(select(${sample.model.__name__}.${sample.key})))
-        rows = [row for row in rows if row["${sample.key}"] not in known]
         if rows:
-            db.execute(insert(${sample.model.__name__}), rows)
+            db.execute(insert(${sample.model.__qualname__}), rows)
 % else:
-        db.execute(insert(${sample.model.__name__}), rows)
+        db.execute(insert(${sample.model.__qualname__}), rows)
 % endif
         db.commit()
 % endif

@@ -54,7 +54,7 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
         "pretend": "Run the seeders, then take everything back.",
         "force": "Do not ask, in production either.",
     },
-    optional=["class"],
+    optional=["class_"],
 )
 def seed(project: Project, class_: Value = None, pretend: bool = False, force: bool = False) -> None:
     """Run the seeders."""

@@ -1,0 +1,1 @@
+"""What the tasks cost, as ratios against Invoke and Alembic alone: ``python -m benchmarks`` from the root."""

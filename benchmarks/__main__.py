@@ -1,0 +1,54 @@
+"""The command: measure the groups that were asked for, print one table."""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+from benchmarks import rows, table
+
+GROUPS: dict[str, rows.Group] = {
+    "list": rows.listing,
+    "seeder": rows.seeder,
+    "idle-10": partial(rows.idle, 10),
+    "idle-1000": partial(rows.idle, 1000),
+    "uncached-1000": rows.uncached,
+    "idle-5000": partial(rows.idle, 5000),
+    "apply-sqlite": partial(rows.apply_sqlite, 1000),
+    "apply-postgresql": partial(rows.apply_postgresql, 1000),
+}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("groups", nargs="*", help=f"which to measure (default all): {', '.join(GROUPS)}")
+    parser.add_argument("-n", "--repetitions", type=int, help="runs of each command (default 5, of slow ones 2)")
+    options = parser.parse_args()
+    if unknown := [name for name in options.groups if name not in GROUPS]:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(GROUPS)}")
+    if options.repetitions is not None and options.repetitions < 1:
+        parser.error("--repetitions must be 1 or more")
+    # As pip does for a package that it installs; Invoke never would.
+    compileall.compile_dir(Path(__file__).parent.parent / "fastman_tasks", quiet=1)
+    started = time.perf_counter()
+    found = []
+    with tempfile.TemporaryDirectory(prefix="benchmarks-") as name:
+        # A server that is started as root runs as another user, who has to get in.
+        Path(name).chmod(0o755)
+        bench = rows.Bench(Path(name).resolve(), options.repetitions or 5, options.repetitions or 2)
+        for group in options.groups or GROUPS:
+            print(f"measuring {group} …", file=sys.stderr, flush=True)
+            found += GROUPS[group](bench)
+    print(*table.lines(found), sep="\n")
+    print("\nMedians of interleaved runs; spread of neighbouring pairs; cpu is the ratio of processor time.")
+    print(f"{time.perf_counter() - started:.0f} s in all.")
+
+
+if __name__ == "__main__":
+    main()

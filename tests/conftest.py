@@ -1,0 +1,49 @@
+"""What every test may ask for: a project to run commands in, and real database servers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import servers
+from command import Init, Sandbox
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Sandbox:
+    """A new project folder with a tasks.py that takes the collection in beside a task of its own."""
+    return Sandbox(tmp_path / "my shop")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[servers.Server]:
+    """A PostgreSQL server, started for the first test that needs one."""
+    with servers.postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[servers.Server]:
+    """A MariaDB server, started for the first test that needs one."""
+    if missing := servers.mariadb_missing():
+        pytest.skip(missing)
+    with servers.mariadb() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def alembic_init(tmp_path_factory: pytest.TempPathFactory) -> Init:
+    """Runs ``alembic init`` once a template, and copies what it made."""
+    made: dict[str, Sandbox] = {}
+
+    def init(project: Sandbox, url: str | None = None, *, template: str = "generic") -> None:
+        if template not in made:
+            made[template] = Sandbox(tmp_path_factory.mktemp("init") / template)
+            made[template].alembic("init", "-t", template, "migrations")
+        shutil.copytree(made[template].root, project.root, dirs_exist_ok=True)
+        if url:
+            project.replace("alembic.ini", "driver://user:pass@localhost/dbname", url)
+
+    return init

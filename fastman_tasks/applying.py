@@ -123,10 +123,15 @@ class Applying:
 
     def _kept(self, plan: Plan, progress: _Progress) -> list[str]:
         if not progress.committed:
-            return ["Nothing of it was kept."]
+            return ["Nothing of the failed one was kept."]
         assert progress.running is not None
         known = pretending.statements(self._environment, plan, progress.running)
-        lines = ["It cannot be rolled back as a whole. Carried out, and still there:"]
+        reason = (
+            "The failed one had committed a part of itself (autocommit_block)."
+            if progress.transactional
+            else "This database commits each DDL statement by itself."
+        )
+        lines = [f"{reason} Carried out, and still there:"]
         lines += [f"  {_short(statement)}" for statement in progress.committed]
         if known is not None:
             lines += ["Not carried out:", *(f"  {_short(statement)}" for statement in known[len(progress.committed) :])]
@@ -137,14 +142,11 @@ class Applying:
             now = self._environment.history.with_ancestors(self._read().heads)
         except FastmanError as error:
             return [f"What is applied now cannot be told: {error}"]
-        verb = "applied" if plan.direction == "upgrade" else "rolled back"
         left = [each for each in plan.revisions if (each.id in now) == (plan.direction == "downgrade")]
         changed = len(plan.revisions) - len(left)
-        return [
-            f"{counted(changed, 'migration')} of this run {'was' if changed == 1 else 'were'} {verb} before it; "
-            f"{counted(len(now), 'migration')} applied now. Remaining:",
-            *(f"  {each.name}" for each in left),
-        ]
+        verb = "applied" if plan.direction == "upgrade" else "rolled back"
+        before = f"{counted(changed, 'migration')} before it {'was' if changed == 1 else 'were'} {verb}; "
+        return [f"{before if changed else ''}{len(now)} applied now. Remaining:", *(f"  {each.name}" for each in left)]
 
 
 def _short(statement: str) -> str:

@@ -140,7 +140,7 @@ class Migrator:
             lines.append(f"To {head.id}:")
             own = [revision for revision in self.history.revisions if revision.id in line - shared]
             lines += [f"  {revision.name}  {revision.message}" for revision in own]
-        lines.append('Merge them: alembic merge -m "merge" heads. Or choose: --to=REVISION, or --to=heads for all.')
+        lines.append("Merge them: alembic merge heads. Or choose: --to=REVISION, or --to=heads for all.")
         return "\n".join(lines)
 
     def _resolve(self, name: str) -> list[str]:

@@ -140,7 +140,8 @@ def test_a_migration_that_fails_leaves_nothing(project: Sandbox, url: str, drive
     assert failed.stderr.startswith(f"2026_01_02_000000_create_posts failed: {file}:{line}: ")
     assert "nowhere" in failed.stderr.splitlines()[0], "the database's own message"
     assert "INSERT INTO nowhere VALUES (1)" in failed.stderr
-    assert "1 migration before it was applied. Nothing of the failed one was kept." in failed.stderr
+    assert "1 migration before it was applied; 1 applied now." in failed.stderr
+    assert "Nothing of the failed one was kept." in failed.stderr
     assert tables(url) == {"users", "alembic_version"}
     assert execute(url, "SELECT * FROM users") == [(1, "Ada 100%")]
     assert execute(url, "SELECT * FROM alembic_version") == [("1a1a",)]
@@ -152,7 +153,8 @@ def test_a_migration_that_fails_leaves_nothing(project: Sandbox, url: str, drive
     assert re.search(r"add_email_to_users \.\.\..* DONE\n", back)
     assert "rolled back." not in back
     assert failed.stderr.startswith(f"2026_01_02_000000_create_posts failed: {file}:{line}: ")
-    assert "1 migration before it was rolled back. Nothing of the failed one was kept." in failed.stderr
+    assert "1 migration before it was rolled back; 2 applied now." in failed.stderr
+    assert "Nothing of the failed one was kept." in failed.stderr
     assert tables(url) == {"users", "posts", "alembic_version"}
     assert execute(url, "SELECT * FROM users") == [(1, "Ada 100%")]
     assert execute(url, "SELECT * FROM alembic_version") == [("2b2b",)]
@@ -168,7 +170,11 @@ def test_a_migration_that_fails_on_mariadb(project: Sandbox, url: str, driver: s
 
     assert f"create_posts.py:{line}: " in failed.stderr.splitlines()[0]
     assert "nowhere" in failed.stderr.splitlines()[0]
-    assert "1 migration before it was applied. This database commits each DDL statement by itself" in failed.stderr
+    assert "1 migration before it was applied; 1 applied now." in failed.stderr
+    said = failed.stderr.partition("This database commits each DDL statement by itself.")[2]
+    carried_out, _, not_carried_out = said.partition("Not carried out:")
+    assert "CREATE TABLE posts" in carried_out and "nowhere" not in carried_out
+    assert "nowhere" in not_carried_out and "CREATE TABLE posts" not in not_carried_out
     assert "Nothing of the failed one" not in failed.stderr
     assert tables(url) == {"users", "posts", "alembic_version"}
     assert execute(url, "SELECT * FROM alembic_version") == [("1a1a",)]

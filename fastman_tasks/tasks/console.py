@@ -192,7 +192,7 @@ def status_value(project: Project, shown: Sequence[Entry]) -> dict[str, Any]:
             {
                 "revision": entry.id,
                 "state": entry.state,
-                "file": str(entry.revision.file) if entry.revision else None,
+                "file": relative(entry.revision.file, project.root).as_posix() if entry.revision else None,
                 "message": entry.revision.message if entry.revision else None,
                 "head": bool(entry.revision and entry.revision.is_head),
             }

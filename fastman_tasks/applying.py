@@ -30,12 +30,16 @@ PAUSES = (1.0, 3.0, 9.0)
 
 @dataclass
 class _Progress:
-    """How far a run has come. ``ran`` are the writing statements of the running revision, each with whether it was
-    committed at once."""
+    """How far a run has come.
+
+    ``ran`` are the writing statements of the running revision, each with whether it was committed at once.
+    ``enclosed`` is whether env.py began a transaction around all of it: nothing is done before that ends.
+    """
 
     done: list[Done] = field(default_factory=list)
     running: Revision | None = None
     transactional: bool = True
+    enclosed: bool = False
     ran: list[tuple[str, bool]] = field(default_factory=list)
 
     @property
@@ -82,10 +86,23 @@ class Applying:
                     raise MigrationFailed(self._report(plan, progress, cause)) from cause
                 on_retry(progress.running, pause)
                 self._sleep(pause)
-                finished = {done.revision.id for done in progress.done}
-                rest = tuple(revision for revision in plan.revisions if revision.id not in finished)
-                left = replace(plan, revisions=rest, state=self._read())
+                state = self._read()
+                rest = self._undone(plan, state)
+                progress.done = [done for done in progress.done if done.revision not in rest]
+                left = replace(plan, revisions=rest, state=state)
+        if self._undone(plan, self._read()):
+            raise MigrationFailed(
+                "env.py began a transaction before context.configure() and never committed it, so nothing of this run "
+                "was kept. Commit there (connection.commit()) what it does before configure(), and run it again."
+            )
+        if progress.enclosed:
+            for done in progress.done:
+                on_done(done)
         return tuple(progress.done)
+
+    def _undone(self, plan: Plan, state: State) -> tuple[Revision, ...]:
+        now = self._environment.history.with_ancestors(state.heads)
+        return tuple(each for each in plan.revisions if (each.id in now) == (plan.direction == "downgrade"))
 
     def _run(self, plan: Plan, progress: _Progress, on_done: Callable[[Done], None]) -> None:
         def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[MigrationStep]:
@@ -99,10 +116,16 @@ class Applying:
                 # Alembic asks for the next step when this one, and its transaction, are through.
                 progress.running = None
                 progress.done.append(Done(revision, self._clock() - started))
-                on_done(progress.done[-1])
+                if not progress.enclosed:
+                    on_done(progress.done[-1])
+
+        def prepare(connection: Connection) -> None:
+            progress.enclosed = connection.in_transaction()
+            if self._prepare is not None:
+                self._prepare(connection)
 
         with _recording(progress):
-            self._environment.run(steps, reading=False, prepare=self._prepare)
+            self._environment.run(steps, reading=False, prepare=prepare)
 
     def _report(self, plan: Plan, progress: _Progress, error: BaseException) -> str:
         revision = progress.running
@@ -139,10 +162,10 @@ class Applying:
 
     def _standing(self, plan: Plan) -> list[str]:
         try:
-            now = self._environment.history.with_ancestors(self._read().heads)
+            state = self._read()
         except FastmanError as error:
             return [f"What is applied now cannot be told: {error}"]
-        left = [each for each in plan.revisions if (each.id in now) == (plan.direction == "downgrade")]
+        now, left = self._environment.history.with_ancestors(state.heads), self._undone(plan, state)
         changed = len(plan.revisions) - len(left)
         verb = "applied" if plan.direction == "upgrade" else "rolled back"
         before = f"{counted(changed, 'migration')} before it {'was' if changed == 1 else 'were'} {verb}; "

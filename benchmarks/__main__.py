@@ -19,6 +19,7 @@ GROUPS: dict[str, rows.Group] = {
     "idle-1000": partial(rows.idle, 1000),
     "uncached-1000": rows.uncached,
     "idle-5000": partial(rows.idle, 5000),
+    "lock": partial(rows.lock, 100),
     "apply-sqlite": partial(rows.apply_sqlite, 1000),
     "apply-postgresql": partial(rows.apply_postgresql, 1000),
 }

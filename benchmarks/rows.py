@@ -121,6 +121,24 @@ def apply_postgresql(revisions: int, bench: Bench) -> list[Row]:
         return [Row("apply on PostgreSQL", note=f"{error}: install the extra 'test'")]
 
 
+def lock(revisions: int, bench: Bench) -> list[Row]:
+    """Apply every revision to a new PostgreSQL database with the migration lock, against without it."""
+    try:
+        with postgres.running(bench.folder / "pgdata-lock") as server:
+            project = projects.make(bench.folder / "lock", revisions, server.url)
+            migrate = script("inv", "database.migrate")
+            commands = [
+                Command(migrate, project.folder, server.fresh),
+                Command(("env", "FASTMAN_LOCK=off", *migrate), project.folder, server.fresh),
+                Command(project.alembic("upgrade", "head", generic=False), project.folder, server.fresh),
+            ]
+            applied = f"apply {revisions:,} on PostgreSQL"
+            names = [f"{applied} / without the lock", f"{applied} / alembic upgrade, our env.py"]
+            return _compared(names, commands, bench.quick, 1.1)
+    except ImportError as error:
+        return [Row("the lock on PostgreSQL", note=f"{error}: install the extra 'test'")]
+
+
 def _applied(
     database: str, project: projects.Project, revisions: int, fresh: Callable[[], None], bench: Bench
 ) -> list[Row]:

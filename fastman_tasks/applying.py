@@ -2,51 +2,37 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from alembic.runtime.migration import MigrationContext, MigrationStep
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from fastman_tasks import pretending
+from fastman_tasks import ledger, pretending
 from fastman_tasks.environment import Environment
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused
 from fastman_tasks.history import Revision
+from fastman_tasks.ledger import Ledger
 from fastman_tasks.limits import is_lock_timeout
 from fastman_tasks.plans import Done, Plan, State
 from fastman_tasks.sources import blame
 from fastman_tasks.wording import counted
 
-_READS = re.compile(r"\s*(select|show|pragma|describe|explain|set|begin|savepoint|release|rollback)\b", re.I)
-_DDL = re.compile(r"\s*(create|alter|drop|rename|truncate|comment|grant|revoke)\b", re.I)
 #: Seconds to pause before each new try after a lock timeout.
 PAUSES = (1.0, 3.0, 9.0)
 
 
 @dataclass
 class _Progress:
-    """How far a run has come.
-
-    ``ran`` are the writing statements of the running revision, each with whether it was committed at once.
-    ``enclosed`` is whether env.py began a transaction around all of it: nothing is done before that ends.
-    """
+    """How far a run has come; ``ledger`` is the running revision's. ``enclosed`` is whether env.py had begun a
+    transaction of its own, which then holds all migrations: none is through before the run is."""
 
     done: list[Done] = field(default_factory=list)
     running: Revision | None = None
-    transactional: bool = True
     enclosed: bool = False
-    ran: list[tuple[str, bool]] = field(default_factory=list)
-
-    @property
-    def committed(self) -> list[str]:
-        """The statements of the running revision that a rollback leaves: those up to the last one that commits."""
-        last = max((number for number, (_, commits) in enumerate(self.ran, 1) if commits), default=0)
-        return [statement for statement, _ in self.ran[:last]]
+    ledger: Ledger = field(default_factory=Ledger)
 
 
 class Applying:
@@ -82,7 +68,8 @@ class Applying:
                 if progress.running is None or isinstance(error, MigrationRefused):
                     raise
                 cause = error.__cause__ if isinstance(error, EnvironmentFailed) and error.__cause__ else error
-                if pause is None or progress.committed or not is_lock_timeout(cause):
+                progress.ledger.settle(cause)
+                if pause is None or progress.ledger.kept or not is_lock_timeout(cause):
                     raise MigrationFailed(self._report(plan, progress, cause)) from cause
                 on_retry(progress.running, pause)
                 self._sleep(pause)
@@ -108,9 +95,8 @@ class Applying:
         def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[MigrationStep]:
             if set(heads) != set(plan.state.heads):
                 raise MigrationRefused("Somebody else has migrated this database meanwhile. Run the command again.")
-            progress.transactional = context.impl.transactional_ddl
             for revision in plan.revisions:
-                progress.running, progress.ran = revision, []
+                progress.running, progress.ledger = revision, Ledger(context.impl.transactional_ddl)
                 started = self._clock()
                 yield self._environment.step(plan.direction, revision)
                 # Alembic asks for the next step when this one, and its transaction, are through.
@@ -124,7 +110,7 @@ class Applying:
             if self._prepare is not None:
                 self._prepare(connection)
 
-        with _recording(progress):
+        with ledger.watching(lambda: progress.ledger if progress.running else None):
             self._environment.run(steps, reading=False, prepare=prepare)
 
     def _report(self, plan: Plan, progress: _Progress, error: BaseException) -> str:
@@ -137,34 +123,42 @@ class Applying:
             lines = [f"{revision.name} failed: {blame(error, root, revision.file)}"]
         if isinstance(error, DBAPIError) and error.statement:
             lines.append(f"  Statement: {' '.join(error.statement.split())}")
-        lines += self._kept(plan, progress)
-        lines += self._standing(plan)
+        try:
+            state = self._read()
+        except FastmanError as failure:
+            lines += [*self._kept(plan, progress), f"What is applied now cannot be told: {failure}"]
+        else:
+            # A signal may come when the last statement, the commit, is through.
+            lines += (
+                self._kept(plan, progress) if revision in self._undone(plan, state) else ["It was through by then."]
+            )
+            lines += self._standing(plan, state)
         again = "database.migrate" if plan.direction == "upgrade" else "migrate.rollback"
         correct = "" if isinstance(error, KeyboardInterrupt) else "correct the file, then "
         lines.append(f"Next: {correct}inv {again}")
         return "\n".join(lines)
 
     def _kept(self, plan: Plan, progress: _Progress) -> list[str]:
-        if not progress.committed:
-            return ["Nothing of the failed one was kept."]
         assert progress.running is not None
-        known = pretending.statements(self._environment, plan, progress.running)
-        reason = (
-            "The failed one had committed a part of itself (autocommit_block)."
-            if progress.transactional
+        found = progress.ledger
+        if not found.kept and found.under_way is None:
+            return ["Nothing of the failed one was kept."]
+        lines = [
+            "The failed one had committed a part of itself."
+            if found.transactional
             else "This database commits each DDL statement by itself."
-        )
-        lines = [f"{reason} Carried out, and still there:"]
-        lines += [f"  {_short(statement)}" for statement in progress.committed]
-        if known is not None:
-            lines += ["Not carried out:", *(f"  {_short(statement)}" for statement in known[len(progress.committed) :])]
-        return lines
+        ]
+        if found.kept:
+            lines += ["Carried out, and still there:", *_listed(sent.text for sent in found.kept)]
+        if found.under_way is not None:
+            lines += ["Under way, so it may be carried out yet:", *_listed([found.under_way])]
+        known = pretending.statements(self._environment, plan, progress.running) or []
+        left = [sent.text for sent in (*found.undone, *found.open)]
+        left += [found.failed] if found.failed and found.failed != found.under_way else []
+        left += found.rest(known)
+        return [*lines, *(["Not carried out:", *_listed(left)] if left else [])]
 
-    def _standing(self, plan: Plan) -> list[str]:
-        try:
-            state = self._read()
-        except FastmanError as error:
-            return [f"What is applied now cannot be told: {error}"]
+    def _standing(self, plan: Plan, state: State) -> list[str]:
         now, left = self._environment.history.with_ancestors(state.heads), self._undone(plan, state)
         changed = len(plan.revisions) - len(left)
         verb = "applied" if plan.direction == "upgrade" else "rolled back"
@@ -172,25 +166,7 @@ class Applying:
         return [f"{before if changed else ''}{len(now)} applied now. Remaining:", *(f"  {each.name}" for each in left)]
 
 
-def _short(statement: str) -> str:
-    text = " ".join(statement.split()).rstrip(";")
-    return text if len(text) <= 200 else f"{text[:200]} …"
-
-
-@contextmanager
-def _recording(progress: _Progress) -> Iterator[None]:
-    """Note each statement that is carried out on any connection in this block, unless it only reads."""
-
-    def record(
-        connection: Connection, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: bool
-    ) -> None:
-        if progress.running is not None and not _READS.match(statement):
-            autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
-            commits = autocommit or (not progress.transactional and bool(_DDL.match(statement)))
-            progress.ran.append((statement, commits))
-
-    event.listen(Engine, "after_cursor_execute", record)
-    try:
-        yield
-    finally:
-        event.remove(Engine, "after_cursor_execute", record)
+def _listed(statements: Iterable[str]) -> Iterator[str]:
+    for statement in statements:
+        text = " ".join(statement.split()).rstrip(";")
+        yield f"  {text if len(text) <= 200 else f'{text[:200]} …'}"

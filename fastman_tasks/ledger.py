@@ -1,0 +1,160 @@
+"""What a running migration has sent to the database, and how much of it a rollback leaves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
+
+_LEAD = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+_READS = re.compile(
+    _LEAD + r"(select|show|pragma|describe|explain|set|begin|savepoint|release|rollback)\b", re.I | re.S
+)
+_COMMITS = re.compile(_LEAD + r"(commit|end)\b", re.I | re.S)
+# Of MySQL's statements "that cause an implicit commit"; temporary tables do not.
+_DDL = re.compile(
+    _LEAD + r"(?!\w+\s+temporary\b)(create|alter|drop|rename|truncate|comment|grant|revoke|lock|analyze|optimize)\b",
+    re.I | re.S,
+)
+_SYNTAX_ERROR = 1064
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A statement that was carried out, ``times`` times (an insert of several rows)."""
+
+    text: str
+    times: int
+
+
+@dataclass
+class Ledger:
+    """The writing statements of one migration.
+
+    ``kept`` are committed, ``open`` are not (yet), ``undone`` were rolled back. ``failed`` ended the migration;
+    ``under_way`` was sent and never answered. ``transactional`` is whether DDL can be rolled back.
+    """
+
+    transactional: bool = True
+    kept: list[Sent] = field(default_factory=list)
+    open: list[Sent] = field(default_factory=list)
+    undone: list[Sent] = field(default_factory=list)
+    failed: str | None = None
+    under_way: str | None = None
+    _committing: bool = False
+
+    def settle(self, error: BaseException | None = None) -> None:
+        """Take a commit that was begun as done, unless ``error`` is what became of it."""
+        # SQLAlchemy wraps what a driver's commit() raises without a statement.
+        if self._committing and not (isinstance(error, DBAPIError) and error.statement is None):
+            self._keep()
+        self._committing = False
+
+    def _keep(self) -> None:
+        self.kept += self.open
+        self.open = []
+
+    def _commits_itself(self, statement: str, connection: Connection | None) -> bool:
+        autocommit = connection is not None and (
+            connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+        )
+        return autocommit or (not self.transactional and bool(_DDL.match(statement)))
+
+    def sent(self, connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+        """A statement is sent."""
+        self.settle()
+        self.failed = None
+        self.under_way = statement if self._commits_itself(statement, connection) else None
+
+    def carried_out(
+        self, connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool
+    ) -> None:
+        """It was carried out."""
+        self.under_way = None
+        if _COMMITS.match(statement):
+            self._keep()
+        elif not _READS.match(statement):
+            self.open.append(Sent(statement, len(parameters) if many else 1))
+            if self._commits_itself(statement, connection):
+                self._keep()
+
+    def refused(self, context: ExceptionContext) -> None:
+        """It failed, or nobody heard how it ended."""
+        if context.statement is None:
+            return
+        self.failed = context.statement
+        error = context.original_exception
+        if not isinstance(error, Exception) or context.is_disconnect:
+            # Nobody heard what became of it: the server may well carry it out.
+            if self.under_way is not None:
+                self._keep()
+            return
+        self.under_way = None
+        syntax_error = bool(error.args) and error.args[0] == _SYNTAX_ERROR
+        if not self.transactional and _DDL.match(context.statement) and not syntax_error:
+            # MySQL commits what was open before it tries a DDL statement, also one that fails.
+            self._keep()
+
+    def commit(self, _connection: Connection) -> None:
+        """A transaction is about to be committed."""
+        self._committing = True
+
+    def rollback(self, _connection: Connection) -> None:
+        """A transaction is rolled back."""
+        self._committing = False
+        self.undone += self.open
+        self.open = []
+
+    def rest(self, known: list[str]) -> list[str]:
+        """Of ``known``, every statement of the migration, those that come after what was sent.
+
+        Offline SQL has values where what is sent has parameters: the statements are matched by how they begin.
+        Empty where they do not match.
+        """
+        sent = [sent.text for sent in (*self.kept, *self.undone, *self.open) for _ in range(sent.times)]
+        sent += [text for text in (self.failed or self.under_way,) if text]
+        reached = 0
+        for position, statement in enumerate(known):
+            if reached == len(sent):
+                return known[position:]
+            reached += _beginning(statement) == _beginning(sent[reached])
+        return []
+
+
+def _beginning(statement: str) -> str:
+    words = re.sub(_LEAD, "", statement, count=1, flags=re.S).lower().rstrip(";").split()
+    # DDL has no parameters.
+    return " ".join(words if _DDL.match(statement) else words[:3])
+
+
+@contextmanager
+def watching(current: Callable[[], Ledger | None]) -> Iterator[None]:
+    """Note what any connection is asked in this block in the ``current`` ledger, if there is one."""
+
+    def noting(method: Callable[..., None]) -> Callable[..., None]:
+        def note(*arguments: Any) -> None:
+            if (ledger := current()) is not None:
+                method(ledger, *arguments)
+
+        return note
+
+    listeners = [
+        ("before_cursor_execute", noting(Ledger.sent)),
+        ("after_cursor_execute", noting(Ledger.carried_out)),
+        ("handle_error", noting(Ledger.refused)),
+        ("commit", noting(Ledger.commit)),
+        ("rollback", noting(Ledger.rollback)),
+    ]
+    for name, listener in listeners:
+        event.listen(Engine, name, listener)
+    try:
+        yield
+    finally:
+        for name, listener in listeners:
+            event.remove(Engine, name, listener)

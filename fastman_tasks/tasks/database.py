@@ -29,12 +29,16 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
     console.target(project)
     plan = project.migrator.plan_migrate(target)
     seeders = project.seeding.select(None) if seed else ()
+    if not pretend:
+        what = [f"apply {counted(len(plan.revisions), 'migration')}"] if plan.revisions else []
+        what += [f"run {counted(len(seeders), 'seeder')}"] if seed else []
+        command = f"inv database.migrate{f' --to={target}' if target else ''}{' --seed' if seed else ''}"
+        _ask(project, " and ".join(what).capitalize(), command, force)
     if not plan.revisions:
         console.line("Nothing to migrate.")
     elif pretend:
         console.sql(project.migrator.sql(plan))
     else:
-        _ask(project, f"Apply {counted(len(plan.revisions), 'migration')}", "inv database.migrate", force)
         done = project.migrator.apply(plan, console.done)
         console.line(f"\n{counted(len(done), 'migration')} applied.")
     if seed and not pretend:
@@ -67,5 +71,5 @@ def _seed(project: Project, seeders: tuple[Seeder, ...], pretend: bool) -> None:
 
 
 def _ask(project: Project, what: str, command: str, force: bool) -> None:
-    if project.settings.protected and not force:
+    if what and project.settings.protected and not force:
         console.confirm(f"{what} in {project.settings.environment}?", f"{command} --force")

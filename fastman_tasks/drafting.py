@@ -228,6 +228,8 @@ class _Author:
         _wait_for_a_new_second(self._environment.history.revisions)
         with self._environment.errors():
             try:
+                # Older Alembic does not make it, and git does not keep an empty one.
+                Path(self._environment.scripts.versions).mkdir(exist_ok=True)
                 written = [script for script in self._revision.generate_scripts() if script is not None]
             except OSError as error:
                 raise FileNotWritten(f"{error.filename} cannot be written: {error.strerror}.") from error
@@ -253,7 +255,14 @@ def _install(root: Path) -> tuple[Path, ...]:
                 f"{target.relative_to(root)} exists, but no alembic.ini that names it. "
                 "Write the alembic.ini, or move the file away."
             )
-    return tuple(skeletons.copy(template, target) for template, target in targets.items())
+    written: list[Path] = []
+    try:
+        for template, target in targets.items():
+            written.append(skeletons.copy(template, target))
+    except FileNotWritten:
+        _uninstall(written, root)
+        raise
+    return tuple(written)
 
 
 def _uninstall(written: Iterable[Path], root: Path) -> None:

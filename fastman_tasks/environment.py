@@ -7,7 +7,7 @@ import sys
 import warnings
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
-from configparser import InterpolationError
+from configparser import InterpolationError, ParsingError
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -82,6 +82,8 @@ class Environment:
             cmd_opts=Namespace(x=None, quiet=True, autogenerate=False),
             attributes={PROJECT: self._project},
         )
+        if pyproject.is_file():
+            _toml(pyproject)  # Alembic reads it too, whatever configures it, and does not say which file is broken.
         with self.errors():
             self._complete(config)
         url = self._project.url
@@ -231,6 +233,15 @@ class Environment:
             raise
         except CommandError as error:
             raise EnvironmentFailed(f"{self._shown(self.config_file)}: {error}") from error
+        except InterpolationError as error:
+            # Its own text shows the value from the % on, which may be a part of a password.
+            raise EnvironmentFailed(
+                f"{self._shown(self.config_file)}: {error.option} in [{error.section}] has a % that stands for "
+                "nothing; a % itself is written %%."
+            ) from error
+        except ParsingError as error:
+            line = getattr(error, "lineno", None) or error.errors[0][0]
+            raise EnvironmentFailed(f"{self._shown(Path(error.source))}:{line}: {first_line(error)}") from error
         except Exception as error:
             raise EnvironmentFailed(blame(error, self._project.root)) from error
 

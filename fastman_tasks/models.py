@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,17 +21,8 @@ from fastman_tasks.sources import blame
 if TYPE_CHECKING:
     from sqlalchemy.orm import Mapper
 
-# Where models live, relative to the root and to src/; a name without .py is a package.
-_CONVENTIONS = (
-    "models.py",
-    "models/__init__.py",
-    "{package}/models.py",
-    "{package}/models/__init__.py",
-    "{package}/features/*/models.py",
-    "{package}/features/*/models/__init__.py",
-    "{package}/api/*/models.py",
-    "{package}/api/*/models/__init__.py",
-)
+# Where models live, relative to the root and to src/; each is a module, or a folder of modules.
+_CONVENTIONS = ("models", "{package}/models", "{package}/features/*/models", "{package}/api/*/models")
 _NOT_THE_APPLICATION = {"tests", "test", "docs", "examples", "database", "migrations", "alembic", "tasks", "scripts"}
 
 
@@ -114,13 +105,17 @@ def find(root: Path) -> Iterator[str]:
     for base, outer in ((root / "src", prefix), (root, ())):
         for package in ("app", *_packages(base)):
             for convention in _CONVENTIONS:
-                for file in sorted(base.glob(convention.format(package=package))):
-                    relative = file.relative_to(base).with_suffix("")
-                    parts = (*outer, *(relative.parent.parts if relative.name == "__init__" else relative.parts))
+                pattern = convention.format(package=package)
+                for place in sorted([*base.glob(f"{pattern}.py"), *_with_modules(base.glob(pattern))]):
+                    parts = (*outer, *place.relative_to(base).with_suffix("").parts)
                     name = ".".join(parts)
                     if name not in seen and all(part.isidentifier() for part in parts):
                         seen.add(name)
                         yield name
+
+
+def _with_modules(places: Iterable[Path]) -> Iterator[Path]:
+    return (place for place in places if any(place.glob("*.py")))
 
 
 def _packages(base: Path) -> list[str]:

@@ -203,8 +203,8 @@ class _Writer:
                 # There are two, because Alembic takes one away as it renders.
                 column.server_default = DefaultClause(text(_PARAMETER.sub(r"\\\\:", default.text)))
             # PostgreSQL's enumerations stay when a table or a column goes.
-            if isinstance(column.type, postgresql.ENUM):
-                column.type.create_type = False
+            if isinstance(kind := column.type, postgresql.ENUM):
+                column.type = ENUM(*kind.enums, name=kind.name, schema=kind.schema, create_type=False)
         return table
 
     @property
@@ -229,6 +229,17 @@ class _Writer:
         if any(name in item.columns for item in bound if hasattr(item, "columns")):
             raise _Unfit(f"the column {self.table}.{name} is part of a key, a constraint or an index")
         return column
+
+
+class ENUM(postgresql.ENUM):
+    """An enumeration that exists already, written down as that: SQLAlchemy 2.0 leaves create_type out."""
+
+    # What Alembic writes it as.
+    __module__ = postgresql.ENUM.__module__
+
+    def __repr__(self) -> str:
+        text = super().__repr__()
+        return text if "create_type=" in text else f"{text.removesuffix(')')}, create_type=False)"
 
 
 class _RenameTable(ops.RenameTableOp):

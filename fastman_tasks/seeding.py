@@ -14,14 +14,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from fastman_tasks import names
 from fastman_tasks.errors import FastmanError, SeederFailed
-from fastman_tasks.sources import blame
+from fastman_tasks.sources import blame, described, place
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
+
+_KEPT = "Nothing of this run was kept."
 
 
 @dataclass(frozen=True)
@@ -110,14 +113,18 @@ class Seeding:
 
         def work(connection: Connection) -> tuple[Seeded, ...]:
             seeded = []
-            with connection.begin() as transaction:
-                for seeder in seeders:
-                    started = self._clock()
-                    self._run(seeder, connection)
-                    seeded.append(Seeded(seeder, self._clock() - started))
-                    on_done(seeded[-1])
-                if pretend:
-                    transaction.rollback()
+            try:
+                with connection.begin() as transaction:
+                    for seeder in seeders:
+                        started = self._clock()
+                        self._run(seeder, connection)
+                        seeded.append(Seeded(seeder, self._clock() - started))
+                        on_done(seeded[-1])
+                    if pretend:
+                        transaction.rollback()
+            except DBAPIError as error:
+                # A deferred constraint is checked by the commit, when every seeder is through.
+                raise SeederFailed(f"The commit failed: {described(error)}\n{_KEPT}") from error
             return tuple(seeded)
 
         return database.run(work)
@@ -129,10 +136,10 @@ class Seeding:
                 db.commit()
         except FastmanError:
             raise
-        except Exception as error:
-            raise SeederFailed(
-                f"{seeder.name} failed: {blame(error, self._project.root)}\nNothing of this run was kept."
-            ) from error
+        except (Exception, SystemExit) as error:
+            # What the last flush finds arises in no line of the seeder.
+            where = place(error, self._project.root) or self._shown(seeder.file)
+            raise SeederFailed(f"{seeder.name} failed: {where}: {described(error)}\n{_KEPT}") from error
 
     def _in(self, file: Path) -> Iterator[Seeder]:
         module = self._module(file)

@@ -32,13 +32,11 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
     if pretend and plan.revisions:
         console.sql(project.migrator.preview(plan))
         return
-    doings = [
-        *([f"apply {counted(len(plan.revisions), 'migration')}"] if plan.revisions else []),
-        *([f"run {counted(len(seeders), 'seeder')}"] if seeders else []),
-    ]
-    if doings and not pretend:
-        chosen = "".join([f" --to={target}" if target else "", " --seed" if seed else ""])
-        _ask(project, " and ".join(doings).capitalize(), f"inv database.migrate{chosen}", force)
+    if not pretend:
+        what = [f"apply {counted(len(plan.revisions), 'migration')}"] if plan.revisions else []
+        what += [f"run {counted(len(seeders), 'seeder')}"] if seed else []
+        command = f"inv database.migrate{f' --to={target}' if target else ''}{' --seed' if seed else ''}"
+        _ask(project, " and ".join(what).capitalize(), command, force)
     if plan.revisions:
         _migrate(project, target)
     else:
@@ -84,5 +82,6 @@ def _seed(project: Project, seeders: tuple[Seeder, ...], pretend: bool) -> None:
 def _ask(project: Project, what: str, command: str, force: bool) -> None:
     from fastman_tasks import guard
 
-    needed = guard.to_change(project.settings, project.database.url)
-    consent.obtain(project, needed, f"{what} on {project.shown_url}?", command, force=force)
+    if what:
+        needed = guard.to_change(project.settings, project.database.url)
+        consent.obtain(project, needed, f"{what} on {project.shown_url}?", command, force=force)

@@ -1,0 +1,402 @@
+"""make.seeder: one file under many names, never over an old one, and rows that can be inserted as generated."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy as sa
+from command import Sandbox
+from servers import execute
+from services import opened
+
+from fastman_tasks import models
+from fastman_tasks.project import Project
+from fastman_tasks.seeder_drafting import draft_seeder
+
+MODELS = """
+    import datetime as dt
+    import decimal
+    import enum
+    import uuid
+
+    import sqlalchemy as sa
+    from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column, relationship
+
+
+    class Base(DeclarativeBase):
+        pass
+
+
+    class Role(enum.Enum):
+        admin = "a"
+        guest = "g"
+
+
+    class Team(Base):
+        __tablename__ = "teams"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(50), unique=True)
+
+
+    class Upper(sa.types.TypeDecorator):
+        impl = sa.String(30)
+        cache_ok = True
+
+
+    class User(Base):
+        __tablename__ = "users"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        team_id: Mapped[int] = mapped_column(sa.ForeignKey("teams.id"))
+        a_string: Mapped[str] = mapped_column(sa.String(40))
+        email: Mapped[str] = mapped_column(sa.String(40), unique=True)
+        short: Mapped[str] = mapped_column(sa.String(2))
+        website_url: Mapped[str] = mapped_column(sa.String(99))
+        a_text: Mapped[str] = mapped_column(sa.Text)
+        renamed: Mapped[str] = mapped_column("really so", sa.String(20))
+        decorated: Mapped[str] = mapped_column(Upper)
+        an_integer: Mapped[int]
+        a_big_one: Mapped[int] = mapped_column(sa.BigInteger)
+        a_numeric: Mapped[decimal.Decimal] = mapped_column(sa.Numeric(10, 2))
+        a_ratio: Mapped[decimal.Decimal] = mapped_column(sa.Numeric(4, 4))
+        a_float: Mapped[float]
+        a_boolean: Mapped[bool]
+        a_date: Mapped[dt.date]
+        a_datetime: Mapped[dt.datetime]
+        an_aware_one: Mapped[dt.datetime] = mapped_column(sa.DateTime(timezone=True))
+        a_time: Mapped[dt.time]
+        an_interval: Mapped[dt.timedelta]
+        an_enum: Mapped[Role]
+        words: Mapped[str] = mapped_column(sa.Enum("draft", "it's \\"public\\"", name="words"))
+        a_uuid: Mapped[uuid.UUID]
+        a_uuid_text: Mapped[str] = mapped_column(sa.Uuid(as_uuid=False))
+        some_json: Mapped[dict] = mapped_column(sa.JSON)
+        some_bytes: Mapped[bytes]
+        optional: Mapped[str | None] = mapped_column(sa.String(5))
+        defaulted: Mapped[str] = mapped_column(sa.String(5), default="x")
+        server_defaulted: Mapped[str] = mapped_column(sa.String(5), server_default="y")
+        team: Mapped[Team] = relationship()
+
+
+    class Profile(Base):
+        \"\"\"One to one: the foreign key is unique.\"\"\"
+
+        __tablename__ = "profiles"
+        id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+        user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id"), unique=True)
+
+
+    class Membership(Base):
+        \"\"\"Its primary key is two foreign keys.\"\"\"
+
+        __tablename__ = "memberships"
+        user_id: Mapped[int] = mapped_column(sa.ForeignKey("users.id"), primary_key=True)
+        team_id: Mapped[int] = mapped_column(sa.ForeignKey("teams.id"), primary_key=True)
+
+
+    class Seat(Base):
+        \"\"\"Unique by two columns together.\"\"\"
+
+        __tablename__ = "seats"
+        __table_args__ = (sa.UniqueConstraint("row", "number"),)
+        id: Mapped[int] = mapped_column(primary_key=True)
+        row: Mapped[str] = mapped_column(sa.String(9))
+        number: Mapped[int]
+
+
+    class Note(Base):
+        \"\"\"Nothing is required.\"\"\"
+
+        __tablename__ = "notes"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        text: Mapped[str | None] = mapped_column(sa.Text)
+        length: Mapped[int | None] = mapped_column(sa.Integer, sa.Computed("1 + 1"))
+
+
+    class Counter(Base):
+        \"\"\"There is nothing but the key.\"\"\"
+
+        __tablename__ = "counters"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+
+    class Animal(Base):
+        __tablename__ = "animals"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        kind: Mapped[str] = mapped_column(sa.String(20))
+        name: Mapped[str] = mapped_column(sa.String(20))
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "animal"}
+
+
+    class Dog(Animal):
+        \"\"\"Single-table inheritance.\"\"\"
+
+        __mapper_args__ = {"polymorphic_identity": "dog"}
+        tail: Mapped[str | None] = mapped_column(sa.String(20))
+
+
+    class Cat(Animal):
+        \"\"\"Joined inheritance.\"\"\"
+
+        __tablename__ = "cats"
+        id: Mapped[int] = mapped_column(sa.ForeignKey("animals.id"), primary_key=True)
+        lives: Mapped[int]
+        __mapper_args__ = {"polymorphic_identity": "cat"}
+
+
+    class Vehicle(Base):
+        \"\"\"Joined inheritance whose key nobody generates.\"\"\"
+
+        __tablename__ = "vehicles"
+        code: Mapped[str] = mapped_column(sa.String(20), primary_key=True)
+        kind: Mapped[str] = mapped_column(sa.String(20))
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "vehicle"}
+
+
+    class Car(Vehicle):
+        __tablename__ = "cars"
+        code: Mapped[str] = mapped_column(sa.ForeignKey("vehicles.code"), primary_key=True)
+        doors: Mapped[int]
+        __mapper_args__ = {"polymorphic_identity": "car"}
+
+
+    class Dataclasses(MappedAsDataclass, DeclarativeBase):
+        pass
+
+
+    class Order(Dataclasses):
+        __tablename__ = "orders"
+        id: Mapped[int] = mapped_column(primary_key=True, init=False)
+        reference: Mapped[str] = mapped_column(sa.String(20), unique=True)
+        total: Mapped[decimal.Decimal] = mapped_column(sa.Numeric(8, 0))
+        state: Mapped[str] = mapped_column(sa.String(20), default="open")
+"""
+# In an order in which each finds the rows that it refers to; with the rows that two runs leave.
+SEEDED = {
+    "Team": ("teams", 2),
+    "User": ("users", 2),
+    "Profile": ("profiles", 1),
+    "Membership": ("memberships", 1),
+    "Seat": ("seats", 2),
+    "Note": ("notes", 4),
+    "Counter": ("counters", 4),
+    "Animal": ("animals", 4),
+    "Dog": ("animals", 8),
+    "Cat": ("cats", 4),
+    "Car": ("cars", 2),
+    "Order": ("orders", 2),
+}
+
+
+def make_tables(project: Project) -> None:
+    """Create the tables of the project's models, without migrations."""
+    for metadata in models.load(project.root, ()).metadata:
+        project.database.run(
+            lambda connection, metadata=metadata: (metadata.create_all(connection), connection.commit())
+        )
+
+
+def ruff(project: Sandbox) -> None:
+    """The seeders are what ruff would have them be."""
+    for arguments in (["check", "--select", "F,I,E"], ["format", "--check", "--diff"]):
+        command = [sys.executable, "-m", "ruff", *arguments, "--no-cache", "--isolated", "--line-length", "120"]
+        done = subprocess.run([*command, "database/seeders"], cwd=project.root, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("server", "driver"),
+    [
+        (None, "sqlite:///shop.db"),
+        ("postgresql", "postgresql+psycopg"),
+        ("postgresql", "postgresql+asyncpg"),
+        ("mariadb", "mysql+pymysql"),
+    ],
+)
+def test_generated_seeders_run_twice(
+    request: pytest.FixtureRequest, project: Sandbox, server: str | None, driver: str
+) -> None:
+    """For a model with every common type, key and kind of inheritance the file runs untouched, and runs again."""
+    project.write("models.py", MODELS)
+    url: str = request.getfixturevalue(server).fresh(driver) if server else driver
+    with opened(project, DATABASE_URL=url) as shop:
+        make_tables(shop)
+        for name in SEEDED:
+            draft = draft_seeder(shop, name)
+            assert draft.model == name
+        for _ in range(2):
+            for name in SEEDED:
+                shop.seeding.run(shop.seeding.select(f"{name}Seeder"))
+
+        def counts(connection: sa.Connection) -> dict[str, int]:
+            tables = [table for table, _ in SEEDED.values()]
+            return {table: connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one() for table in tables}
+
+        def kinds(connection: sa.Connection) -> set[tuple[str, int]]:
+            rows = connection.exec_driver_sql("SELECT kind, count(*) FROM animals GROUP BY kind")
+            return {(kind, number) for kind, number in rows}
+
+        # Cats and dogs are animals too.
+        assert shop.database.run(counts) == dict(SEEDED.values()) | {"animals": 12}
+        assert shop.database.run(kinds) == {("animal", 4), ("dog", 4), ("cat", 4)}
+    ruff(project)
+
+
+def test_a_project_from_models_to_rows(project: Sandbox) -> None:
+    """From nothing but models: migration, migrate, seeder, seed, in one line; then the same rows, not twice as many."""
+    project.write("app/features/user/models.py", MODELS)
+    steps = ("make.migration", "create all tables", "database.migrate", "make.seeder", "team", "make.seeder", "user")
+    said = project.inv(*steps, "database.seed").stdout
+    assert "Created database/seeders/team_seeder.py\nCreated database/seeders/user_seeder.py\n" in said
+    assert "TeamSeeder ..." in said
+    assert "2 seeders ran." in said
+    project.inv("database.seed", "--class=UserSeeder")
+    url = f"sqlite:///{project.root / 'app.db'}"
+    rows = execute(url, "SELECT email, an_enum, team_id, defaulted, server_defaulted FROM users ORDER BY id")
+    assert rows == [("user1@example.com", "admin", 1, "x", "y"), ("user2@example.com", "guest", 1, "x", "y")]
+    text = (project.root / "database/seeders/user_seeder.py").read_text("utf-8")
+    assert "from app.features.user.models import Role, Team, User\n" in text
+    assert "optional" not in text
+    ruff(project)
+
+
+def test_models_of_sqlmodel(project: Sandbox) -> None:
+    """SQLModel's models are found, migrated with the import their types need, and seeded."""
+    project.write(
+        "src/shop/models.py",
+        """
+        import datetime as dt
+        import uuid
+        from decimal import Decimal
+        from typing import Optional
+
+        from sqlmodel import Field, SQLModel
+
+
+        class Team(SQLModel, table=True):
+            id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+            name: str = Field(unique=True, max_length=50)
+
+
+        class Hero(SQLModel, table=True):
+            id: Optional[int] = Field(default=None, primary_key=True)
+            name: str = Field(index=True)
+            price: Decimal = Field(max_digits=5, decimal_places=2)
+            born: dt.datetime
+            active: bool = True
+            team_id: uuid.UUID = Field(foreign_key="team.id")
+        """,
+    )
+    project.write("src/shop/__init__.py", "")
+    said = project.inv(
+        "make.migration", "create heroes", "database.migrate", "make.seeder", "Team", "make.seeder", "hero_seeder",
+        "database.seed", "--class=TeamSeeder", "database.seed", "--class=hero_seeder",
+    ).stdout  # fmt: skip
+    assert "The models define 2 tables." in said
+    (migration,) = (project.root / "database/migrations/versions").glob("*.py")
+    assert "import sqlmodel" in migration.read_text("utf-8")
+    url = f"sqlite:///{project.root / 'app.db'}"
+    assert execute(url, "SELECT name, active FROM hero ORDER BY id") == [("Name 1", 1), ("Name 2", 1)]
+    assert "No new upgrade operations detected" in project.alembic("check").stdout
+    assert execute(url, "SELECT count(*) FROM team") == [(2,)]
+    project.inv("migrate.reset", "--force")
+    ruff(project)
+
+
+def test_one_file_under_many_names(project: Sandbox) -> None:
+    """Each spelling is the same file; once it is there it is left as it is, with exit code 1."""
+    made = project.inv("make.seeder", "user").stdout
+    assert made == (
+        "Created database/seeders/user_seeder.py\n"
+        "No model of that name was found, so it has no sample rows; --model=NAME chooses one.\n"
+    )
+    file = project.write("database/seeders/user_seeder.py", "mine = True\n")
+    for spelling in ("UserSeeder", "user_seeder"):
+        refused = project.inv("make.seeder", spelling, code=1)
+        assert refused.stderr == "database/seeders/user_seeder.py exists already; it was left as it is.\n"
+    assert file.read_text() == "mine = True\n"
+
+
+def test_a_seeder_without_a_model_runs_as_well(project: Sandbox) -> None:
+    """Where no model has the name the file is a frame that runs and adds nothing; --pretend only shows it."""
+    before = project.files()
+    shown = project.inv("make.seeder", "order item", "--pretend").stdout
+    assert "class OrderItemSeeder:" in shown
+    assert shown.endswith("Nothing was written.\n")
+    assert "class OrderItemSeeder:" in project.inv("--dry", "make.seeder", "order item").stdout
+    assert project.files() == before
+    project.write("app.db", "")
+    assert "1 seeder ran." in project.inv("make.seeder", "order item", "database.seed").stdout
+    ruff(project)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["../user"], "'../user' cannot name a class"),
+        (["--help"], "'--help' is not a name. For help: inv --help make.seeder"),
+        (["user", "--model"], "--model needs a value"),
+        (["user", "--model=Absent"], "There is no model Absent. Known: Animal, Car, Cat"),
+    ],
+)
+def test_wrong_usage(project: Sandbox, arguments: list[str], complaint: str) -> None:
+    """A name or a model that cannot be meant: exit code 2, the reason, and nothing written."""
+    project.write("models.py", MODELS)
+    before = project.files()
+    refused = project.inv("make.seeder", *arguments, code=2)
+    assert refused.stderr.startswith(complaint)
+    assert refused.stdout == ""
+    assert project.files() == before
+
+
+def test_a_name_that_no_file_can_have(project: Sandbox) -> None:
+    """200 letters of several bytes each are too long a file name: told in one line, nothing written."""
+    before = project.files()
+    refused = project.inv("make.seeder", "ж" * 190, code=1)
+    assert refused.stderr.endswith("cannot be written: File name too long.\n")
+    assert project.files() == before
+
+
+def test_a_model_in_two_modules(project: Sandbox) -> None:
+    """A name that two models have is not chosen between: both are named, and --model takes one with its module."""
+    model = """
+        from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+        class Base(DeclarativeBase):
+            pass
+
+
+        class User(Base):
+            __tablename__ = "users"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            name: Mapped[str]
+    """
+    project.write("app/api/shop/models.py", model)
+    project.write("app/api/blog/models.py", model)
+    refused = project.inv("make.seeder", "user", code=2)
+    assert refused.stderr == (
+        "User could be any of app.api.blog.models.User, app.api.shop.models.User. Choose: --model=MODULE.NAME\n"
+    )
+    assert not (project.root / "database").exists()
+    project.inv("make.seeder", "people", "--model=app.api.shop.models.User")
+    text = (project.root / "database/seeders/people_seeder.py").read_text("utf-8")
+    assert "from app.api.shop.models import User\n" in text
+    assert "class PeopleSeeder:" in text
+
+
+def test_models_that_cannot_be_used(project: Sandbox) -> None:
+    """A model that cannot be imported, or does not fit the others, is told by name, and nothing is written."""
+    project.write("models.py", "import absent_library\n")
+    before = project.files()
+    failed = project.inv("make.seeder", "user", code=1)
+    assert failed.stderr == (
+        "The models in models cannot be imported: models.py:1: ModuleNotFoundError: No module named 'absent_library'\n"
+    )
+    project.write("models.py", MODELS)
+    project.replace("models.py", "Mapped[Team] = relationship()", 'Mapped["Nobody"] = relationship()')
+    failed = project.inv("make.seeder", "user", code=1)
+    assert failed.stderr.startswith("The models do not fit together: ")
+    assert "Nobody" in failed.stderr
+    assert project.files() == before

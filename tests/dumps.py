@@ -83,3 +83,11 @@ def sqlite_dump(file: Path) -> list[str]:
         return list(connection.iterdump())
     finally:
         connection.close()
+
+
+@contextmanager
+def held_table(url: str, table: str) -> Iterator[None]:
+    """Keep ``table`` locked by a transaction that has read it, as a slow query of the application does."""
+    with _connected(url) as connection:
+        connection.exec_driver_sql(f"SELECT * FROM {table}").fetchall()
+        yield

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from command import Init, Sandbox
-from dumps import dump, schema
+from dumps import dump, held_table, schema
 from processes import ROUNDS, Running, wait_for
 from servers import Server, execute, tables
 
@@ -49,8 +49,7 @@ def add_thirty_migrations(project: Sandbox) -> None:
         'op.create_table("t{0}", sa.Column("id", sa.Integer, primary_key=True), sa.Column("a", sa.String(20)))\n'
         'op.create_index("t{0}_a", "t{0}", ["a"])',
         "op.bulk_insert(sa.table('t{1}', sa.column('id'), sa.column('a')), [{{'id': i, 'a': 'x'}} for i in range(50)])",
-        'op.add_column("t{2}", sa.Column("b", sa.Integer, server_default="7"))\n'
-        "op.execute('UPDATE t{2} SET b = id')",
+        'op.add_column("t{2}", sa.Column("b", sa.Integer, server_default="7"))\nop.execute(\'UPDATE t{2} SET b = id\')',
         'with op.batch_alter_table("t{3}") as batch:\n'
         '    batch.alter_column("a", existing_type=sa.String(20), type_=sa.String(40), nullable=False)\n'
         '    batch.create_unique_constraint("u{0}", ["b"])',
@@ -163,3 +162,273 @@ def test_failing_at_each_statement(project: Sandbox, fresh_url: FreshUrl, driver
         project.add_migration("2_second", "2b", "1a", statements(*BODY))
         project.inv("database.migrate")
         assert execute(url, "SELECT * FROM users") == [(1, "Ada", "Ada")]
+
+
+@pytest.mark.parametrize(
+    ("driver", "number"),
+    [
+        ("sqlite", signal.SIGINT),
+        ("postgresql+psycopg", signal.SIGINT),
+        ("postgresql+psycopg", signal.SIGTERM),
+        ("postgresql+asyncpg", signal.SIGINT),
+        ("postgresql+asyncpg", signal.SIGTERM),
+    ],
+)
+def test_a_signal(project: Sandbox, fresh_url: FreshUrl, driver: str, number: signal.Signals) -> None:
+    """Ctrl-C, and a deploy that is stopped: rolled back, reported, code 1, and the lock is free."""
+    url = fresh_url(driver)
+    project.add_environment()
+    project.add_migration("1_first", "1a", None, statements(*FIRST))
+    sleep = "op.execute('SELECT pg_sleep(30)')" if "postgresql" in driver else "time.sleep(30)"
+    slow = f"""
+        import pathlib, time
+        op.execute("CREATE TABLE half (a INT)")
+        op.execute("UPDATE users SET name = 'half'")
+        if not pathlib.Path("started").exists():
+            pathlib.Path("started").touch()
+            {sleep}
+    """
+    project.add_migration("2_slow", "2b", "1a", slow)
+    run = Running(project, "database.migrate")
+    wait_for(project.root / "started")
+    time.sleep(0.3)
+    started = time.monotonic()
+
+    run.send(number)
+
+    stopped = run.finish(code=1)
+    assert time.monotonic() - started < 5
+    assert re.search(r"1_first \.\.\..* DONE\n", stopped.stdout)
+    assert stopped.stderr == (
+        "2_slow was interrupted.\n"
+        "Nothing of the failed one was kept.\n"
+        "1 migration before it was applied; 1 applied now. Remaining:\n"
+        "  2_slow\n"
+        "Next: inv database.migrate\n"
+    )
+    assert tables(url) == {"alembic_version", "users", "old"}
+    assert execute(url, "SELECT name FROM users") == [("Ada",), ("Bob",)]
+    again = project.inv("database.migrate", env={"FASTMAN_LOCK_TIMEOUT": "1s"})
+    assert "1 migration applied." in again.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_on_mariadb(project: Sandbox, fresh_url: FreshUrl, number: signal.Signals) -> None:
+    """The server goes on with the statement that it has; the report must not say that nothing of it was kept."""
+    url = fresh_url("mysql+pymysql")
+    project.add_environment()
+    slow = """
+        import pathlib
+        op.execute("CREATE TABLE one (a INT)")
+        op.execute("INSERT INTO one VALUES (1)")
+        pathlib.Path("started").touch()
+        op.execute("CREATE TABLE two AS SELECT SLEEP(2) AS a")
+        op.execute("CREATE TABLE three (a INT)")
+    """
+    project.add_migration("1_slow", "1a", None, slow)
+    run = Running(project, "database.migrate")
+    wait_for(project.root / "started")
+    time.sleep(0.5)
+    run.send(number)
+
+    stopped = run.finish(code=1)
+
+    assert stopped.stderr == (
+        "1_slow was interrupted.\n"
+        "This database commits each DDL statement by itself.\n"
+        "Carried out, and still there:\n"
+        "  CREATE TABLE one (a INT)\n"
+        "  INSERT INTO one VALUES (1)\n"
+        "Under way, so it may be carried out yet:\n"
+        "  CREATE TABLE two AS SELECT SLEEP(2) AS a\n"
+        "Not carried out:\n"
+        "  CREATE TABLE three (a INT)\n"
+        "  INSERT INTO alembic_version (version_num) VALUES ('1a')\n"
+        "0 applied now. Remaining:\n"
+        "  1_slow\n"
+        "Next: inv database.migrate\n"
+    )
+    assert execute(url, "SELECT * FROM one") == [(1,)]
+    assert execute(url, "SELECT * FROM alembic_version") == []
+    time.sleep(2)
+    assert tables(url) - {"two"} == {"alembic_version", "one"}
+
+
+def test_a_migration_that_commits(project: Sandbox, fresh_url: FreshUrl) -> None:
+    """autocommit_block(), a commit of the connection's and a raw COMMIT: the report lists what a rollback leaves."""
+    url = fresh_url("postgresql+psycopg")
+    project.add_environment()
+    bodies = {
+        "block": """
+            op.execute("CREATE TABLE one (a INT)")
+            with op.get_context().autocommit_block():
+                op.execute("CREATE INDEX CONCURRENTLY one_a ON one (a)")
+            op.execute("CREATE TABLE two (a INT)")
+            op.execute("INSERT INTO nowhere VALUES (1)")
+            op.execute("CREATE TABLE three (a INT)")
+        """,
+        "commit": """
+            op.execute("CREATE TABLE one (a INT)")
+            op.execute("CREATE INDEX one_a ON one (a)")
+            op.get_bind().commit()
+            op.execute("CREATE TABLE two (a INT)")
+            op.execute("INSERT INTO nowhere VALUES (1)")
+            op.execute("CREATE TABLE three (a INT)")
+        """,
+        "raw": """
+            op.execute("CREATE TABLE one (a INT)")
+            op.execute("CREATE INDEX one_a ON one (a)")
+            op.execute("COMMIT")
+            op.execute("CREATE TABLE two (a INT)")
+            op.execute("INSERT INTO nowhere VALUES (1)")
+            op.execute("CREATE TABLE three (a INT)")
+        """,
+        "right": """
+            with op.get_context().autocommit_block():
+                op.execute("CREATE INDEX CONCURRENTLY one_a ON one (a)")
+            op.execute("CREATE TABLE two (a INT)")
+        """,
+    }
+    for name, body in bodies.items():
+        project.add_migration("1_committing", "1a", None, body)
+        if name == "right":
+            project.inv("database.migrate")
+            break
+        failed = project.inv("database.migrate", code=1)
+        kept, _, left = failed.stderr.partition("Not carried out:\n")
+        assert "The failed one had committed a part of itself.\nCarried out, and still there:\n" in kept, name
+        assert "  CREATE TABLE one (a INT)\n  CREATE INDEX " in kept, name
+        assert "CREATE TABLE two" not in kept, name
+        if name != "commit":
+            assert (
+                "  CREATE TABLE two (a INT)\n  INSERT INTO nowhere VALUES (1)\n  CREATE TABLE three (a INT)\n" in left
+            )
+        assert "0 applied now." in failed.stderr
+        assert tables(url) - {"alembic_version"} == {"one"}, name
+        if name != "raw":
+            execute(url, "DROP TABLE one")
+        else:
+            execute(url, "DROP INDEX one_a")
+    assert tables(url) == {"alembic_version", "one", "two"}
+
+
+def test_a_constraint_that_fails_at_the_commit(project: Sandbox, fresh_url: FreshUrl) -> None:
+    """A deferred constraint is checked when the migration commits: then nothing of it was kept either."""
+    url = fresh_url("postgresql+psycopg")
+    project.add_environment()
+    up = statements(
+        "CREATE TABLE a (id INT PRIMARY KEY)",
+        "CREATE TABLE b (a_id INT REFERENCES a (id) DEFERRABLE INITIALLY DEFERRED)",
+        "INSERT INTO b VALUES (1)",
+    )
+    project.add_migration("1_deferred", "1a", None, up)
+
+    failed = project.inv("database.migrate", code=1)
+
+    assert "violates foreign key constraint" in failed.stderr.splitlines()[0]
+    assert "Nothing of the failed one was kept." in failed.stderr
+    assert "DONE" not in failed.stdout
+    assert tables(url) - {"alembic_version"} == set()
+
+
+APPLICATION = """
+    import sqlalchemy as sa
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+    from sqlalchemy.orm import DeclarativeBase
+
+
+    @event.listens_for(Engine, "connect")
+    def enforce(connection, record):
+        connection.execute("PRAGMA foreign_keys=ON")
+
+
+    class Base(DeclarativeBase):
+        pass
+"""
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_foreign_keys_on_sqlite(project: Sandbox, alembic_init: Init, fresh_url: FreshUrl, foreign: bool) -> None:
+    """Where the application enforces foreign keys, altering a table in batch mode drops the old one: its children,
+    ON DELETE CASCADE, stay."""
+    url = fresh_url("sqlite")
+    project.write("models.py", APPLICATION)
+    if foreign:
+        alembic_init(project)
+        project.replace("migrations/env.py", "target_metadata = None", "import models\ntarget_metadata = None")
+    else:
+        project.add_environment()
+    folder = "migrations/versions" if foreign else VERSIONS
+    up = statements(
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(50))",
+        "CREATE TABLE posts (id INTEGER PRIMARY KEY, user_id INT REFERENCES users (id) ON DELETE CASCADE)",
+        "INSERT INTO users VALUES (1, 'Ada'), (2, 'Bob')",
+        "INSERT INTO posts VALUES (1, 1), (2, 2), (3, 2)",
+    )
+    project.add_migration("1_users", "1a", None, up, folder=folder)
+    batch = """
+        with op.batch_alter_table("users") as batch:
+            batch.alter_column("name", existing_type=sa.String(50), {})
+    """
+    up, down = batch.format("nullable=False"), batch.format("nullable=True")
+    project.add_migration("2_not_null", "2b", "1a", up, down, folder=folder)
+
+    done = project.inv("database.migrate", "migrate.rollback", "--force", "database.migrate", "--to=2b")
+
+    assert "1 migration rolled back." in done.stdout
+    assert execute(url, "SELECT * FROM posts") == [(1, 1), (2, 2), (3, 2)]
+    assert execute(url, "PRAGMA foreign_key_check") == []
+    assert execute(url, "SELECT sql FROM sqlite_master WHERE name = 'users'")[0][0].count("NOT NULL") >= 1
+
+
+def test_a_migration_fails_in_batch_mode_on_sqlite(project: Sandbox, fresh_url: FreshUrl) -> None:
+    """A batch that fails when its rows are copied leaves no temporary table and every row."""
+    url = fresh_url("sqlite")
+    project.add_environment()
+    project.write("models.py", APPLICATION)
+    project.add_migration("1_first", "1a", None, statements(*FIRST, "INSERT INTO users VALUES (3, NULL)"))
+    batch = """
+        op.execute("INSERT INTO users VALUES (4, 'Dan')")
+        with op.batch_alter_table("users") as batch:
+            batch.alter_column("name", existing_type=sa.String(50), nullable=False)
+    """
+    project.add_migration("2_not_null", "2b", "1a", batch)
+
+    failed = project.inv("database.migrate", code=1)
+
+    assert "NOT NULL constraint failed: _alembic_tmp_users.name" in failed.stderr
+    assert "Nothing of the failed one was kept." in failed.stderr
+    assert tables(url) == {"alembic_version", "users", "old"}
+    assert execute(url, "SELECT count(*) FROM users") == [(3,)]
+    execute(url, "UPDATE users SET name = '' WHERE name IS NULL")
+    project.inv("database.migrate")
+    assert execute(url, "SELECT count(*) FROM users") == [(4,)]
+
+
+def test_an_insert_before_a_locked_table_runs_once(project: Sandbox, fresh_url: FreshUrl) -> None:
+    """MariaDB commits an insert before it waits for the table's lock: trying again would insert it twice."""
+    url = fresh_url("mysql+pymysql")
+    execute(url, "CREATE TABLE users (a INT)")
+    execute(url, "CREATE TABLE log (a INT)")
+    project.add_environment()
+    up = statements("INSERT INTO log VALUES (1)", "ALTER TABLE users ADD COLUMN b INT")
+    project.add_migration("1_alter", "1a", None, up)
+    with held_table(url, "users"):
+        failed = project.inv("database.migrate", env={"FASTMAN_DDL_LOCK_TIMEOUT": "1s"}, code=1)
+    assert "trying again" not in failed.stdout
+    assert (
+        "Carried out, and still there:\n  INSERT INTO log VALUES (1)\nNot carried out:\n  ALTER TABLE" in failed.stderr
+    )
+    assert execute(url, "SELECT * FROM log") == [(1,)]
+
+
+def test_files_stay_where_they_are(project: Sandbox, fresh_url: FreshUrl) -> None:
+    """A run leaves the database, its lock file, and nothing else."""
+    url = fresh_url("sqlite")
+    project.add_environment()
+    project.add_migration("1_first", "1a", None, statements(*FIRST))
+    before = project.files()
+    project.inv("database.migrate")
+    file = Path(url.removeprefix("sqlite:///")).name
+    assert project.files() - before == {file, f"{file}.lock"}

@@ -51,7 +51,15 @@ def test_the_order_of_the_sources(tmp_path: Path) -> None:
 @pytest.mark.parametrize("variable", VARIABLES)
 def test_every_variable_from_every_source_under_every_name(tmp_path: Path, variable: str) -> None:
     """Each variable is read from the shell, from .env and from Invoke's configuration, by its aliases too."""
-    value = {"DB_PORT": "1234", "DATABASE_URL": "mysql://given/given"}.get(variable, "given")
+    value = {
+        "DB_PORT": "1234",
+        "DATABASE_URL": "mysql://given/given",
+        "FASTMAN_LOCK": "off",
+        "FASTMAN_LOCK_TIMEOUT": "500ms",
+        "FASTMAN_DDL_LOCK_TIMEOUT": "5s",
+        "FASTMAN_STATEMENT_TIMEOUT": "2m",
+        "FASTMAN_PROHIBIT_DESTRUCTIVE": "1",
+    }.get(variable, "given")
     others = {"DB_CONNECTION": "mysql"} if variable not in {"DATABASE_URL", "DB_CONNECTION"} else {}
 
     def told(settings: Settings) -> bool:
@@ -67,6 +75,11 @@ def test_every_variable_from_every_source_under_every_name(tmp_path: Path, varia
             "ENVIRONMENT": settings.environment == "given",
             "FASTMAN_MODELS": settings.models == ("given",),
             "FASTMAN_SEEDERS": settings.seeders == tmp_path / "given",
+            "FASTMAN_LOCK": settings.lock is False,
+            "FASTMAN_LOCK_TIMEOUT": settings.lock_timeout == 0.5,
+            "FASTMAN_DDL_LOCK_TIMEOUT": settings.ddl_lock_timeout == 5,
+            "FASTMAN_STATEMENT_TIMEOUT": settings.statement_timeout == 120,
+            "FASTMAN_PROHIBIT_DESTRUCTIVE": settings.prohibit_destructive,
         }[variable]
 
     if others:
@@ -215,13 +228,13 @@ def test_a_sqlite_database_by_its_parts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "protected"),
+    ("name", "production"),
     [("production", True), ("Prod", True), ("live", True), ("staging", False), ("product", False)],
 )
-def test_what_counts_as_production(tmp_path: Path, name: str, protected: bool) -> None:
+def test_what_counts_as_production(tmp_path: Path, name: str, production: bool) -> None:
     """Where a mistake reaches real users is told by the environment's name, in any case."""
-    assert load(tmp_path, ENVIRONMENT=name).protected is protected
-    assert not load(tmp_path).protected
+    assert load(tmp_path, ENVIRONMENT=name).production is production
+    assert not load(tmp_path).production
 
 
 def test_several_modules_of_models(tmp_path: Path) -> None:

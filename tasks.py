@@ -1,6 +1,27 @@
 """This project's own tasks; the collection is taken in as any project would."""
-from invoke import Collection
+
+from invoke import Collection, Context, task
 
 from fastman_tasks import database, make, migrate
 
-ns = Collection(database, make, migrate)
+
+@task
+def lint(c: Context) -> None:
+    """Check style and formatting."""
+    c.run("ruff check .")
+    c.run("ruff format --check .")
+
+
+@task
+def types(c: Context) -> None:
+    """Check the types."""
+    c.run("mypy")
+
+
+@task
+def test(c: Context) -> None:
+    """Run the tests."""
+    c.run("pytest")
+
+
+ns = Collection(lint, types, test, make, database, migrate)

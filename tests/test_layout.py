@@ -21,7 +21,19 @@ DOORS = {
     "rich": {"tasks/console.py"},
     "mako": {"skeletons.py"},
     "flask": {"flask.py"},
-    "alembic": {"changes.py", "drafting.py", "environment.py", "migrator.py", "operations.py", "runtime.py"},
+    "filelock": {"lock.py"},
+    "alembic": {
+        "applying.py",
+        "changes.py",
+        "drafting.py",
+        "environment.py",
+        "losses.py",
+        "migrator.py",
+        "operations.py",
+        "pretending.py",
+        "recorder.py",
+        "runtime.py",
+    },
 }
 
 

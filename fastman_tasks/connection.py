@@ -166,6 +166,24 @@ def connecting(*, reading: bool, migrating: bool = False) -> Iterator[None]:
 
 
 @contextmanager
+def untouched(when: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Let nothing be sent to any database in this block, while ``when`` is true: not through an engine that a
+    migration makes or imports either. What tries to fails."""
+
+    def refuse(*_arguments: Any) -> None:
+        if when():
+            raise DatabaseUnavailable("Nothing is sent to the database here.")
+
+    for name in ("do_connect", "before_cursor_execute"):
+        event.listen(Engine, name, refuse)
+    try:
+        yield
+    finally:
+        for name in ("do_connect", "before_cursor_execute"):
+            event.remove(Engine, name, refuse)
+
+
+@contextmanager
 def driver_errors(url: URL | None) -> Iterator[None]:
     """Name the package to install when an engine's driver, or the database's dialect, is missing.
 

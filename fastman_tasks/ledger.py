@@ -16,7 +16,8 @@ _LEAD = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
 _READS = re.compile(
     _LEAD + r"(select|show|pragma|describe|explain|set|begin|savepoint|release|rollback)\b", re.I | re.S
 )
-_COMMITS = re.compile(_LEAD + r"(commit|end)\b", re.I | re.S)
+#: A statement that commits, said by the migration itself.
+COMMITS = re.compile(_LEAD + r"(commit|end)\b", re.I | re.S)
 # Of MySQL's statements "that cause an implicit commit"; temporary tables do not.
 _DDL = re.compile(
     _LEAD + r"(?!\w+\s+temporary\b)(create|alter|drop|rename|truncate|comment|grant|revoke|lock|analyze|optimize)\b",
@@ -77,7 +78,7 @@ class Ledger:
     ) -> None:
         """It was carried out."""
         self.under_way = None
-        if _COMMITS.match(statement):
+        if COMMITS.match(statement):
             self._keep()
         elif not _READS.match(statement):
             self.open.append(Sent(statement, len(parameters) if many else 1))

@@ -10,9 +10,11 @@ from typing import Any
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from sqlalchemy import Connection, Engine, event
 
+from fastman_tasks.connection import untouched
 from fastman_tasks.environment import Environment
-from fastman_tasks.errors import EnvironmentFailed, FastmanError
+from fastman_tasks.errors import DatabaseUnavailable, EnvironmentFailed, FastmanError
 from fastman_tasks.history import Revision
+from fastman_tasks.ledger import COMMITS
 from fastman_tasks.plans import Plan
 
 
@@ -64,8 +66,9 @@ def statements(environment: Environment, plan: Plan, revision: Revision) -> list
     environment.config.output_buffer = output
     heads = environment.history.heads_of(applied)
     try:
-        environment.run(steps, reading=True, as_sql=True, starting_rev=heads, destination_rev=revision.id)
-    except EnvironmentFailed:
+        with untouched(lambda: running):
+            environment.run(steps, reading=True, as_sql=True, starting_rev=heads, destination_rev=revision.id)
+    except (EnvironmentFailed, DatabaseUnavailable):
         if not running:
             raise
         return None
@@ -90,24 +93,34 @@ def _rehearsed(environment: Environment, plan: Plan) -> dict[str, list[str]]:
         if not connection.in_transaction():
             connection.begin()
 
+    def commit(_connection: Connection) -> None:
+        # A migration that commits by itself cannot be rehearsed; what env.py does before the first one is its own.
+        if ran:
+            raise _TakeBack
+
     def record(
-        _connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
+        connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
     ) -> None:
+        autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+        if ran and (autocommit or COMMITS.match(statement)):
+            raise _TakeBack
         current.append(f"{statement.strip()};" + (f"  -- {parameters!r}" if parameters else ""))
 
     try:
-        with _listening(record):
+        with _listening(before_cursor_execute=record, commit=commit):
             environment.run(steps, reading=True, models=True, prepare=begin, dont_mutate=False)
     except (_TakeBack, EnvironmentFailed):
-        # A migration that commits by itself (autocommit_block) cannot be rehearsed; it ends the run here.
+        # One that fails, or that autocommit_block() refuses to run within this transaction, ends the run too.
         pass
     return {revision_id: found for revision_id, found in ran.items() if revision_id in finished}
 
 
 @contextmanager
-def _listening(record: Any) -> Iterator[None]:
-    event.listen(Engine, "before_cursor_execute", record)
+def _listening(**listeners: Any) -> Iterator[None]:
+    for name, listener in listeners.items():
+        event.listen(Engine, name, listener)
     try:
         yield
     finally:
-        event.remove(Engine, "before_cursor_execute", record)
+        for name, listener in listeners.items():
+            event.remove(Engine, name, listener)

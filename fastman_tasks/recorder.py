@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,8 @@ from alembic.operations import BatchOperations, Operations, ops
 from alembic.operations.batch import BatchOperationsImpl
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Dialect
+
+from fastman_tasks.connection import untouched
 
 
 @dataclass
@@ -27,7 +30,7 @@ class Recording:
 def record(function: Callable[[], Any], dialect: Dialect) -> Recording:
     """Run ``function``, a migration's ``upgrade`` or ``downgrade``, and note its operations."""
     recording = Recording()
-    with _recorder(dialect, recording.operations):
+    with _recorder(dialect, recording.operations), untouched():
         try:
             function()
         except Exception as error:
@@ -38,6 +41,8 @@ def record(function: Callable[[], Any], dialect: Dialect) -> Recording:
 @contextmanager
 def _recorder(dialect: Dialect, operations: list[ops.MigrateOperation]) -> Iterator[None]:
     context = MigrationContext.configure(dialect=dialect)
+    # There is no transaction to leave; what is within the block counts like the rest.
+    context.autocommit_block = nullcontext  # type: ignore[method-assign,assignment]
 
     def invoke(operation: ops.MigrateOperation) -> Any:
         operations.append(operation)
@@ -63,7 +68,7 @@ def _recorder(dialect: Dialect, operations: list[ops.MigrateOperation]) -> Itera
         proxy._remove_proxy()
 
 
-def irreversible(module: ModuleType, file: Path) -> str | None:
+def irreversible(module: ModuleType, file: Path, dialect: Dialect) -> str | None:
     """Why a migration cannot be taken back: no downgrade(), an empty one, or NotImplementedError; None where it can.
 
     An empty downgrade() beside an empty upgrade() takes nothing back because there is nothing (a merge).
@@ -73,9 +78,17 @@ def irreversible(module: ModuleType, file: Path) -> str | None:
     bodies = _bodies(file)
     if bodies.get("downgrade", "") == "empty" and bodies.get("upgrade") != "empty":
         return "its downgrade() is empty"
-    if bodies.get("downgrade") == "refuses":
+    if bodies.get("downgrade") == "refuses" or _refuses(record(module.downgrade, dialect).error):
         return "its downgrade() raises NotImplementedError"
     return None
+
+
+def _refuses(error: Exception | None) -> bool:
+    """Whether the project's own code raised NotImplementedError; Alembic does where there is no live database."""
+    if not isinstance(error, NotImplementedError) or error.__traceback__ is None:
+        return False
+    *_, (innermost, _line) = traceback.walk_tb(error.__traceback__)
+    return str(innermost.f_globals.get("__name__")).partition(".")[0] not in ("alembic", "sqlalchemy")
 
 
 def _bodies(file: Path) -> dict[str, str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Column, Connection, MetaData, Table, func, inspect, select, text
+from sqlalchemy import Column, ColumnElement, Connection, MetaData, Table, func, inspect, literal_column, select, text
 from sqlalchemy.engine import Dialect
 
 from fastman_tasks.connection import Database
@@ -24,20 +25,22 @@ EXACT_LIMIT = 100_000
 class Loss:
     """A table or column that a plan drops, with the rows or values in it now.
 
-    ``count`` is None where it is not known; ``estimated`` where it is the server's estimate. ``sql`` is a statement,
-    or code, that could not be understood, in place of a table.
+    ``count`` is None where it is not known; ``estimated`` where it follows from the server's estimate, ``more`` where
+    there are more and nobody knows how many. ``sql`` is a statement, or code, that could not be understood, in place
+    of a table.
     """
 
     table: str | None = None
     column: str | None = None
     count: int | None = None
     estimated: bool = False
+    more: bool = False
     sql: str | None = None
 
     @property
     def certain(self) -> bool:
         """Whether it is certain that nothing is lost."""
-        return self.sql is None and self.count == 0 and not self.estimated
+        return self.sql is None and self.count == 0 and not self.estimated and not self.more
 
 
 def found(environment: Environment, plan: Plan) -> tuple[Loss, ...]:
@@ -55,15 +58,49 @@ def found(environment: Environment, plan: Plan) -> tuple[Loss, ...]:
     return database.run(count)
 
 
+class _Names:
+    """Where the tables and columns that a plan speaks of are now, before it has renamed any; None: not there yet."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, str | None] = {}
+        self._columns: dict[tuple[str | None, str], str | None] = {}
+
+    def table(self, table: str) -> str | None:
+        return self._tables.get(table, table)
+
+    def column(self, table: str, column: str) -> str | None:
+        return self._columns.get((self.table(table), column), column)
+
+    def follow(self, operation: ops.MigrateOperation) -> None:
+        """Take note of a table or column that ``operation`` renames or makes."""
+        match operation:
+            case ops.CreateTableOp():
+                self._tables[_qualified(operation.schema, operation.table_name)] = None
+            case ops.RenameTableOp():
+                now = self.table(_qualified(operation.schema, operation.table_name))
+                self._tables[_qualified(operation.schema, operation.new_table_name)] = now
+            case ops.AlterColumnOp(modify_name=str(new)):
+                table = _qualified(operation.schema, operation.table_name)
+                self._columns[self.table(table), new] = self.column(table, operation.column_name)
+            case ops.AddColumnOp():
+                table = _qualified(operation.schema, operation.table_name)
+                self._columns[self.table(table), operation.column.name] = None
+
+
 def _named(environment: Environment, plan: Plan, dialect: Dialect) -> Iterator[Loss]:
+    names = _Names()
     for revision in plan.revisions:
         recording = record(environment.module(revision).downgrade, dialect)
         for operation in recording.operations:
+            names.follow(operation)
             match operation:
                 case ops.DropTableOp():
-                    yield Loss(_qualified(operation.schema, operation.table_name))
+                    if table := names.table(_qualified(operation.schema, operation.table_name)):
+                        yield Loss(table)
                 case ops.DropColumnOp():
-                    yield Loss(_qualified(operation.schema, operation.table_name), operation.column_name)
+                    name = _qualified(operation.schema, operation.table_name)
+                    if (table := names.table(name)) and (column := names.column(name, operation.column_name)):
+                        yield Loss(table, column)
                 case ops.ExecuteSQLOp():
                     yield Loss(sql=" ".join(str(operation.sqltext).split()))
         if recording.error is not None:
@@ -85,15 +122,18 @@ def _counted(loss: Loss, connection: Connection) -> Loss | None:
     }:
         return None
     table = Table(name, MetaData(), schema=schema or None)
-    estimate = _estimate(connection, table)
-    if estimate is not None and estimate > EXACT_LIMIT:
-        return Loss(loss.table, loss.column, estimate, estimated=True)
-    rows = select(text("1")).select_from(table)
+    value: ColumnElement[Any] = literal_column("1")
     if loss.column is not None:
         table.append_column(Column(loss.column))
-        rows = rows.where(table.c[loss.column].is_not(None))
-    count = connection.scalar(select(func.count()).select_from(rows.limit(EXACT_LIMIT + 1).subquery())) or 0
-    return Loss(loss.table, loss.column, count, estimated=count > EXACT_LIMIT)
+        value = table.c[loss.column]
+    sample = select(value.label("value")).select_from(table).limit(EXACT_LIMIT + 1).subquery()
+    rows, values = connection.execute(select(func.count(), func.count(sample.c.value)).select_from(sample)).one()
+    if rows <= EXACT_LIMIT:
+        return replace(loss, count=values)
+    estimate = _estimate(connection, table)
+    if estimate is None or estimate < rows:
+        return replace(loss, count=min(values, EXACT_LIMIT), more=True)
+    return replace(loss, count=round(estimate * values / rows), estimated=True)
 
 
 def _estimate(connection: Connection, table: Table) -> int | None:

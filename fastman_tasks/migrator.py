@@ -99,10 +99,11 @@ class Migrator:
             if revision.id in applied and revision.id not in kept
         ]
         plan = Plan("downgrade", tuple(newest_first[:steps]), self.state, len(applied))
+        dialect = plan.state.url.get_dialect()()
         stuck = [
             f"  {revision.name}: {reason}"
             for revision in plan.revisions
-            if (reason := losses.irreversible(self._environment.module(revision), revision.file))
+            if (reason := losses.irreversible(self._environment.module(revision), revision.file, dialect))
         ]
         if stuck:
             raise MigrationRefused(

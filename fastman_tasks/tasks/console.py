@@ -107,7 +107,8 @@ def losses(found: Sequence[Loss]) -> None:
 
 def _loss(loss: Loss) -> str:
     what = f"{loss.table}.{loss.column}" if loss.column else loss.table
-    return f"{what}: {'~' if loss.estimated else ''}{counted(loss.count or 0, 'value' if loss.column else 'row')}"
+    about = "~" if loss.estimated else "more than " if loss.more else ""
+    return f"{what}: {about}{counted(loss.count or 0, 'value' if loss.column else 'row')}"
 
 
 def waiting(holder: str | None) -> None:

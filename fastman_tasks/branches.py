@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -29,8 +30,10 @@ def holding(revision_id: str, root: Path) -> list[tuple[str, str]]:
     branches = _git(root, "for-each-ref", "--format=%(refname:short)", "refs/heads")
     if not branches:
         return []
-    pattern = rf"^revision\b.*=.*['\"]{revision_id}['\"]"
-    hits = _git(root, "grep", "--full-name", "-l", "-E", "-e", pattern, *branches, "--", "*.py")
+    literally = re.sub(r"[][\\.^$*+?(){}|]", r"\\\g<0>", revision_id)
+    pattern = rf"^revision\b.*=.*['\"]{literally}['\"]"
+    # -z: otherwise git quotes names that are not ASCII.
+    hits = _git(root, "grep", "-z", "--full-name", "-l", "-E", "-e", pattern, *branches, "--", "*.py")
     # A branch's name may hold no colon: the first one ends it.
     return [(branch, path) for branch, _, path in (hit.partition(":") for hit in hits)]
 
@@ -38,8 +41,14 @@ def holding(revision_id: str, root: Path) -> list[tuple[str, str]]:
 def _git(root: Path, *arguments: str) -> list[str]:
     try:
         done = subprocess.run(
-            ["git", *arguments], cwd=root, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=20
+            ["git", *arguments],
+            cwd=root,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            timeout=20,
         )
     except (OSError, subprocess.TimeoutExpired):
         return []
-    return done.stdout.splitlines() if done.returncode == 0 else []
+    return re.split(r"[\n\0]", done.stdout.rstrip("\n\0")) if done.stdout and not done.returncode else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -29,12 +30,13 @@ def parse(text: str, *, name: str = "DATABASE_URL") -> URL:
     """
     try:
         return complete(make_url(text))
-    except (ArgumentError, ValueError) as error:
+    except (ArgumentError, ValueError):
+        # What was raised may quote a piece of the password (taken for the port), and --debug prints causes.
         raise SettingsError(
             f"{name} is not a database URL. It reads like "
             "postgresql://user:password@host:5432/database or sqlite:///app.db; "
             "characters such as @ : / % in a password are URL-quoted (%40 %3A %2F %25)."
-        ) from error
+        ) from None
 
 
 def complete(url: URL) -> URL:
@@ -78,7 +80,18 @@ def masked(url: URL) -> str:
 
 def is_local(url: URL) -> bool:
     """Whether the database is on this machine: a file, a socket, or a loopback address."""
-    return url.host in _LOCAL_HOSTS or str(url.host).startswith("/")
+    named = [url.host, *(url.query.get(key) for key in ("host", "hostaddr"))]
+    # libpq takes hosts from the query too, several in one or each in its own.
+    hosts = [host for value in named if value for text in _several(value) for host in text.split(",")]
+    return all(host in _LOCAL_HOSTS or host.startswith("/") or _is_loopback(host) for host in hosts)
+
+
+def _is_loopback(host: str) -> bool:
+    return host.lower() == "localhost" or host.rpartition(":")[0] in _LOCAL_HOSTS - {None, ""}
+
+
+def _several(value: str | Iterable[str]) -> Iterable[str]:
+    return (value,) if isinstance(value, str) else value
 
 
 def redacted(text: str, url: URL) -> str:
@@ -87,10 +100,13 @@ def redacted(text: str, url: URL) -> str:
     A password that can be read in the masked URL anyway (the user's own name, say) is left: masking it there would
     give it away.
     """
-    password = str(url.password) if url.password else ""
-    if not password or password in url.render_as_string(hide_password=True):
-        return text
-    # SQLAlchemy itself leaves a space and a plus as they are.
-    for spelling in (quote_plus(password), quote(password, safe=""), quote(password, safe=" +"), password):
-        text = text.replace(spelling, "***")
+    secrets = [str(url.password)] if url.password else []
+    secrets += [text for key, value in url.query.items() if "pass" in key.lower() for text in _several(value)]
+    for secret in secrets:
+        if not secret or secret in masked(url):
+            continue
+        # SQLAlchemy itself leaves a space and a plus as they are; a traceback may hold Python's spelling.
+        quoted = (quote_plus(secret), quote(secret, safe=""), quote(secret, safe=" +"), repr(secret)[1:-1])
+        for spelling in (*quoted, secret):
+            text = text.replace(spelling, "***")
     return text

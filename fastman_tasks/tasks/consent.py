@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ def obtain(
     if guard.answered(consent, force=force, confirm=confirm, name=name):
         return
     if not sys.stdin.isatty():
-        flag = f"--confirm={name}" if consent == "name" else "--force"
+        flag = f"--confirm={shlex.quote(name)}" if consent == "name" else "--force"
         enough = " --force is not enough here: data would be lost." if consent == "name" and force else ""
         raise ConsentMissing(
             f"{question} There is no terminal to ask on, so nothing was done.{enough} To go ahead: {command} {flag}"

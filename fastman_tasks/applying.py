@@ -133,16 +133,32 @@ class Applying:
                 self._kept(plan, progress) if revision in self._undone(plan, state) else ["It was through by then."]
             )
             lines += self._standing(plan, state)
-        again = "database.migrate" if plan.direction == "upgrade" else "migrate.rollback"
-        correct = "" if isinstance(error, KeyboardInterrupt) else "correct the file, then "
-        lines.append(f"Next: {correct}inv {again}")
+            correct = "" if isinstance(error, KeyboardInterrupt) else "correct the file, then "
+            if left := self._undone(plan, state):
+                lines.append(f"Next: {correct}inv {self._again(plan, left)}")
         return "\n".join(lines)
+
+    def _again(self, plan: Plan, left: tuple[Revision, ...]) -> str:
+        """The command that does what is ``left`` of ``plan``, and no more."""
+        if plan.direction == "downgrade":
+            return f"migrate.rollback --steps={len(left)}"
+        history = self._environment.history
+        planned = history.with_ancestors(plan.state.heads) | {revision.id for revision in plan.revisions}
+        if planned != {revision.id for revision in history.revisions}:
+            return f"database.migrate --to={left[-1].id}"
+        one = len(history.heads) == 1 or history.independent(history.heads)
+        return "database.migrate" if one else "database.migrate --to=heads"
 
     def _kept(self, plan: Plan, progress: _Progress) -> list[str]:
         assert progress.running is not None
         found = progress.ledger
         if not found.kept and found.under_way is None:
-            return ["Nothing of the failed one was kept."]
+            if found.transactional:
+                return ["Nothing of the failed one was kept."]
+            return [
+                "This run kept nothing of the failed one. This database commits each DDL statement by itself: "
+                "what an earlier run that was cut off had carried out is still there."
+            ]
         lines = [
             "The failed one had committed a part of itself."
             if found.transactional

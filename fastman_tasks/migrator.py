@@ -7,6 +7,7 @@ from functools import cached_property
 
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
+from sqlalchemy import Connection
 
 from fastman_tasks import branches, losses, pretending
 from fastman_tasks.applying import Applying
@@ -165,18 +166,20 @@ class Migrator:
         Raises MigrationFailed, which names the revision, the line and what is kept; MigrationRefused when the
         database is no longer as planned.
         """
-        settings = self._environment.settings
-        protected = settings.protects(plan.state.url)
-        lock = settings.ddl_lock_timeout
-        prepare = limiter(
-            lock if lock is not None else PROTECTED_LOCK_TIMEOUT if protected else 0.0,
-            settings.statement_timeout or 0.0,
-        )
         try:
-            return Applying(self._environment, self._read, prepare).apply(plan, on_done, on_retry)
+            return Applying(self._environment, self._read, self._limits(plan)).apply(plan, on_done, on_retry)
         finally:
             self.read_again()
 
     def preview(self, plan: Plan) -> Iterator[tuple[Revision, list[str] | None]]:
         """The statements of each revision of ``plan``; None for one that cannot be shown. Keeps nothing."""
-        return pretending.preview(self._environment, plan)
+        return pretending.preview(self._environment, plan, self._limits(plan))
+
+    def _limits(self, plan: Plan) -> Callable[[Connection], None] | None:
+        settings = self._environment.settings
+        protected = settings.protects(plan.state.url)
+        lock = settings.ddl_lock_timeout
+        return limiter(
+            lock if lock is not None else PROTECTED_LOCK_TIMEOUT if protected else 0.0,
+            settings.statement_timeout or 0.0,
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,15 +35,18 @@ class _Statements(io.StringIO):
         return len(text)
 
 
-def preview(environment: Environment, plan: Plan) -> Iterator[tuple[Revision, list[str] | None]]:
+def preview(
+    environment: Environment, plan: Plan, limit: Callable[[Connection], None] | None = None
+) -> Iterator[tuple[Revision, list[str] | None]]:
     """The statements of each revision of ``plan``; None for one that cannot be shown.
 
     Alembic's offline mode tells them. Where a migration asks the live database, the plan is run for real inside a
-    transaction that is rolled back, on PostgreSQL and SQLite; elsewhere DDL could not be taken back.
+    transaction that is rolled back, on PostgreSQL and SQLite; elsewhere DDL could not be taken back. ``limit`` sets how
+    long that may wait for the locks of tables.
     """
     shown = [(revision, statements(environment, plan, revision)) for revision in plan.revisions]
     if any(found is None for _, found in shown) and plan.state.url.get_backend_name() in ("postgresql", "sqlite"):
-        ran = _rehearsed(environment, plan)
+        ran = _rehearsed(environment, plan, limit)
         shown = [(revision, found if found is not None else ran.get(revision.id)) for revision, found in shown]
     yield from shown
 
@@ -75,7 +78,9 @@ def statements(environment: Environment, plan: Plan, revision: Revision) -> list
     return [each for each in output.each if each not in ("BEGIN;", "COMMIT;")]
 
 
-def _rehearsed(environment: Environment, plan: Plan) -> dict[str, list[str]]:
+def _rehearsed(
+    environment: Environment, plan: Plan, limit: Callable[[Connection], None] | None
+) -> dict[str, list[str]]:
     ran: dict[str, list[str]] = {}
     finished: set[str] = set()
     current: list[str] = []
@@ -89,6 +94,8 @@ def _rehearsed(environment: Environment, plan: Plan) -> dict[str, list[str]]:
         raise _TakeBack
 
     def begin(connection: Connection) -> None:
+        if limit is not None:
+            limit(connection)
         # Alembic leaves a transaction that it finds begun to whoever began it.
         if not connection.in_transaction():
             connection.begin()

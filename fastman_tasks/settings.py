@@ -140,7 +140,7 @@ def _seconds(text: Mapping[str, str], name: str, *, default: _Default) -> _Defau
         return default
     if value.lower() in {"0", "off"}:
         return 0.0
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)", value.strip())
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)", value.strip(), re.ASCII)
     if not match:
         raise UsageError(f"{name}={value} is no duration. Write 500ms, 5s or 2m; 0 for none.")
     return float(match[1]) * _UNITS[match[2]]

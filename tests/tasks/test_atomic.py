@@ -48,7 +48,8 @@ def add_thirty_migrations(project: Sandbox) -> None:
     kinds = (
         'op.create_table("t{0}", sa.Column("id", sa.Integer, primary_key=True), sa.Column("a", sa.String(20)))\n'
         'op.create_index("t{0}_a", "t{0}", ["a"])',
-        "op.bulk_insert(sa.table('t{1}', sa.column('id'), sa.column('a')), [{{'id': i, 'a': 'x'}} for i in range(50)])",
+        "table = sa.table('t{1}', sa.column('id'), sa.column('a'))\n"
+        "op.bulk_insert(table, [{{'id': i, 'a': 'x'}} for i in range(1, 51)])",
         'op.add_column("t{2}", sa.Column("b", sa.Integer, server_default="7"))\nop.execute(\'UPDATE t{2} SET b = id\')',
         'with op.batch_alter_table("t{3}") as batch:\n'
         '    batch.alter_column("a", existing_type=sa.String(20), type_=sa.String(40), nullable=False)\n'
@@ -94,6 +95,9 @@ def test_a_process_that_is_killed(project: Sandbox, fresh_url: FreshUrl, driver:
             now = int(execute(url, "SELECT version_num FROM alembic_version")[0][0][2:]) + 1 if failed[1] != "00" else 0
             assert int(failed[1]) == now >= applied, case
             assert f"{now} applied now" in again.stderr, f"{case}\n{again.stderr}"
+            # A statement of this run may have been carried out before the one that the killed run had carried out.
+            assert "commits each DDL statement by itself" in again.stderr, case
+            assert "Nothing of the failed one was kept" not in again.stderr, case
             left = re.findall(r"^  (\d\d)_step$", again.stderr, re.MULTILINE)
             assert left == [f"{each:02}" for each in range(now, 30)], case
             continue
@@ -432,3 +436,26 @@ def test_files_stay_where_they_are(project: Sandbox, fresh_url: FreshUrl) -> Non
     project.inv("database.migrate")
     file = Path(url.removeprefix("sqlite:///")).name
     assert project.files() - before == {file, f"{file}.lock"}
+
+
+def test_the_next_command(project: Sandbox, fresh_url: FreshUrl) -> None:
+    """It does what was left of what was asked for, no more: not all that is pending, nor a step that was taken."""
+    url = fresh_url("sqlite")
+    project.add_environment()
+    project.add_migration("1_first", "1a", None, statements("CREATE TABLE a (b INT)"), statements("DROP TABLE a"))
+    project.add_migration("2_broken", "2b", "1a", statements("INSERT INTO nowhere VALUES (1)"))
+    project.add_migration("3_third", "3c", "2b", statements("CREATE TABLE c (b INT)"), statements("DROP TABLE c"))
+    failed = project.inv("database.migrate", "--to=2b", code=1)
+    assert failed.stderr.endswith("Remaining:\n  2_broken\nNext: correct the file, then inv database.migrate --to=2b\n")
+    failed = project.inv("database.migrate", code=1)
+    assert failed.stderr.endswith("Next: correct the file, then inv database.migrate\n")
+    project.add_migration("2_broken", "2b", "1a", "pass", statements("INSERT INTO nowhere VALUES (1)"))
+    failed = project.inv("database.migrate", "migrate.reset", "--force", code=1)
+    assert failed.stderr.endswith(
+        "1 migration before it was rolled back; 2 applied now. Remaining:\n  2_broken\n  1_first\n"
+        "Next: correct the file, then inv migrate.rollback --steps=2\n"
+    )
+    project.add_migration("4_fourth", "4d", "1a", statements("INSERT INTO nowhere VALUES (1)"))
+    failed = project.inv("database.migrate", "--to=heads", code=1)
+    assert failed.stderr.endswith("then inv database.migrate --to=heads\n")
+    assert tables(url) == {"a", "c", "alembic_version"}

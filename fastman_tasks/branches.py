@@ -11,11 +11,15 @@ def explained(missing: list[str], root: Path) -> str:
     """What to tell the user of the ``missing`` revision ids: the git branches that have them, and the ways out."""
     what = "a revision" if len(missing) == 1 else "revisions"
     lines = [f"The database has {what} that no file here has. Nothing was done."]
+    current = _git(root, "branch", "--show-current")
     for revision_id in missing:
         found = holding(revision_id, root)
         where = ", ".join(f"branch {branch}: {path}" for branch, path in found)
         lines.append(f"  {revision_id}  {where or 'in no local git branch'}")
-        if found:
+        here = [path for branch, path in found if [branch] == current]
+        if here:
+            lines.append(f"  The file was deleted here: git restore --source=HEAD -- ':/{here[0]}'")
+        elif found:
             lines.append(f"  Roll it back from there: git switch {found[0][0]}, then inv migrate.rollback")
     lines.append("Or bring the file back, and run the command again.")
     lines.append("Or, where its changes are not in the database, say where that stands: alembic stamp --purge REVISION")

@@ -88,6 +88,7 @@ class Drafting:
         found = None if asked.skeleton or self._has_own_metadata() else models.load(self._project.root, self._named)
         with self._environment(pretend) as (environment, written):
             author = _Author(environment, asked.message)
+            author.refuse_forked()
             if asked.skeleton or (found is not None and not found.tables):
                 draft = author.from_message(asked.meaning, pretend)
             else:
@@ -142,6 +143,14 @@ class _Author:
             },
         )
 
+    def refuse_forked(self) -> None:
+        """Raises MigrationRefused where there are several heads to continue."""
+        if len(self._environment.history.heads) > 1:
+            raise MigrationRefused(
+                f"{self._migrator.forked()}\nMerge them: alembic merge heads. Or continue one of them with Alembic: "
+                'alembic revision --head=REVISION -m "…"'
+            )
+
     @property
     def _script(self) -> ops.MigrationScript:
         return self._revision.generated_revisions[-1]
@@ -149,7 +158,7 @@ class _Author:
     def from_message(self, meaning: names.Meaning | None, pretend: bool) -> Draft:
         """A skeleton; its body empty, with a note, where ``meaning`` does not fit the tables that exist."""
         filled = Body()
-        pending = self._migrator.pending() if meaning else ()
+        pending = self._migrator.pending()
         if meaning and pending and meaning.kind != "create_table":
             filled = Body(note=f"{counted(len(pending), 'migration')} pending, so the tables are not known yet")
             meaning = None

@@ -29,13 +29,17 @@ def to_change(settings: Settings, url: URL) -> Consent:
 
 
 def to_roll_back(settings: Settings, url: URL, losses: Iterable[Loss]) -> Consent:
-    """What rolling back needs. Raises ConsentMissing where FASTMAN_PROHIBIT_DESTRUCTIVE forbids it altogether."""
+    """What rolling back needs."""
+    loses = not all(loss.certain for loss in losses)
+    return "name" if loses and settings.protects(url) else "yes"
+
+
+def permit_rollback(settings: Settings) -> None:
+    """Raises ConsentMissing where FASTMAN_PROHIBIT_DESTRUCTIVE forbids rolling back altogether."""
     if settings.prohibit_destructive:
         raise ConsentMissing(
             "FASTMAN_PROHIBIT_DESTRUCTIVE is set: rolling back is refused here, whatever the flags. Nothing was done."
         )
-    loses = not all(loss.certain for loss in losses)
-    return "name" if loses and settings.protects(url) else "yes"
 
 
 def answered(consent: Consent, *, force: bool, confirm: str | None, name: str) -> bool:

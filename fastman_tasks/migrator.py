@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 
 from alembic.runtime.migration import MigrationContext
@@ -68,6 +69,18 @@ class Migrator:
         applied = self._applied()
         return tuple(revision for revision in self.history.revisions if revision.id not in applied)
 
+    def renewed(self, plan: Plan) -> Plan:
+        """What is left of ``plan`` now that the database is read again.
+
+        Raises MigrationRefused where a rollback would no longer be of what was asked about.
+        """
+        self.read_again()
+        applied = self._applied()
+        if plan.direction == "downgrade" and set(self.state.heads) != set(plan.state.heads):
+            raise MigrationRefused("Somebody else has migrated this database meanwhile. Run the command again.")
+        left = [each for each in plan.revisions if (each.id in applied) == (plan.direction == "downgrade")]
+        return replace(plan, revisions=tuple(left), state=self.state)
+
     def plan_migrate(self, to: str | None = None) -> Plan:
         """What brings the database to ``to`` (a revision, a part of its id, a label, "heads"), or to the newest.
 
@@ -77,7 +90,7 @@ class Migrator:
         pending = self.pending()
         wanted = self.history.with_ancestors(self._targets(to))
         revisions = tuple(revision for revision in pending if revision.id in wanted)
-        return Plan("upgrade", revisions, self.state, len(self._applied()))
+        return Plan("upgrade", revisions, self.state)
 
     def plan_rollback(self, *, steps: int | None = None, to: str | None = None) -> Plan:
         """What takes back the newest ``steps`` applied revisions, or all but ``to`` and its ancestors; or, with
@@ -99,7 +112,7 @@ class Migrator:
             for revision in reversed(self.history.revisions)
             if revision.id in applied and revision.id not in kept
         ]
-        plan = Plan("downgrade", tuple(newest_first[:steps]), self.state, len(applied))
+        plan = Plan("downgrade", tuple(newest_first[:steps]), self.state)
         dialect = plan.state.url.get_dialect()()
         stuck = [
             f"  {revision.name}: {reason}"
@@ -131,10 +144,14 @@ class Migrator:
             return self._resolve(to)
         heads = self.history.heads
         if to is None and len(heads) > 1 and not self.history.independent(heads):
-            raise MigrationRefused(self._forked(heads))
+            raise MigrationRefused(
+                f"{self.forked()}\nMerge them: alembic merge heads. Or choose: --to=REVISION, or --to=heads for all."
+            )
         return [head.id for head in heads]
 
-    def _forked(self, heads: tuple[Revision, ...]) -> str:
+    def forked(self) -> str:
+        """The several heads, and what leads to each, in words."""
+        heads = self.history.heads
         lines = [f"There are {len(heads)} heads, and nothing says which is meant. Nothing was done."]
         lines_of = [self.history.with_ancestors([head.id]) for head in heads]
         shared = set.intersection(*lines_of)
@@ -142,7 +159,6 @@ class Migrator:
             lines.append(f"To {head.id}:")
             own = [revision for revision in self.history.revisions if revision.id in line - shared]
             lines += [f"  {revision.name}  {revision.message}" for revision in own]
-        lines.append("Merge them: alembic merge heads. Or choose: --to=REVISION, or --to=heads for all.")
         return "\n".join(lines)
 
     def _resolve(self, name: str) -> list[str]:
@@ -171,7 +187,7 @@ class Migrator:
         finally:
             self.read_again()
 
-    def preview(self, plan: Plan) -> Iterator[tuple[Revision, list[str] | None]]:
+    def preview(self, plan: Plan) -> list[tuple[Revision, list[str] | None]]:
         """The statements of each revision of ``plan``; None for one that cannot be shown. Keeps nothing."""
         return pretending.preview(self._environment, plan, self._limits(plan))
 

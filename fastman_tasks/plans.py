@@ -53,12 +53,11 @@ class Status:
 
 @dataclass(frozen=True)
 class Plan:
-    """Revisions to apply or to roll back, in that order. ``applied`` is how many the database has before."""
+    """Revisions to apply or to roll back, in that order, from ``state`` on."""
 
     direction: Literal["upgrade", "downgrade"]
     revisions: tuple[Revision, ...]
     state: State
-    applied: int
 
 
 @dataclass(frozen=True)

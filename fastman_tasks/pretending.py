@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,8 @@ from fastman_tasks.history import Revision
 from fastman_tasks.ledger import COMMITS
 from fastman_tasks.plans import Plan
 
+_ANNOUNCEMENT = re.compile(r"-- Running (upgrade|downgrade) [^\n]*\s*")
+
 
 class _TakeBack(FastmanError):
     """Ends a run whose transaction is to be rolled back."""
@@ -30,14 +33,14 @@ class _Statements(io.StringIO):
         self.each: list[str] = []
 
     def write(self, text: str) -> int:
-        if text.strip() and not text.startswith("--"):
+        if text.strip() and not _ANNOUNCEMENT.fullmatch(text):
             self.each.append(text.strip())
         return len(text)
 
 
 def preview(
     environment: Environment, plan: Plan, limit: Callable[[Connection], None] | None = None
-) -> Iterator[tuple[Revision, list[str] | None]]:
+) -> list[tuple[Revision, list[str] | None]]:
     """The statements of each revision of ``plan``; None for one that cannot be shown.
 
     Alembic's offline mode tells them. Where a migration asks the live database, the plan is run for real inside a
@@ -48,7 +51,7 @@ def preview(
     if any(found is None for _, found in shown) and plan.state.url.get_backend_name() in ("postgresql", "sqlite"):
         ran = _rehearsed(environment, plan, limit)
         shown = [(revision, found if found is not None else ran.get(revision.id)) for revision, found in shown]
-    yield from shown
+    return shown
 
 
 def statements(environment: Environment, plan: Plan, revision: Revision) -> list[str] | None:

@@ -25,7 +25,9 @@ from fastman_tasks.settings import Settings
 if TYPE_CHECKING:
     from fastman_tasks.drafting import Drafting
     from fastman_tasks.environment import Environment
+    from fastman_tasks.history import Revision
     from fastman_tasks.migrator import Migrator
+    from fastman_tasks.plans import Done, Plan
     from fastman_tasks.seeding import Seeding
 
 
@@ -33,7 +35,7 @@ class Project:
     """A project whose root is on ``sys.path``; while it is entered, its root is the current folder.
 
     >>> with Project.open() as project:
-    ...     project.migrator.status().pending
+    ...     project.migrator.pending()
     """
 
     def __init__(self, root: Path, settings: Settings) -> None:
@@ -145,6 +147,22 @@ class Project:
             if self.has_environment:
                 self.migrator.read_again()
             yield
+
+    def carry_out(
+        self,
+        plan: Plan,
+        *,
+        on_wait: Callable[[str | None], None] = lambda holder: None,
+        on_taken: Callable[[float], None] = lambda waited: None,
+        on_done: Callable[[Done], None] = lambda done: None,
+        on_retry: Callable[[Revision, float], None] = lambda revision, pause: None,
+    ) -> tuple[Done, ...]:
+        """Apply or roll back, under the migration lock, what is left of ``plan`` once that is had; see ``locked`` and
+        ``Migrator.apply`` for what is called meanwhile and what is raised.
+        """
+        with self.locked(on_wait, on_taken):
+            left = self.migrator.renewed(plan)
+            return self.migrator.apply(left, on_done, on_retry) if left.revisions else ()
 
     @property
     def has_environment(self) -> bool:

@@ -206,7 +206,7 @@ def read_env_file(path: Path) -> dict[str, str]:
         raise SettingsError(f"{path.name}, line {line}: not UTF-8. Save the file as UTF-8.") from error
     bindings = list(parse_stream(io.StringIO(text)))
     for binding in bindings:
-        if binding.error:
+        if binding.error or (binding.key and binding.value is None):
             blank = len(binding.original.string) - len(binding.original.string.lstrip())
             line = binding.original.line + binding.original.string[:blank].count("\n")
             raise SettingsError(f"{path.name}, line {line}: not NAME=value. A value with spaces or # goes in quotes.")

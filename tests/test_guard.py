@@ -75,9 +75,10 @@ def test_rolling_back(tmp_path: Path, losses: tuple[Loss, ...], needed: str) -> 
     assert guard.to_roll_back(read(tmp_path, ENVIRONMENT="prod"), url, losses) == needed
     assert guard.to_roll_back(read(tmp_path, ENVIRONMENT="test"), url, losses) == "yes"
     for environment in ("prod", "test"):
+        guard.permit_rollback(read(tmp_path, ENVIRONMENT=environment))
         forbidding = read(tmp_path, ENVIRONMENT=environment, FASTMAN_PROHIBIT_DESTRUCTIVE="1")
         with pytest.raises(ConsentMissing, match="FASTMAN_PROHIBIT_DESTRUCTIVE is set"):
-            guard.to_roll_back(forbidding, url, losses)
+            guard.permit_rollback(forbidding)
 
 
 def test_flags() -> None:

@@ -135,6 +135,8 @@ def status(found: Status, shown: Sequence[Entry]) -> None:
         line(f"  {entry.state:<7}  {_entry_name(entry):<{width}}  {entry.id}{head}", style=styles[entry.state])
     if shown:
         line()
+    if found.of("missing"):
+        line("What a missing one builds on is not known: some of the pending may be applied.", style="red")
     counts = [f"{len(found.of(state))} {state}" for state in ("applied", "pending", "missing")]
     line(", ".join(counts if found.of("missing") else counts[:2]) + "." if found.entries else "No migrations yet.")
 
@@ -211,7 +213,7 @@ def ask(question: str, wanted: str) -> bool:
     """Whether the user answers ``question`` with ``wanted`` ("y" takes yes, too); nothing is no."""
     try:
         answer = input(f"{question} ").strip()
-    except EOFError:
+    except (EOFError, KeyboardInterrupt):
         line()
         return False
     return answer.lower() in {"y", "yes"} if wanted == "y" else answer == wanted

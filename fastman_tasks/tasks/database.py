@@ -10,6 +10,7 @@ from fastman_tasks.tasks.flags import Value
 from fastman_tasks.wording import counted
 
 if TYPE_CHECKING:
+    from fastman_tasks.plans import Plan
     from fastman_tasks.project import Project
     from fastman_tasks.seeding import Seeder
 
@@ -31,6 +32,8 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
     seeders = project.seeding.select(None) if seed else ()
     if pretend and plan.revisions:
         console.sql(project.migrator.preview(plan))
+        if seed:
+            console.line("The seeders were not run: they need these migrations.")
         return
     if not pretend:
         what = [f"apply {counted(len(plan.revisions), 'migration')}"] if plan.revisions else []
@@ -38,7 +41,7 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
         command = f"inv database.migrate{f' --to={target}' if target else ''}{' --seed' if seed else ''}"
         _ask(project, " and ".join(what).capitalize(), command, force)
     if plan.revisions:
-        _migrate(project, target)
+        _migrate(project, plan)
     else:
         console.line("Nothing to migrate.")
     if seed:
@@ -65,11 +68,11 @@ def seed(project: Project, class_: Value = None, pretend: bool = False, force: b
     _seed(project, seeders, pretend)
 
 
-def _migrate(project: Project, target: str | None) -> None:
-    with project.locked(console.waiting, console.waited):
-        # Whoever had the lock before may have applied them.
-        plan = project.migrator.plan_migrate(target)
-        done = project.migrator.apply(plan, console.done, console.retrying) if plan.revisions else ()
+def _migrate(project: Project, plan: Plan) -> None:
+    done = project.carry_out(
+        plan, on_wait=console.waiting, on_taken=console.waited, on_done=console.done, on_retry=console.retrying
+    )
+    # Whoever had the lock before may have applied them.
     console.line(f"\n{counted(len(done), 'migration')} applied." if done else "Nothing to migrate.")
 
 

@@ -67,9 +67,10 @@ def _roll_back(
 ) -> int:
     """Carry out what rollback and reset share; gives how many migrations the plan has."""
     from fastman_tasks import guard
-    from fastman_tasks.errors import MigrationRefused
 
     console.target(project)
+    if not pretend:
+        guard.permit_rollback(project.settings)
     plan = project.migrator.plan_rollback(steps=steps, to=to)
     count = len(plan.revisions)
     if not plan.revisions:
@@ -84,11 +85,9 @@ def _roll_back(
     console.losses(lost)
     question = f"Roll back {counted(count, 'migration')} on {project.shown_url}?"
     consent.obtain(project, needed, question, command, force=force, confirm=confirm)
-    with project.locked(console.waiting, console.waited):
-        again = project.migrator.plan_rollback(steps=steps, to=to)
-        if again.revisions != plan.revisions:
-            raise MigrationRefused("Somebody else has migrated this database meanwhile. Run the command again.")
-        done = project.migrator.apply(again, console.done, console.retrying)
+    done = project.carry_out(
+        plan, on_wait=console.waiting, on_taken=console.waited, on_done=console.done, on_retry=console.retrying
+    )
     console.line(f"\n{counted(len(done), 'migration')} rolled back.")
     return count
 

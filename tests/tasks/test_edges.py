@@ -128,7 +128,9 @@ def test_a_revision_that_no_file_has(shop: Sandbox) -> None:
 
     for command in (["database.migrate"], ["migrate.rollback", "--force"], ["make.migration", "create carts table"]):
         stopped = shop.inv(*command, code=1)
-        assert stopped.stderr.startswith("The database has a revision that no file here has. Nothing was done.\n  dead  ")
+        assert stopped.stderr.startswith(
+            "The database has a revision that no file here has. Nothing was done.\n  dead  "
+        )
         assert "alembic stamp --purge REVISION" in stopped.stderr
         assert data(shop) == before
         assert len(list((shop.root / "database/migrations/versions").iterdir())) == 3
@@ -160,7 +162,9 @@ def test_a_terminal_to_ask_on(shop: Sandbox) -> None:
     apply(shop, 3)
     before = data(shop)
     for answer in ("ja", "\x04"):
-        said = shop.terminal("migrate.rollback", answers=[("Roll back 1 migration on sqlite:///shop.db? [y/N]", answer)], code=5)
+        said = shop.terminal(
+            "migrate.rollback", answers=[("Roll back 1 migration on sqlite:///shop.db? [y/N]", answer)], code=5
+        )
         assert NAMES[2] in said
         assert "Declined; nothing was done." in said
         assert data(shop) == before

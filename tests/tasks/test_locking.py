@@ -214,8 +214,16 @@ def test_the_lock_is_the_version_tables(project: Sandbox, alembic_init: Init, po
     assert tables(url) == {"one", "other_version"}
 
 
-@pytest.mark.parametrize("driver", ["sqlite", "postgresql+psycopg", "postgresql+asyncpg", "mysql+pymysql"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("driver", "number"),
+    [
+        ("sqlite", signal.SIGINT),
+        ("postgresql+psycopg", signal.SIGTERM),
+        ("postgresql+asyncpg", signal.SIGINT),
+        ("postgresql+asyncpg", signal.SIGTERM),
+        ("mysql+pymysql", signal.SIGTERM),
+    ],
+)
 def test_a_signal_while_waiting(project: Sandbox, fresh_url: FreshUrl, driver: str, number: signal.Signals) -> None:
     """Ctrl-C and SIGTERM end a waiter at once, with code 1."""
     url = fresh_url(driver)

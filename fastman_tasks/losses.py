@@ -13,9 +13,7 @@ from sqlalchemy.engine import Dialect
 from fastman_tasks.connection import Database
 from fastman_tasks.environment import Environment
 from fastman_tasks.plans import Plan
-from fastman_tasks.recorder import irreversible, record
-
-__all__ = ["Loss", "found", "irreversible"]
+from fastman_tasks.recorder import record
 
 #: Rows up to which a table is counted exactly; beyond, the server's estimate serves.
 EXACT_LIMIT = 100_000

@@ -18,6 +18,7 @@ from fastman_tasks.history import History, Revision
 from fastman_tasks.limits import PROTECTED_LOCK_TIMEOUT, limiter
 from fastman_tasks.losses import Loss
 from fastman_tasks.plans import Done, Entry, Plan, State, Status
+from fastman_tasks.recorder import irreversible
 
 
 class Migrator:
@@ -117,7 +118,7 @@ class Migrator:
         stuck = [
             f"  {revision.name}: {reason}"
             for revision in plan.revisions
-            if (reason := losses.irreversible(self._environment.module(revision), revision.file, dialect))
+            if (reason := irreversible(self._environment.module(revision), revision.file, dialect))
         ]
         if stuck:
             raise MigrationRefused(

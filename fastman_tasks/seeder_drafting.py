@@ -42,11 +42,20 @@ def draft_seeder(project: Project, typed: str, *, model: str | None = None, pret
         name=name,
         sample=sample,
         imports=_imports(sample),
+        depends_on=_depends_on(project, sample, name.class_),
         summary=f"Sample rows of {sample.model.__name__}." if sample else f"What inv database.seed adds for {typed}.",
     )
     if not pretend:
         skeletons.write(text, file)
     return SeederDraft(file, text, sample.model.__name__ if sample else None)
+
+
+def _depends_on(project: Project, sample: Sample | None, own: str) -> list[str]:
+    """The seeders, of those that have a file, of the models that the sample rows refer to."""
+    modules = {file.stem for file in project.settings.seeders.rglob("*_seeder.py")}
+    parents = [names.seeder(parent.__name__) for parent in (sample.parents if sample else ())]
+    found = [parent.class_ for parent in parents if parent.module in modules and parent.class_ != own]
+    return list(dict.fromkeys(found))
 
 
 def _imports(sample: Sample | None) -> list[str]:

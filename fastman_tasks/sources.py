@@ -7,6 +7,8 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
+from fastman_tasks.errors import FastmanError
+
 
 def first_line(text: object) -> str:
     """The first line of ``text`` that is not blank; empty where there is none."""
@@ -20,7 +22,14 @@ def described(error: BaseException) -> str:
         return " ".join(str(message).split()) or type(error.orig).__name__
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
+    if isinstance(error, FastmanError):
+        return str(error)
     return f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")
+
+
+def shown(path: Path, root: Path) -> str:
+    """``path`` as seen from ``root`` where it lies in it."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def place(error: BaseException, root: Path, file: Path | None = None) -> str | None:
@@ -35,7 +44,7 @@ def place(error: BaseException, root: Path, file: Path | None = None) -> str | N
         path = Path(name)
         own = path == file if file else path.is_relative_to(root) and "site-packages" not in path.parts
         if own:
-            return f"{path.relative_to(root) if path.is_relative_to(root) else path}:{line}"
+            return f"{shown(path, root)}:{line}"
     return None
 
 

@@ -6,6 +6,10 @@ ${line}
 class ${name.class_}:
     """${summary}"""
 
+% if depends_on:
+    depends_on = [${", ".join(f'"{each}"' for each in depends_on)}]
+
+% endif
     @staticmethod
     def run(db: Session) -> None:
 % if sample is None:
@@ -29,17 +33,19 @@ class ${name.class_}:
 % endif
 % endfor
         ]
-% if len(sample.key) == 1:
+% if sample.upserts:
+        upsert(db, ${sample.model.__qualname__}, rows, key=[${", ".join(f'"{each}"' for each in sample.key)}])
+% elif len(sample.key) == 1:
         known = set(db.scalars(select(${sample.key_attributes})))
         rows = [row for row in rows if ${sample.key_of_row} not in known]
 % elif sample.key:
         known = {tuple(row) for row in db.execute(select(${sample.key_attributes}))}
         rows = [row for row in rows if (${sample.key_of_row}) not in known]
 % endif
-% if sample.key:
+% if sample.key and not sample.upserts:
         if rows:
             db.execute(insert(${sample.model.__qualname__}), rows)
-% else:
+% elif not sample.key:
         db.execute(insert(${sample.model.__qualname__}), rows)
 % endif
         db.commit()

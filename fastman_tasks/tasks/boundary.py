@@ -57,8 +57,13 @@ def task(*, help: Mapping[str, str], optional: Iterable[str] = ()) -> Callable[[
 def _terminable() -> Iterator[None]:
     """Let SIGTERM end the block as Ctrl-C does: what is under way is rolled back and reported, the lock is freed."""
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        # Under an async URL asyncio has a handler of its own, which cancels what it runs.
+        as_ctrl_c = signal.getsignal(signal.SIGINT)
+        if callable(as_ctrl_c):
+            as_ctrl_c(number, frame)
+        else:
+            raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield

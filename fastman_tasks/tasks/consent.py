@@ -14,12 +14,19 @@ if TYPE_CHECKING:
 
 
 def obtain(
-    project: Project, consent: Consent, question: str, command: str, *, force: bool, confirm: str | None = None
+    project: Project,
+    consent: Consent,
+    question: str,
+    command: str,
+    *,
+    force: bool,
+    confirm: str | None = None,
+    terminal: bool = True,
 ) -> None:
     """Go on only with ``consent``: from the flags, or from the user's answer to ``question`` (default no).
 
     Raises ConsentMissing when the user declines, and at once, with the ``command`` that would work, where there is no
-    terminal; UsageError for ``confirm`` with another database's name.
+    ``terminal`` to ask on, or stdout is for JSON alone; UsageError for ``confirm`` with another database's name.
     """
     from fastman_tasks import guard
     from fastman_tasks.errors import ConsentMissing
@@ -27,12 +34,11 @@ def obtain(
     name = guard.database_name(project.database.url)
     if guard.answered(consent, force=force, confirm=confirm, name=name):
         return
-    if not sys.stdin.isatty():
+    if not (terminal and sys.stdin.isatty()):
         flag = f"--confirm={shlex.quote(name)}" if consent == "name" else "--force"
         enough = " --force is not enough here: data would be lost." if consent == "name" and force else ""
-        raise ConsentMissing(
-            f"{question} There is no terminal to ask on, so nothing was done.{enough} To go ahead: {command} {flag}"
-        )
+        why = "There is no terminal to ask on" if terminal else "Where JSON is wanted nobody is asked"
+        raise ConsentMissing(f"{question} {why}, so nothing was done.{enough} To go ahead: {command} {flag}")
     if consent == "name":
         given = console.ask(f"{question} Type the database's name, {name}, to go ahead:", name)
     else:

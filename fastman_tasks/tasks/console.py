@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from fastman_tasks.plans import Done, Entry, Plan, Status
     from fastman_tasks.project import Project
     from fastman_tasks.seeder_drafting import SeederDraft
-    from fastman_tasks.seeding import Seeded
 
 _NAME_WIDTH = 60
 
@@ -177,11 +176,6 @@ def relative(path: Path, root: Path) -> Path:
     return path.relative_to(root) if path.is_relative_to(root) else path
 
 
-def seeded(one: Seeded) -> None:
-    """A seeder that is through."""
-    result(one.seeder.name, one.seconds, "DONE")
-
-
 def _entry_name(entry: Entry) -> str:
     return entry.revision.name if entry.revision else "no file has this revision"
 
@@ -202,6 +196,33 @@ def status_value(project: Project, shown: Sequence[Entry]) -> dict[str, Any]:
             for entry in shown
         ],
     }
+
+
+class Bar:
+    """A progress bar that is shown until it is stopped."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=_console(sys.stdout), transient=True)
+        self._task = self._progress.add_task("", total=None)
+        self._progress.start()
+
+    def show(self, text: str, done: int | None = None, total: int | None = None, *, restart: bool = False) -> None:
+        """Show ``text`` and, where it is known, how much is ``done``; ``restart`` forgets what was done before."""
+        if restart:
+            self._progress.reset(self._task, total=None)
+        self._progress.update(self._task, description=text, completed=done, total=total)
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+
+def bar() -> Bar | None:
+    """A progress bar; None where there is no terminal to show it on."""
+    return Bar() if sys.stdout.isatty() else None
 
 
 def as_json(value: Any) -> None:

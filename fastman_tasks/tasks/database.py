@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastman_tasks.tasks import consent, console, flags
+from fastman_tasks.tasks import consent, console, flags, seed_report
 from fastman_tasks.tasks.boundary import task
 from fastman_tasks.tasks.flags import Value
 from fastman_tasks.wording import counted
@@ -12,7 +12,7 @@ from fastman_tasks.wording import counted
 if TYPE_CHECKING:
     from fastman_tasks.plans import Plan
     from fastman_tasks.project import Project
-    from fastman_tasks.seeding import Seeder
+    from fastman_tasks.seeding import Options, Seeder
 
 
 @task(
@@ -29,7 +29,10 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
     target = flags.given("to", to)
     console.target(project)
     plan = project.migrator.plan_migrate(target)
-    seeders = project.seeding.select(None) if seed else ()
+    options = flags.seed_options(pretend, False, None)
+    seeders = project.seeding.select(options=options) if seed else ()
+    if seed:
+        project.seeding.require_migrated(plan.revisions)
     if pretend and plan.revisions:
         console.sql(project.migrator.preview(plan))
         if seed:
@@ -46,26 +49,40 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
         console.line("Nothing to migrate.")
     if seed:
         console.line()
-        _seed(project, seeders, pretend)
+        _seed(project, seeders, options, seed_report.Lines(project, options))
 
 
 @task(
     help={
-        "class": "Only this seeder: UserSeeder or user_seeder.",
+        "class": "Only these seeders and what they depend on: UserSeeder, user_seeder, user; several by commas.",
+        "commit-each": "Keep each seeder that is through, whatever happens to the next.",
+        "random-seed": "A number that makes random, Faker and polyfactory draw the same in every run.",
         "pretend": "Run the seeders, then take everything back.",
         "force": "Do not ask, in production either.",
+        "json": "Print JSON.",
     },
-    optional=["class_"],
+    optional=["class_", "random_seed"],
 )
-def seed(project: Project, class_: Value = None, pretend: bool = False, force: bool = False) -> None:
+def seed(
+    project: Project,
+    class_: Value = None,
+    commit_each: bool = False,
+    random_seed: Value = None,
+    pretend: bool = False,
+    force: bool = False,
+    json: bool = False,
+) -> None:
     """Run the seeders."""
     wanted = flags.given("class", class_)
-    console.target(project)
-    seeders = project.seeding.select(wanted)
+    options = flags.seed_options(pretend, commit_each, random_seed)
+    if not json:
+        console.target(project)
+    seeders = project.seeding.select(wanted, options)
+    project.seeding.require_migrated()
     if not pretend:
-        chosen = f" --class={wanted}" if wanted else ""
-        _ask(project, f"Run {counted(len(seeders), 'seeder')}", f"inv database.seed{chosen}", force)
-    _seed(project, seeders, pretend)
+        command = f"inv database.seed{f' --class={wanted}' if wanted else ''}{' --json' if json else ''}"
+        _ask(project, f"Run {counted(len(seeders), 'seeder')}", command, force, terminal=not json)
+    _seed(project, seeders, options, (seed_report.Json if json else seed_report.Lines)(project, options))
 
 
 def _migrate(project: Project, plan: Plan) -> None:
@@ -76,15 +93,17 @@ def _migrate(project: Project, plan: Plan) -> None:
     console.line(f"\n{counted(len(done), 'migration')} applied." if done else "Nothing to migrate.")
 
 
-def _seed(project: Project, seeders: tuple[Seeder, ...], pretend: bool) -> None:
-    with project.locked(console.waiting, console.waited):
-        done = project.seeding.run(seeders, pretend=pretend, on_done=console.seeded)
-    console.line(f"\n{counted(len(done), 'seeder')} ran{'; nothing was kept' if pretend else ''}.")
+def _seed(
+    project: Project, seeders: tuple[Seeder, ...], options: Options, report: seed_report.Json | seed_report.Lines
+) -> None:
+    with report, project.locked(report.waiting, report.waited):
+        project.seeding.run(seeders, options, report)
 
 
-def _ask(project: Project, what: str, command: str, force: bool) -> None:
+def _ask(project: Project, what: str, command: str, force: bool, *, terminal: bool = True) -> None:
     from fastman_tasks import guard
 
     if what:
         needed = guard.to_change(project.settings, project.database.url)
-        consent.obtain(project, needed, f"{what} on {project.shown_url}?", command, force=force)
+        question = f"{what} on {project.shown_url}?"
+        consent.obtain(project, needed, question, command, force=force, terminal=terminal)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastman_tasks.seeding import Options
+
 #: A flag that may come without a value: None where it was not used, True where the value is missing.
 Value = str | bool | None
 
@@ -31,3 +36,16 @@ def steps_or_target(steps: Value, to: Value) -> tuple[int | None, str | None]:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise UsageError(f"--steps={text} is not a number of migrations: 1, 2, 3, …")
     return int(text), None
+
+
+def seed_options(pretend: bool, commit_each: bool, random_seed: Value) -> Options:
+    """The options of a run of seeders. Raises UsageError."""
+    from fastman_tasks.errors import UsageError
+    from fastman_tasks.seeding import Options
+
+    if pretend and commit_each:
+        raise UsageError("--pretend and --commit-each exclude each other.")
+    text = given("random-seed", random_seed)
+    if text is not None and not (text.isascii() and text.isdigit()):
+        raise UsageError(f"--random-seed={text} is not a whole number: 0, 1, 42, …")
+    return Options(pretend, commit_each, None if text is None else int(text))

@@ -184,7 +184,7 @@ def test_a_terminal_to_ask_on(shop: Sandbox) -> None:
 
     asked = [("Run 1 seeder on sqlite:///shop.db? [y/N]", "")]
     said = shop.terminal("database.migrate", "--seed", answers=asked, env=production, code=5)
-    assert "ASeeder ..." not in said, "seeded without consent, as there was nothing to migrate"
+    assert "ASeeder" not in said, "seeded without consent, as there was nothing to migrate"
 
 
 @pytest.mark.parametrize(

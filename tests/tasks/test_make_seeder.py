@@ -249,7 +249,7 @@ def test_a_project_from_models_to_rows(project: Sandbox) -> None:
     steps = ("make.migration", "create all tables", "database.migrate", "make.seeder", "team", "make.seeder", "user")
     said = project.inv(*steps, "database.seed").stdout
     assert "Created database/seeders/team_seeder.py\nCreated database/seeders/user_seeder.py\n" in said
-    assert "TeamSeeder ..." in said
+    assert "TeamSeeder  teams: 2 created ..." in said
     assert "2 seeders ran." in said
     project.inv("database.seed", "--class=UserSeeder")
     url = f"sqlite:///{project.root / 'app.db'}"

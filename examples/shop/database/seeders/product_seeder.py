@@ -1,22 +1,15 @@
-from decimal import Decimal
-
-from sqlalchemy import insert, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.features.catalog.models import Product
+from fastman_tasks.seeding import load
 
 
 class ProductSeeder:
-    """Sample rows of Product."""
+    """The products of products.csv, where there are none yet."""
 
     @staticmethod
     def run(db: Session) -> None:
-        rows = [
-            {"sku": "CUP-01", "name": "Espresso cup", "price": Decimal("8.50"), "pieces": 40},
-            {"sku": "POT-01", "name": "Moka pot", "price": Decimal("32.00"), "pieces": 12},
-        ]
-        known = set(db.scalars(select(Product.sku)))
-        rows = [row for row in rows if row["sku"] not in known]
-        if rows:
-            db.execute(insert(Product), rows)
+        if not db.scalar(select(func.count()).select_from(Product)):
+            load(db, Product, "products.csv")
         db.commit()

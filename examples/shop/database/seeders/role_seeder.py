@@ -1,7 +1,7 @@
-from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from app.features.user.models import Role
+from fastman_tasks.seeding import upsert
 
 
 class RoleSeeder:
@@ -9,12 +9,5 @@ class RoleSeeder:
 
     @staticmethod
     def run(db: Session) -> None:
-        rows = [
-            {"name": "admin"},
-            {"name": "customer"},
-        ]
-        known = set(db.scalars(select(Role.name)))
-        rows = [row for row in rows if row["name"] not in known]
-        if rows:
-            db.execute(insert(Role), rows)
+        upsert(db, Role, [{"name": "admin"}, {"name": "customer"}], key=["name"])
         db.commit()

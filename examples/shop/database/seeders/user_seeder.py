@@ -1,11 +1,14 @@
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.features.user.models import Role, User
+from fastman_tasks.seeding import upsert
 
 
 class UserSeeder:
-    """Sample rows of User. Seeders run in the order of their files' names: the roles are there by now."""
+    """Sample rows of User."""
+
+    depends_on = ("RoleSeeder",)
 
     @staticmethod
     def run(db: Session) -> None:
@@ -14,8 +17,5 @@ class UserSeeder:
             {"name": "Ada", "email": "ada@example.com", "role_id": roles["admin"]},
             {"name": "Grace", "email": "grace@example.com", "role_id": roles["customer"]},
         ]
-        known = set(db.scalars(select(User.email)))
-        rows = [row for row in rows if row["email"] not in known]
-        if rows:
-            db.execute(insert(User), rows)
+        upsert(db, User, rows, key=["email"])
         db.commit()

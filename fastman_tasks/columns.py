@@ -1,0 +1,41 @@
+"""The columns of a mapped class: which attribute has which, and which have to be given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Column, Table, inspect
+from sqlalchemy.exc import NoInspectionAvailable
+from sqlalchemy.orm import Mapper
+
+
+def mapper_of(model: object) -> Mapper[Any] | None:
+    """The mapper of a mapped class; None for anything else."""
+    try:
+        found: object = inspect(model)
+    except NoInspectionAvailable:
+        return None
+    return found if isinstance(found, Mapper) else None
+
+
+def by_attribute(mapper: Mapper[Any]) -> dict[str, Column[Any]]:
+    """Each attribute that holds a column of a table."""
+    return {
+        attribute.key: column for attribute in mapper.column_attrs if isinstance(column := attribute.columns[0], Column)
+    }
+
+
+def fixed(mapper: Mapper[Any]) -> dict[str, Any]:
+    """What every row of the class has, by column key: of classes that share a table, which one it is."""
+    if isinstance(mapper.polymorphic_on, Column) and mapper.polymorphic_identity is not None:
+        return {mapper.polymorphic_on.key: mapper.polymorphic_identity}
+    return {}
+
+
+def required(column: Column[Any]) -> bool:
+    """Whether a row cannot be written without a value for ``column``."""
+    if column.nullable or column.default is not None or column.server_default is not None:
+        return False
+    table = column.table
+    generated = isinstance(table, Table) and column is table.autoincrement_column
+    return column.computed is None and column.identity is None and not generated

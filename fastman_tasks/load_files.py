@@ -1,0 +1,214 @@
+"""Read a data file in batches: .csv, .jsonl and .json, each also with .gz after it."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from typing import IO, Any
+
+from fastman_tasks.errors import LoadFailed
+
+_ROWS = 5000
+_CHUNK = 1 << 18
+KINDS = (".csv", ".jsonl", ".json")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows that have the same ``names``, column by column. ``texts``: every value is a text, as in a CSV file.
+    ``line`` gives the line that a row, by its number in the batch, ends in."""
+
+    names: tuple[str, ...]
+    columns: list[Sequence[Any]]
+    size: int
+    texts: bool
+    line: Callable[[int], int]
+
+
+class DataFile:
+    """The file at ``path``. Raises LoadFailed for one that is not there or of another kind."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.name
+        self.zipped = path.suffix == ".gz"
+        self.kind = path.with_suffix("").suffix if self.zipped else path.suffix
+        if self.kind not in KINDS:
+            raise LoadFailed(f"{path.name}: load() reads {', '.join(KINDS)}, each also with .gz after it.")
+        if not path.is_file():
+            raise LoadFailed(f"{path.name} is not in {path.parent}.")
+        self.size = path.stat().st_size
+        self.position: Callable[[], int] = lambda: 0
+
+    @contextmanager
+    def opened(self) -> Iterator[IO[bytes]]:
+        """The file's content, unzipped; ``position`` tells how much of ``size`` was read. Raises LoadFailed."""
+        try:
+            with self.path.open("rb") as raw:
+                self.position = raw.tell
+                if self.zipped:
+                    with gzip.open(raw) as content:
+                        yield content  # type: ignore[misc]
+                else:
+                    yield raw
+        except (OSError, EOFError) as error:
+            raise LoadFailed(f"{self.name} cannot be read: {error}.") from error
+        finally:
+            self.position = lambda: 0
+
+    def header(self) -> tuple[str, ...] | None:
+        """The names in the first line of a CSV file; None where it is empty."""
+        with self._csv() as (reader, _):
+            return _header(reader)
+
+    def batches(self) -> Iterator[Batch]:
+        """All rows; none for an empty file. Raises LoadFailed for what is no CSV or JSON, with its line."""
+        return self._csv_batches() if self.kind == ".csv" else self._json_batches()
+
+    def failed(self, line: int, column: str | None, problem: str) -> LoadFailed:
+        """The error for what is wrong in ``line``."""
+        return LoadFailed(f"{self.name}:{line}{f', column {column}' if column else ''}: {problem}")
+
+    @contextmanager
+    def _csv(self) -> Iterator[tuple[Any, IO[str]]]:
+        with self.opened() as content:
+            text = io.TextIOWrapper(content, "utf-8-sig", newline="")
+            reader = csv.reader(text, strict=True)
+            try:
+                yield reader, text
+            except csv.Error as error:
+                raise self.failed(reader.line_num, None, f"{error}") from error
+            except UnicodeDecodeError as error:
+                raise self.failed(reader.line_num + 1, None, "it, or what follows, is not UTF-8") from error
+
+    def _csv_batches(self) -> Iterator[Batch]:
+        with self._csv() as (reader, _):
+            names = _header(reader)
+            if names is None:
+                return
+            start = 0
+            while rows := list(islice(reader, _ROWS)):
+                line = self._csv_line(start)
+                for number, row in enumerate(rows) if set(map(len, rows)) != {len(names)} else ():
+                    if len(row) != len(names):
+                        fields = f"{len(row)} field{'' if len(row) == 1 else 's'}"
+                        raise self.failed(line(number), None, f"{fields} instead of {len(names)}")
+                yield Batch(names, list(zip(*rows, strict=True)), len(rows), True, line)
+                start += len(rows)
+
+    def _csv_line(self, start: int) -> Callable[[int], int]:
+        def line(number: int) -> int:
+            # Only wanted after an error: the lines of rows are not kept, a field may have several.
+            with self._csv() as (reader, _):
+                for _row in islice(reader, start + number + 2):
+                    pass
+                return int(reader.line_num)
+
+        return line
+
+    def _json_batches(self) -> Iterator[Batch]:
+        with self.opened() as content:
+            text = io.TextIOWrapper(content, "utf-8-sig")
+            try:
+                objects = self._lines(text) if self.kind == ".jsonl" else self._array(text)
+                for names, alike in groupby(objects, key=lambda each: tuple(each[1])):
+                    while rows := list(islice(alike, _ROWS)):
+                        yield _json_batch(names, rows)
+            except UnicodeDecodeError as error:
+                raise LoadFailed(f"{self.name} is not UTF-8: {error.reason} at byte {error.start}.") from error
+
+    def _lines(self, text: IO[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+        for number, line in enumerate(text, 1):
+            if line.strip():
+                try:
+                    yield number, self._object(number, json.loads(line))
+                except json.JSONDecodeError as error:
+                    raise self.failed(number, None, f"not JSON: {error.msg}") from error
+
+    def _array(self, text: IO[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+        window = _Window(text)
+        if window.peek() == "":
+            return
+        if window.take() != "[":
+            raise self.failed(window.line, None, "not a JSON array of objects")
+        decoder = json.JSONDecoder()
+        while window.peek() != "]":
+            try:
+                yield window.line, self._object(window.line, window.value(decoder))
+            except json.JSONDecodeError as error:
+                line = window.line + error.doc[: error.pos].count("\n")
+                raise self.failed(line, None, f"not JSON: {error.msg}") from error
+            if window.peek() == ",":
+                window.take()
+            elif window.peek() != "]":
+                raise self.failed(window.line, None, "not JSON: a comma or ] is missing")
+
+    def _object(self, line: int, value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self.failed(line, None, f"{json.dumps(value)[:60]} is not an object")
+        return value
+
+
+class _Window:
+    """A piece of a long text, which is read on as needed; ``line`` is the line of its first character."""
+
+    def __init__(self, text: IO[str]) -> None:
+        self._text = text
+        self._piece = ""
+        self._at = 0
+        self.line = 1
+
+    def peek(self) -> str:
+        """The next character that is no space; empty at the end."""
+        while True:
+            while self._at < len(self._piece) and self._piece[self._at].isspace():
+                self.line += self._piece[self._at] == "\n"
+                self._at += 1
+            if self._at < len(self._piece) or not self._more():
+                return self._piece[self._at : self._at + 1]
+
+    def take(self) -> str:
+        """The same, and go on behind it."""
+        found = self.peek()
+        self._at += 1
+        return found
+
+    def value(self, decoder: json.JSONDecoder) -> Any:
+        """The JSON value that comes next. Raises JSONDecodeError, its text beginning at ``line``."""
+        self.peek()
+        while True:
+            try:
+                value, end = decoder.raw_decode(self._piece, self._at)
+            except json.JSONDecodeError as error:
+                if self._more():
+                    continue
+                raise json.JSONDecodeError(error.msg, self._piece[self._at :], error.pos - self._at) from error
+            # Only a number could go on in what was not read yet.
+            if end < len(self._piece) or not self._more():
+                self.line += self._piece.count("\n", self._at, end)
+                self._at = end
+                return value
+
+    def _more(self) -> bool:
+        chunk = self._text.read(_CHUNK)
+        self._piece = self._piece[self._at :] + chunk
+        self._at = 0
+        return bool(chunk)
+
+
+def _header(reader: Iterator[list[str]]) -> tuple[str, ...] | None:
+    first = next(reader, None)
+    return tuple(name.strip() for name in first) if first else None
+
+
+def _json_batch(names: tuple[str, ...], rows: list[tuple[int, dict[str, Any]]]) -> Batch:
+    numbers = [number for number, _ in rows]
+    columns: list[Sequence[Any]] = [[row[name] for _, row in rows] for name in names]
+    return Batch(names, columns, len(rows), False, numbers.__getitem__)

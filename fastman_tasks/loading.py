@@ -1,0 +1,195 @@
+"""Load a data file into a model's table, in constant memory."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import IO, Any
+
+from sqlalchemy import Column, Connection, Table, types
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from fastman_tasks import columns
+from fastman_tasks.errors import LoadFailed
+from fastman_tasks.load_files import Batch, DataFile
+from fastman_tasks.load_values import Converter
+from fastman_tasks.load_writers import Copy, Inserts, Writer, can_copy
+from fastman_tasks.recording import Counts, Recorder, found
+from fastman_tasks.sources import described
+
+_CHUNK = 1 << 18
+# What PostgreSQL reads from a text just as a Converter does.
+_RAW = (types.Integer, types.String, types.Numeric, types.Float, types.Date, types.Uuid)
+
+
+def load(db: Session, model: type, path: str | Path) -> int:
+    """Write the rows of a data file to the table of ``model``; how many there were.
+
+    ``path`` is taken from the folder of the module that calls. A ``.csv`` begins with a line of the model's attributes
+    (or columns); a ``.jsonl`` has an object a line, a ``.json`` an array of objects; each may be zipped (``.csv.gz``).
+    Texts are read as the column's type: numbers, ISO dates and times, true and false, an enum's names, UUIDs, JSON. An
+    empty field is NULL where the column takes it. Columns that the file does not have get their defaults.
+    Nothing is committed. With an AsyncSession: ``await db.run_sync(load, User, "users.csv")``.
+
+    Raises LoadFailed for a file that is not there, a column that is unknown, missing or named twice, and for a value
+    that does not fit, with the file's line.
+    """
+    if not isinstance(db, Session):
+        raise LoadFailed("load() wants a Session. With an AsyncSession: await db.run_sync(load, Model, path)")
+    connection = db.connection()
+    recorder = found(connection)
+    file = DataFile(_folder(recorder, sys._getframe(1).f_globals) / path)
+    # What was added before is written first, as the seeder has it.
+    db.flush()
+    loading = _Loading(connection, model, file, recorder)
+    with recorder.exactly() if recorder else nullcontext():
+        rows = loading.run()
+    if recorder:
+        recorder.advance(None, None)
+        recorder.report(loading.table.fullname, Counts(created=rows))
+    return rows
+
+
+def _folder(recorder: Recorder | None, caller: dict[str, Any]) -> Path:
+    # db.run_sync() calls from within SQLAlchemy; the seeder that runs is meant.
+    if recorder and recorder.folder and str(caller.get("__name__", "")).partition(".")[0] == "sqlalchemy":
+        return recorder.folder
+    return Path(caller.get("__file__") or "").parent
+
+
+class _Loading:
+    def __init__(self, connection: Connection, model: type, file: DataFile, recorder: Recorder | None) -> None:
+        mapper = columns.mapper_of(model)
+        if mapper is None or len(mapper.tables) != 1 or not isinstance(mapper.local_table, Table):
+            raise LoadFailed(f"load() writes the one table of a mapped class; {model!r} is none, or has several.")
+        self.table = mapper.local_table
+        self._connection = connection
+        self._name = model.__name__
+        self._file = file
+        self._recorder = recorder
+        self._known = columns.by_attribute(mapper)
+        self._fixed = columns.fixed(mapper)
+        self._extra = [self.table.c[key] for key in self._fixed]
+
+    def run(self) -> int:
+        """Write all rows; how many there were."""
+        if self._file.kind == ".csv" and (header := self._file.header()):
+            named = self._given(header, 1)
+            if self._is_raw(named):
+                return self._copy_raw(named)
+        rows = 0
+        batches = self._file.batches()
+        batch = next(batches, None)
+        while batch is not None:
+            names = batch.names
+            given = self._given(names, 1 if batch.texts else batch.line(0))
+            converters = [Converter(column, self._connection.dialect) for column in given]
+            with self._writer(given, batch) as writer:
+                # One writer as long as the rows name the same columns.
+                while batch is not None and batch.names == names:
+                    self._write(writer, converters, batch)
+                    rows += batch.size
+                    self._advance()
+                    batch = next(batches, None)
+        return rows
+
+    def _given(self, names: Sequence[str], line: int) -> list[Column[Any]]:
+        by_column = {column.name: column for column in self._known.values()}
+        given: list[Column[Any]] = []
+        for name in names:
+            column = self._known.get(name, by_column.get(name))
+            if column is None:
+                known = ", ".join(self._known)
+                raise self._file.failed(line, None, f"{self._name} has no attribute {name!r}. It has: {known}.")
+            if column in given:
+                raise self._file.failed(line, None, f"the column {name} comes twice")
+            given.append(column)
+        missing = [
+            name
+            for name, column in self._known.items()
+            if column not in given and column.key not in self._fixed and columns.required(column)
+        ]
+        if missing:
+            raise self._file.failed(
+                line, None, f"{self._name} needs {', '.join(missing)}, which the file does not have"
+            )
+        return given
+
+    @contextmanager
+    def _writer(self, given: list[Column[Any]], first: Batch) -> Iterator[Writer]:
+        written = [*given, *(column for column in self._extra if column not in given)]
+        if not can_copy(self._connection, self.table, written):
+            yield Inserts(self._connection, self.table, written)
+            return
+        copy = Copy(self._connection, self.table, written)
+        with self._copying(lambda row: first.line(row - 1) if first.texts else row), copy.rows() as writer:
+            yield writer
+
+    def _write(self, writer: Writer, converters: list[Converter], batch: Batch) -> None:
+        pairs = list(zip(converters, batch.columns, strict=True))
+        try:
+            values = [each.texts(found) if batch.texts else each.natives(found) for each, found in pairs]
+        except (ValueError, ArithmeticError, LookupError, TypeError):
+            for number in range(batch.size):
+                for name, (each, found) in zip(batch.names, pairs, strict=True):
+                    if problem := each.problem(found[number]):
+                        raise self._file.failed(batch.line(number), name, problem) from None
+            raise
+        for column in self._extra:
+            if column not in [each.column for each in converters]:
+                converter = Converter(column, self._connection.dialect)
+                values.append(converter.bound([self._fixed[column.key]] * batch.size))
+        try:
+            writer.write(values, batch.size)
+        except DBAPIError as error:
+            lines = f"lines {batch.line(0)} to {batch.line(batch.size - 1)}"
+            raise LoadFailed(f"{self._file.name}, {lines}: {described(error)}") from error
+
+    def _is_raw(self, given: list[Column[Any]]) -> bool:
+        """Whether PostgreSQL may read the file by itself, just as it would be read here."""
+        return (
+            # With one column an empty line would be a row.
+            len(given) > 1
+            and not self._extra
+            and all(isinstance(column.type, _RAW) and not isinstance(column.type, types.Enum) for column in given)
+            and can_copy(self._connection, self.table, given)
+        )
+
+    def _copy_raw(self, given: list[Column[Any]]) -> int:
+        # Otherwise 01/02/2026 would be a day that depends on the server's settings.
+        before = self._connection.exec_driver_sql("SHOW DateStyle").scalar()
+        self._connection.exec_driver_sql("SET LOCAL DateStyle TO 'ISO, YMD'")
+        with self._file.opened() as content, self._copying(lambda line: line):
+            rows = Copy(self._connection, self.table, given).file(self._chunks(content), given)
+        self._connection.exec_driver_sql(f"SET LOCAL DateStyle TO '{before}'")
+        return rows
+
+    def _chunks(self, content: IO[bytes]) -> Iterator[bytes]:
+        chunk = content.read(_CHUNK).removeprefix(codecs.BOM_UTF8)
+        while chunk:
+            yield chunk
+            self._advance()
+            chunk = content.read(_CHUNK)
+
+    @contextmanager
+    def _copying(self, line: Callable[[int], int]) -> Iterator[None]:
+        """Say what COPY says of a row as it is said elsewhere; ``line`` gives the file's line for COPY's number."""
+        dbapi: Any = self._connection.dialect.loaded_dbapi
+        try:
+            yield
+        except dbapi.Error as error:
+            message = " ".join(part for part in (error.diag.message_primary, error.diag.message_detail) if part)
+            # In English: COPY users, line 3, column age: "x".
+            where = re.search(rf"COPY {re.escape(self.table.name)}\D*(\d+)(?:, \w+ (\w+))?", error.diag.context or "")
+            if where is None:
+                raise LoadFailed(f"{self._file.name}: {message or error}") from error
+            raise self._file.failed(line(int(where[1])), where[2], message) from error
+
+    def _advance(self) -> None:
+        if self._recorder:
+            self._recorder.advance(self._file.position(), self._file.size)

@@ -1,0 +1,208 @@
+"""What a seeder does while it runs: how many rows of which table it writes, and how far it has come."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, event
+
+T = TypeVar("T")
+
+#: Where a run's Recorder is found by what works on its connection: ``connection.info[KEY]``.
+KEY = "fastman_tasks.recorder"
+
+_NAME = r'(?:"(?:[^"]|"")+"|`[^`]+`|\[[^\]]+\]|\w+)'
+_WRITES = re.compile(
+    r"(?:(?P<created>(?:INSERT|REPLACE)\b(?:\s+OR\s+\w+|\s+LOW_PRIORITY|\s+DELAYED|\s+HIGH_PRIORITY|\s+IGNORE)*\s+INTO)"
+    r"|(?P<updated>UPDATE\b(?:\s+OR\s+\w+|\s+LOW_PRIORITY|\s+IGNORE|\s+ONLY)*)"
+    r"|(?P<deleted>DELETE\b(?:\s+LOW_PRIORITY|\s+QUICK|\s+IGNORE)*\s+FROM(?:\s+ONLY)?))"
+    rf"\s+(?P<table>{_NAME}(?:\s*\.\s*{_NAME})*)",
+    re.IGNORECASE,
+)
+_LEADING = re.compile(r"(?:\s+|--[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
+_COMMITS = re.compile(r"(create|alter|drop|rename|truncate|lock|grant|revoke)\b(?!\s+temporary\b)", re.IGNORECASE)
+
+
+_KINDS = ("created", "updated", "deleted", "unchanged")
+_LONGEST, _MOST = 2000, 1000
+_Tables = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The rows of one table."""
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+
+
+def written(statement: str) -> tuple[str, str] | None:
+    """What ``statement`` does ("created", "updated" or "deleted") and to which table; None where it does neither."""
+    start = _LEADING.match(statement)
+    at = start.end() if start else 0
+    # The statement that writes stands behind the queries that WITH names.
+    find = _WRITES.search if statement[at : at + 4].upper() == "WITH" else _WRITES.match
+    match = find(statement, at)
+    if match is None:
+        return None
+    parts = re.findall(_NAME, match["table"])
+    kind = next(name for name in ("created", "updated", "deleted") if match[name])
+    return kind, ".".join(_bare(part) for part in parts)
+
+
+def _bare(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name[0] in '"`[' else name
+
+
+class Recorder:
+    """Counts what runs on one connection.
+
+    ``on_statement`` is called now and then while statements run; ``on_advance``, often, with how much a loop has done
+    and how much there is to do (None: not known), and with (None, None) at its end.
+    """
+
+    def __init__(
+        self,
+        on_statement: Callable[[], None] = lambda: None,
+        on_advance: Callable[[int | None, int | None], None] = lambda done, total: None,
+    ) -> None:
+        self._on_statement = on_statement
+        self._on_advance = on_advance
+        self._tables: list[_Tables] = [{}]
+        # What was counted when each open savepoint was made: rolled back, it is all that there is.
+        self._savepoints: list[_Tables] = []
+        self._parsed: dict[str, tuple[str, str]] = {}
+        self._statements = 0
+        self._silent = False
+        #: The folder of the seeder that runs.
+        self.folder: Path | None = None
+        #: The last statement that made the database commit by itself (MySQL and MariaDB do at DDL).
+        self.committed_by: str | None = None
+
+    @contextmanager
+    def listening(self, connection: Connection) -> Iterator[None]:
+        """Count the statements on ``connection`` in this block, and be found there by ``found``."""
+        listeners = (
+            ("after_cursor_execute", self._count),
+            ("savepoint", self._savepoint),
+            ("release_savepoint", self._release),
+            ("rollback_savepoint", self._rollback),
+        )
+        for name, listener in listeners:
+            event.listen(connection, name, listener)
+        connection.info[KEY] = self
+        try:
+            yield
+        finally:
+            for name, listener in listeners:
+                event.remove(connection, name, listener)
+            if not connection.invalidated:
+                connection.info.pop(KEY, None)
+
+    @contextmanager
+    def seeder(self, folder: Path) -> Iterator[Callable[[], tuple[tuple[str, Counts], ...]]]:
+        """Gives the rows, table by table, that were written in this block so far, blocks within it left out."""
+        outer, self.folder = self.folder, folder
+        tables: _Tables = {}
+        self._tables.append(tables)
+        try:
+            yield lambda: tuple((table, Counts(**counted)) for table, counted in tables.items())
+        finally:
+            self._tables.pop()
+            self.folder = outer
+
+    @contextmanager
+    def exactly(self) -> Iterator[None]:
+        """Do not count the statements of this block: who runs them knows better and will ``report``."""
+        outer, self._silent = self._silent, True
+        try:
+            yield
+        finally:
+            self._silent = outer
+
+    def report(self, table: str, counts: Counts) -> None:
+        """Add ``counts`` to those of ``table``."""
+        counted = self._tables[-1].setdefault(table, dict.fromkeys(_KINDS, 0))
+        for kind in _KINDS:
+            counted[kind] += getattr(counts, kind)
+
+    def advance(self, done: int | None, total: int | None) -> None:
+        """Say how far the loop that runs has come; (None, None) at its end."""
+        self._on_advance(done, total)
+
+    def progress(self, items: Iterable[T]) -> Iterator[T]:
+        """``items``, one by one, while the progress is shown."""
+        total = len(items) if isinstance(items, Sized) else None
+        for number, item in enumerate(items):
+            self._on_advance(number, total)
+            yield item
+        self._on_advance(None, None)
+
+    def _savepoint(self, connection: Connection, name: str | None) -> None:
+        self._savepoints.append({table: dict(counted) for table, counted in self._tables[-1].items()})
+
+    def _release(self, connection: Connection, name: str, context: Any) -> None:
+        if self._savepoints:
+            self._savepoints.pop()
+
+    def _rollback(self, connection: Connection, name: str, context: Any) -> None:
+        if self._savepoints:
+            self._tables[-1].clear()
+            self._tables[-1].update(self._savepoints.pop())
+
+    def _count(
+        self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        # Called for each of what may be hundreds of thousands of statements.
+        self._statements += 1
+        if self._statements % 16 == 1:
+            self._on_statement()
+        if self._silent:
+            return
+        try:
+            kind, table = self._parsed[statement]
+        except KeyError:
+            kind, table = self._parse(connection, statement)
+        if not kind:
+            return
+        rows = cursor.rowcount
+        if rows <= 0:
+            rows = _rows(rows, kind, parameters, context, many)
+        counted = self._tables[-1].setdefault(table, dict.fromkeys(_KINDS, 0))
+        counted[kind] += rows
+
+    def _parse(self, connection: Connection, statement: str) -> tuple[str, str]:
+        if connection.dialect.name in ("mysql", "mariadb") and _COMMITS.match(statement.lstrip()):
+            self.committed_by = statement
+            return "", ""
+        found = written(statement) or ("", "")
+        # The statements of a bulk insert are long, and seldom the same.
+        if len(statement) <= _LONGEST and len(self._parsed) < _MOST:
+            self._parsed[statement] = found
+        return found
+
+
+def _rows(counted: int, kind: str, parameters: Any, context: Any, many: bool) -> int:
+    """How many rows were written where the cursor says ``counted``, which is none or unknown."""
+    if many and isinstance(parameters, list):
+        # asyncpg does not say how many rows an executemany wrote.
+        return len(parameters) if counted < 0 else 0
+    returning = context.compiled is not None and context.compiled.effective_returning
+    if kind == "created" and returning and context.dialect.name == "sqlite":
+        # Python's sqlite3 only knows once the rows are fetched; one statement holds the values of several.
+        each = len(context.compiled.positiontup or ()) or 1
+        return len(parameters) // each if many else 1
+    return max(counted, 0)
+
+
+def found(connection: Connection) -> Recorder | None:
+    """The recorder of the run that ``connection`` belongs to; None outside of one."""
+    recorder = connection.info.get(KEY)
+    return recorder if isinstance(recorder, Recorder) else None

@@ -1,0 +1,57 @@
+"""What to say when a seeder fails: which, where, what the database said, and what stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+from fastman_tasks.seeders import Seeder
+from fastman_tasks.sources import described, place
+
+_LONGEST = 300
+
+
+def reason(seeder: Seeder | None, error: BaseException, root: Path) -> list[str]:
+    """``UserSeeder failed: file:line: message``, then the statement and its row where they are known.
+
+    ``seeder`` is None where all seeders are through and the commit itself failed.
+    """
+    # Neither an Exception nor a sys.exit(): Ctrl-C, or what asyncio makes of it.
+    if not isinstance(error, Exception | SystemExit):
+        return [f"{seeder.name if seeder else 'The commit'} was interrupted."]
+    if seeder is None:
+        lines = [f"The commit failed: {described(error)}"]
+    else:
+        # What the last flush finds arises in no line of the seeder.
+        where = place(error, root) or place(error, root, seeder.path) or seeder.file
+        lines = [f"{seeder.name} failed: {where}: {described(error)}"]
+    if isinstance(error, DBAPIError) and error.statement:
+        lines.append(f"  Statement: {_short(error.statement)}")
+        # Of a batch the driver does not say which row it was.
+        if error.params and isinstance(error.params, dict | tuple) and not error.ismulti:
+            lines.append(f"  Row: {_short(repr(error.params))}")
+    return lines
+
+
+def standing(done: Sequence[str], *, kept: bool, in_part: bool, committed_by: str | None) -> list[str]:
+    """What ran before a failure, and what of it is kept: with ``kept`` what is ``done``, with ``in_part`` also what
+    the failed one wrote before it called others; ``committed_by`` is a statement at which the database commits."""
+    lines = []
+    if done:
+        lines.append(f"Before it ran: {', '.join(done)}.")
+    if committed_by is not None:
+        lines.append(f"{_short(committed_by)!r} ended the transaction: what ran before it may have been kept.")
+    elif kept and done:
+        lines.append(f"Kept (--commit-each): {', '.join(done)}. Nothing of the failed one was kept.")
+        if in_part:
+            lines[-1] = f"Kept (--commit-each): {', '.join(done)}, and what the caller wrote before it called them."
+    else:
+        lines.append("Nothing of this run was kept.")
+    return lines
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"

@@ -1,0 +1,186 @@
+"""How a run of seeders is shown: line by line, or as JSON."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from fastman_tasks.tasks import console
+from fastman_tasks.wording import counted
+
+if TYPE_CHECKING:
+    from fastman_tasks.project import Project
+    from fastman_tasks.recording import Counts
+    from fastman_tasks.seeding import Options, Seeded, Seeder
+
+# A run that is over sooner needs no bar; a bar that is drawn more often is no better to read.
+_PATIENCE, _PAUSE = 1.0, 0.1
+_NEVER = float("inf")
+_WORDS = {"done": "DONE", "skipped": "SKIP", "failed": "FAIL"}
+
+
+class Lines:
+    """One line a seeder, and a progress bar on a terminal when the run takes longer than a second."""
+
+    def __init__(self, project: Project, options: Options, clock: Callable[[], float] = time.monotonic) -> None:
+        self._project = project
+        self._options = options
+        self._clock = clock
+        self._next = clock() + _PATIENCE
+        self._bar: console.Bar | None = None
+        self._running: list[str] = []
+        self._all: list[Seeded] = []
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+        if error is None:
+            ran = sum(seeded.state == "done" for seeded in self._all)
+            skipped = len(self._all) - ran
+            text = f"\n{counted(ran, 'seeder')} ran{f', {skipped} skipped' if skipped else ''}"
+            console.line(f"{text}{'; nothing was kept' if self._options.pretend else ''}.")
+
+    def waiting(self, holder: str | None) -> None:
+        """Somebody else has the lock."""
+        console.waiting(holder)
+
+    def waited(self, seconds: float) -> None:
+        """The lock was had at last."""
+        console.waited(seconds)
+
+    def started(self, seeder: Seeder) -> None:
+        """``seeder`` begins."""
+        self._running.append(seeder.name)
+
+    def worked(self) -> None:
+        """Statements are run."""
+        self._show()
+
+    def advanced(self, done: int | None, total: int | None) -> None:
+        """A loop has done so much of so much; see ``Watch``."""
+        self._show(done, total, over=done is None)
+
+    def finished(self, seeded: Seeded) -> None:
+        """A seeder is through: its line is printed."""
+        self._all.append(seeded)
+        if seeded.state != "skipped":
+            self._running.pop()
+        self._stop()
+        name = "  ".join(part for part in (seeded.seeder.name, _note(self._project, seeded)) if part)
+        console.result(name, None if seeded.state == "skipped" else seeded.seconds, _WORDS[seeded.state])
+
+    def _show(self, done: int | None = None, total: int | None = None, *, over: bool = False) -> None:
+        if self._next == _NEVER:
+            return
+        now = self._clock()
+        if now < self._next:
+            return
+        self._next = now + _PAUSE
+        if self._bar is None:
+            self._bar = console.bar()
+            if self._bar is None:
+                self._next = _NEVER
+                return
+        name = self._running[-1] if self._running else ""
+        if done is None:
+            self._bar.show(name, restart=over)
+        else:
+            of = f" of {total:,}" if total is not None else ""
+            self._bar.show(f"{name} {done:,}{of}", done, total)
+
+    def _stop(self) -> None:
+        # Lines below a bar are printed where it stood; it is drawn anew with the next statement.
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+class Json:
+    """All in one JSON value on stdout once the run is over, failed or not; its shape is in the README."""
+
+    def __init__(self, project: Project, options: Options) -> None:
+        self._project = project
+        self._options = options
+        self._all: list[Seeded] = []
+
+    def __enter__(self) -> Json:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        console.as_json(
+            {
+                "database": self._project.shown_url,
+                "environment": self._project.settings.environment,
+                "pretend": self._options.pretend,
+                "commit_each": self._options.commit_each,
+                "seeders": [_value(seeded) for seeded in self._all],
+                "error": None if error is None else self._project.redacted(str(error)),
+            }
+        )
+
+    def waiting(self, holder: str | None) -> None:
+        """Nothing is said."""
+
+    def waited(self, seconds: float) -> None:
+        """Nothing is said."""
+
+    def started(self, seeder: Seeder) -> None:
+        """Nothing is said."""
+
+    def worked(self) -> None:
+        """Nothing is said."""
+
+    def advanced(self, done: int | None, total: int | None) -> None:
+        """Nothing is said."""
+
+    def finished(self, seeded: Seeded) -> None:
+        """A seeder is through."""
+        self._all.append(seeded)
+
+
+def _value(seeded: Seeded) -> dict[str, Any]:
+    return {
+        "name": seeded.seeder.name,
+        "file": seeded.seeder.file,
+        "state": seeded.state,
+        "seconds": round(seeded.seconds, 6),
+        "tables": {
+            table: {
+                "created": counts.created,
+                "updated": counts.updated,
+                "deleted": counts.deleted,
+                "unchanged": counts.unchanged,
+            }
+            for table, counts in seeded.tables
+        },
+    }
+
+
+def _note(project: Project, seeded: Seeded) -> str:
+    if seeded.state == "skipped":
+        wanted = ", ".join(sorted(seeded.seeder.environments or ()))
+        return f"only for {wanted}; this is {project.settings.environment or 'development'}"
+    return "; ".join(f"{table}: {_counts(counts)}" for table, counts in seeded.tables)
+
+
+def _counts(counts: Counts) -> str:
+    words = [
+        f"{number:,} {word}"
+        for number, word in (
+            (counts.created, "created"),
+            (counts.updated, "updated"),
+            (counts.deleted, "deleted"),
+            (counts.unchanged, "unchanged"),
+        )
+        # That a second run creates nothing is worth saying.
+        if number or (word == "created" and not (counts.updated or counts.deleted))
+    ]
+    return ", ".join(words)

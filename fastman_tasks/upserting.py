@@ -1,0 +1,133 @@
+"""Insert rows that are not there yet, and bring those that are up to date: one statement a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Column, Table, UniqueConstraint
+from sqlalchemy.orm import Session
+
+from fastman_tasks import columns, upsert_statements
+from fastman_tasks.errors import UpsertRefused
+from fastman_tasks.recording import found
+
+_ROWS = 1000
+# PostgreSQL takes 32,767 values in one statement through asyncpg, SQLite 32,766.
+_VALUES = 32_000
+
+
+@dataclass(frozen=True)
+class Upserted:
+    """How many rows were created, how many were there with other values, and how many were there as they are."""
+
+    created: int
+    updated: int
+    unchanged: int
+
+
+def upsert(db: Session, model: type, rows: Iterable[Mapping[str, Any]], *, key: Sequence[str]) -> Upserted:
+    """Insert each of ``rows``, or update the row that has the same ``key``; each row maps attributes to values.
+
+    ``key`` are the attributes of the primary key, of a unique constraint or of a unique index of ``model``. Rows are
+    taken 1,000 at a time, so that they may come from a generator. Attributes that a row does not name keep their value
+    in a row that is there, and get their default in a new one. Nothing is committed. Objects that ``db`` has read
+    before keep their old values until they are refreshed. With an AsyncSession:
+    ``await db.run_sync(upsert, User, rows, key=["email"])``.
+
+    On MySQL and MariaDB it is the database that decides what is a duplicate, by any unique key of the table, and an
+    ``onupdate`` of the model is not applied.
+
+    Raises UpsertRefused for a key that nothing makes unique, an attribute that the model does not have, a row without
+    its key, and a key that comes twice in one batch.
+    """
+    if not isinstance(db, Session):
+        raise UpsertRefused("upsert() wants a Session. With an AsyncSession: await db.run_sync(upsert, …, key=…)")
+    target = _Target(model, [key] if isinstance(key, str) else list(key))
+    # What was added before is written first, as the seeder has it.
+    db.flush()
+    connection = db.connection()
+    recorder = found(connection)
+    if recorder is None:
+        counts = upsert_statements.run(connection, target.table, target.keys, target.batches(rows))
+    else:
+        with recorder.exactly():
+            counts = upsert_statements.run(
+                connection, target.table, target.keys, target.batches(rows), lambda done: recorder.advance(done, None)
+            )
+        recorder.advance(None, None)
+        recorder.report(target.table.fullname, counts)
+    return Upserted(counts.created, counts.updated, counts.unchanged)
+
+
+class _Target:
+    """The table of ``model``, and the columns of ``key``. Raises UpsertRefused where it cannot be."""
+
+    def __init__(self, model: type, key: list[str]) -> None:
+        mapper = columns.mapper_of(model)
+        if mapper is None:
+            raise UpsertRefused(f"{model!r} is no mapped class.")
+        self._name = model.__name__
+        if len(mapper.tables) != 1 or not isinstance(mapper.local_table, Table):
+            raise UpsertRefused(f"upsert() writes one table; {self._name} is spread over several.")
+        self.table = mapper.local_table
+        self._columns = columns.by_attribute(mapper)
+        self._fixed = columns.fixed(mapper)
+        self._key = key
+        self.keys = [self._column(name) for name in key]
+        if not self.keys or set(self.keys) not in _unique(self.table):
+            raise UpsertRefused(
+                f"Nothing makes {', '.join(key) or 'an empty key'} unique in {self.table.fullname}: a key is a primary "
+                "key, a unique constraint or a unique index."
+            )
+
+    def batches(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+        """``rows`` by the names of columns, in lists of rows that name the same ones. Raises UpsertRefused."""
+        for names, alike in groupby(rows, key=tuple):
+            if missing := [name for name in self._key if name not in names]:
+                raise UpsertRefused(f"A row of {self._name} has no {', '.join(missing)}, which is its key.")
+            keys = [self._column(name).key for name in names]
+            size = max(1, min(_ROWS, _VALUES // (len(keys) + 10)))
+            batch: list[dict[str, Any]] = []
+            for row in alike:
+                batch.append({**dict(zip(keys, row.values(), strict=True)), **self._fixed})
+                if len(batch) == size:
+                    yield self._distinct(batch)
+                    batch = []
+            if batch:
+                yield self._distinct(batch)
+
+    def _distinct(self, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        keys = [column.key for column in self.keys]
+        seen = set()
+        for row in batch:
+            values = tuple(row[key] for key in keys)
+            shown = ", ".join(f"{name}={value!r}" for name, value in zip(self._key, values, strict=True))
+            if None in values:
+                raise UpsertRefused(f"A row of {self._name} has {shown}; NULL is never the same as another NULL.")
+            if values in seen:
+                raise UpsertRefused(f"{self._name} with {shown} comes twice; which of the two is meant?")
+            seen.add(values)
+        return batch
+
+    def _column(self, name: str) -> Column[Any]:
+        if name not in self._columns:
+            raise UpsertRefused(f"{self._name} has no attribute {name}. It has: {', '.join(self._columns)}.")
+        return self._columns[name]
+
+
+def _unique(table: Table) -> list[set[Column[Any]]]:
+    """The groups of columns whose values the table holds once."""
+    groups: list[Iterable[Any]] = [table.primary_key.columns]
+    groups += [each.columns for each in table.constraints if isinstance(each, UniqueConstraint)]
+    groups += [
+        index.columns
+        for index in table.indexes
+        # An index of expressions, or of some rows only, is no arbiter of others.
+        if index.unique
+        and len(index.columns) == len(index.expressions)
+        and not any(index.dialect_options[name].get("where") is not None for name in ("postgresql", "sqlite"))
+    ]
+    return [set(group) for group in groups]

@@ -1,0 +1,279 @@
+"""load(): CSV, JSON and JSON Lines into a table, on every database, and what is wrong in them."""
+
+from __future__ import annotations
+
+import enum
+import gzip
+import json
+import re
+import tracemalloc
+import uuid
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from seeds import EVERY, POSTGRESQL, SQLITE
+from servers import Server, execute
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from fastman_tasks.connection import Database
+from fastman_tasks.errors import LoadFailed
+from fastman_tasks.seeding import load
+from fastman_tasks.urls import parse
+
+
+class Color(enum.Enum):
+    RED = "r"
+    BLUE = "b"
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Person(Base):
+    """Plain types only: PostgreSQL reads such a file by itself."""
+
+    __tablename__ = "people"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column("full name", sa.String(20))
+    nick: Mapped[str | None] = mapped_column(sa.String(20), unique=True)
+    age: Mapped[int | None]
+    score: Mapped[Decimal | None] = mapped_column(sa.Numeric(10, 2))
+    born: Mapped[date | None]
+
+
+class Thing(Base):
+    """A column of each kind that is read here, and defaults."""
+
+    __tablename__ = "things"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    active: Mapped[bool]
+    color: Mapped[Color]
+    size: Mapped[str | None] = mapped_column(sa.Enum("S", "M", name="sizes"))
+    made: Mapped[datetime | None]
+    seen: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
+    key: Mapped[uuid.UUID | None]
+    data: Mapped[Any] = mapped_column(sa.JSON, nullable=True)
+    raw: Mapped[bytes | None]
+    ratio: Mapped[float | None]
+    number: Mapped[int] = mapped_column(default=7)
+    tag: Mapped[str] = mapped_column(sa.String(10), default=lambda: "tagged")
+
+
+class Place:
+    """An empty database with the tables above, and a folder for files."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url = url
+        self.folder = folder
+        self._database = Database(parse(url))
+        self._database.run(lambda connection: (Base.metadata.create_all(connection), connection.commit()))
+
+    def file(self, name: str, content: str | bytes) -> str:
+        """Write a file; its name."""
+        data = content if isinstance(content, bytes) else content.encode()
+        (self.folder / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+        return name
+
+    def load(self, model: type, name: str, content: str | bytes) -> int:
+        """Load a file with ``content``, committed."""
+        self.file(name, content)
+
+        def run(connection: sa.Connection) -> int:
+            with Session(bind=connection) as db:
+                rows = load(db, model, self.folder / name)
+                db.commit()
+                return rows
+
+        return self._database.run(run)
+
+    def all(self, model: type) -> list[dict[str, Any]]:
+        """Every row, as the model reads it."""
+        columns = sa.inspect(model).columns
+
+        def run(connection: sa.Connection) -> list[dict[str, Any]]:
+            rows = connection.execute(sa.select(*columns).order_by(columns["id"]))
+            return [dict(zip(columns.keys(), row, strict=True)) for row in rows]
+
+        return self._database.run(run)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path, driver: str) -> Place:
+    """A new database for ``driver``."""
+    if driver in SQLITE:
+        return Place(f"{driver}:///{tmp_path}/shop.db", tmp_path)
+    server: Server = request.getfixturevalue("postgresql" if driver in POSTGRESQL else "mariadb")
+    return Place(server.fresh(driver), tmp_path)
+
+
+PEOPLE = (
+    "\ufeffid,full name,nick,age,score,born\r\n"
+    '1,"Ada, ""the first""",ada,36,1.50,1815-12-10\r\n'
+    '2,"",,,,\r\n'
+    '3,"two\nlines","",7,-0.25,2000-01-01\r\n'
+)
+AS_READ = [
+    {
+        "id": 1,
+        "name": 'Ada, "the first"',
+        "nick": "ada",
+        "age": 36,
+        "score": Decimal("1.50"),
+        "born": date(1815, 12, 10),
+    },
+    {"id": 2, "name": "", "nick": None, "age": None, "score": None, "born": None},
+    {"id": 3, "name": "two\nlines", "nick": None, "age": 7, "score": Decimal("-0.25"), "born": date(2000, 1, 1)},
+]
+
+
+@pytest.mark.parametrize("driver", EVERY)
+def test_plain_types(place: Place) -> None:
+    """The same file gives the same rows everywhere, zipped or not: quotes, empty fields, lines within fields, a BOM."""
+    assert place.load(Person, "people.csv.gz", PEOPLE) == 3
+    assert place.all(Person) == AS_READ
+    execute(place.url, "DELETE FROM people")
+    rows = json.dumps([{**row, "score": row["score"] and str(row["score"])} for row in AS_READ], default=str, indent=1)
+    assert place.load(Person, "people.json", rows) == 3
+    assert place.all(Person) == AS_READ
+    assert place.load(Person, "empty.csv", "") == 0
+    assert place.load(Person, "header.csv", "id,name\n") == 0
+    assert place.load(Person, "empty.json", " [ ]\n") == 0
+    assert place.load(Person, "empty.jsonl", "") == 0
+    assert place.all(Person) == AS_READ
+
+
+THINGS = """\
+active,color,size,made,seen,key,data,raw,ratio,id
+yes,RED,M,2026-01-31 12:30:00,2026-01-31T12:00:00Z,00000000-0000-4000-8000-000000000001,"{""a"": [1]}",0aff,0.5,1
+0,b,,,,,,,,2
+"""
+
+
+@pytest.mark.parametrize("driver", EVERY)
+def test_every_type(place: Place) -> None:
+    """Texts become what the columns hold; columns that the file does not have get their defaults."""
+    assert place.load(Thing, "things.csv", THINGS) == 2
+    first, second = place.all(Thing)
+    seen = first.pop("seen")
+    # SQLite and MariaDB keep no offset.
+    assert seen.replace(tzinfo=timezone.utc) == datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
+    assert first == {
+        "id": 1,
+        "active": True,
+        "color": Color.RED,
+        "size": "M",
+        "made": datetime(2026, 1, 31, 12, 30),
+        "key": uuid.UUID("00000000-0000-4000-8000-000000000001"),
+        "data": {"a": [1]},
+        "raw": b"\x0a\xff",
+        "ratio": 0.5,
+        "number": 7,
+        "tag": "tagged",
+    }
+    assert second == {
+        **dict.fromkeys(["size", "made", "seen", "key", "data", "raw", "ratio"]),
+        "id": 2,
+        "active": False,
+        "color": Color.BLUE,
+        "number": 7,
+        "tag": "tagged",
+    }
+    lines = (
+        '{"id": 3, "active": true, "color": "BLUE", "data": {"b": null}, "ratio": 2}\n\n'
+        '{"color": "r", "active": "no", "id": 4}\n'
+    )
+    assert place.load(Thing, "things.jsonl", lines) == 2
+    third, fourth = place.all(Thing)[2:]
+    assert (third["active"], third["data"], third["ratio"], third["number"]) == (True, {"b": None}, 2.0, 7)
+    assert (fourth["active"], fourth["color"]) == (False, Color.RED)
+
+
+BAD = [
+    ("p.csv", "id,name,colour\n1,a,b\n", "p.csv:1: Person has no attribute 'colour'. It has: id, name, nick"),
+    ("p.csv", "id,nick\n1,a\n", "p.csv:1: Person needs name, which the file does not have"),
+    ("p.csv", "id,name,full name\n", "p.csv:1: the column full name comes twice"),
+    ("p.csv", 'id,name\n1,a\n2,"b\nb"\n3\n', "p.csv:5: 1 field instead of 2"),
+    ("p.csv", "id,name\n1,a,9\n", "p.csv:2: 3 fields instead of 2"),
+    ("p.csv", 'id,name,age\n1,"a\nb",2\n2,c,old\n', "p.csv:4, column age: 'old' is not a whole number"),
+    ("p.csv", "id,name,score\n1,a,1.5\n2,b,1;5\n", "p.csv:3, column score: '1;5' is not a number"),
+    ("p.csv", "id,name,born\n1,a,01/02/2026\n", "p.csv:2, column born: '01/02/2026' is not a date such as"),
+    ("p.csv", f"id,name\n1,{'x' * 21}\n", "p.csv:2, column name: 'xxxxxxxxxxxxxxxxxxxxx' has 21 characters"),
+    ("p.csv", "id,name\n,a\n", "p.csv:2, column id: is empty, and the column takes no NULL"),
+    ("p.csv", "id,name\n1,a\n\n", "p.csv:3: 0 fields instead of 2"),
+    ("p.csv", b"id,name\n1,a\n2,\xff\n", "is not UTF-8|it, or what follows, is not UTF-8"),
+    ("p.csv", "id,name,nick\n1,a,n\n2,b,n\n", "p.csv.*([Uu]nique|UNIQUE|Duplicate|already exists)"),
+    ("p.json", '{"id": 1}', "p.json:1: not a JSON array of objects"),
+    ("p.json", '[\n{"id": 1, "name": "a"},\n{"id": 2, "name"\n}]', "p.json:4: not JSON: "),
+    ("p.json", '[\n{"id": 1, "name": "a"}\n{"id": 2}]', "p.json:3: not JSON: a comma or ] is missing"),
+    ("p.json", '[\n{"id": 1, "name": "a"},\n{"id": true, "name": "b"}]', "p.json:3, column id: 'True' is not a whole"),
+    ("p.json", '[\n{"id": 1, "name": "a"},\n{"id": 2}]', "p.json:3: Person needs name"),
+    ("p.json", '[{"id": 1, "name": null}]', "p.json:1, column name: is empty"),
+    ("p.jsonl", '{"id": 1, "name": "a"}\n{"id": 2, "name": 5}\n', "p.jsonl:2, column name: '5' is not a text"),
+    ("p.jsonl", '{"id": 1, "name": "a"}\n{"id": 2, \n', "p.jsonl:2: not JSON"),
+    ("p.jsonl", "[1]\n", r"p.jsonl:1: \[1\] is not an object"),
+    ("p.txt", "id\n", "p.txt: load\\(\\) reads .csv, .jsonl, .json"),
+]
+
+
+@pytest.mark.parametrize("driver", ["sqlite", *POSTGRESQL, "mysql+pymysql"])
+def test_bad_files(place: Place, driver: str) -> None:
+    """File, line and column are named, and nothing is kept."""
+    for name, content, said in BAD:
+        with pytest.raises(LoadFailed) as failed:
+            place.load(Person, name, content)
+        text = str(failed.value)
+        if driver == "postgresql+psycopg" and name == "p.csv":
+            # The server reads this file, and says it in its own words; file, line and column are the same.
+            where = said.partition(": ")[0].replace("column name", 'column "full name"')
+            assert where.partition(",")[0] in text or "|" in said, f"{content!r}: {text}"
+            if "column " in where and "full" not in where and "is empty" not in said:
+                assert where.partition(", ")[2] in text, f"{content!r}: {text}"
+        else:
+            assert re.search(said, text), f"{content!r}: {text}"
+        assert place.all(Person) == [], text
+
+
+@pytest.mark.parametrize("driver", ["sqlite"])
+def test_a_file_that_is_not_there(place: Place) -> None:
+    """It is named with the folder where it was looked for; a zipped one that is none, too."""
+
+    def run(connection: sa.Connection) -> None:
+        with Session(bind=connection) as db:
+            load(db, Person, "nowhere.csv")
+
+    with pytest.raises(LoadFailed, match=rf"nowhere.csv is not in {Path(__file__).parent}"):
+        Database(parse(place.url)).run(run)
+    (place.folder / "x.csv.gz").write_bytes(b"not zipped")
+    with pytest.raises(LoadFailed, match=r"x.csv.gz cannot be read: Not a gzipped file"):
+        Database(parse(place.url)).run(lambda c: load(Session(bind=c), Person, place.folder / "x.csv.gz"))
+
+
+@pytest.mark.parametrize("driver", [*SQLITE, *POSTGRESQL])
+def test_constant_memory(place: Place) -> None:
+    """Four times the rows take no more memory, in each format."""
+
+    def csv(rows: int) -> str:
+        return "id,name,nick\n" + "".join(f"{n},name,{n:0>20}\n" for n in range(rows))
+
+    def array(rows: int) -> str:
+        return json.dumps([{"id": n, "name": "name", "nick": f"{n:0>20}"} for n in range(rows)])
+
+    def peak(name: str, content: str) -> int:
+        place.file(name, content)
+        tracemalloc.start()
+        Database(parse(place.url)).run(lambda c: load(Session(bind=c), Person, place.folder / name))
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    place.load(Person, "warm.csv", "id,name\n")
+    for name, make in (("p.csv", csv), ("p.json", array))[: 2 if place.url.startswith("sqlite:") else 1]:
+        small, large = peak(name, make(15_000)), peak(name, make(60_000))
+        assert large < 1.25 * small, f"{name}: {small:,} and {large:,}"

@@ -1,0 +1,171 @@
+"""upsert(): rows that are new, changed and as they were, on every database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import sqlalchemy as sa
+from seeds import EVERY, POSTGRESQL, SQLITE
+from servers import Server, execute
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from fastman_tasks.connection import Database
+from fastman_tasks.errors import UpsertRefused
+from fastman_tasks.seeding import Upserted, upsert
+from fastman_tasks.urls import parse
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class User(Base):
+    __tablename__ = "users"
+    __table_args__ = (
+        sa.UniqueConstraint("first", "last"),
+        sa.Index("ix_some", "age", unique=True, sqlite_where=sa.text("age > 1"), postgresql_where=sa.text("age > 1")),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column("e_mail", sa.String(50), unique=True)
+    first: Mapped[str | None] = mapped_column(sa.String(50))
+    last: Mapped[str | None] = mapped_column(sa.String(50))
+    age: Mapped[int | None]
+    data: Mapped[Any] = mapped_column(sa.JSON(none_as_null=True), nullable=True)
+    kind: Mapped[str] = mapped_column(sa.String(10), default="plain")
+    changes: Mapped[int] = mapped_column(default=0, onupdate=99)
+
+
+class Animal(Base):
+    __tablename__ = "animals"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(50), unique=True)
+    kind: Mapped[str] = mapped_column(sa.String(10))
+    __mapper_args__: ClassVar = {"polymorphic_on": "kind", "polymorphic_identity": "animal"}
+
+
+class Cat(Animal):
+    __mapper_args__: ClassVar = {"polymorphic_identity": "cat"}
+
+
+class Dog(Animal):
+    __tablename__ = "dogs"
+
+    id: Mapped[int] = mapped_column(sa.ForeignKey("animals.id"), primary_key=True)
+    __mapper_args__: ClassVar = {"polymorphic_identity": "dog"}
+
+
+Work = Callable[[Session], Any]
+
+
+class Place:
+    """An empty database with the tables above."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._database = Database(parse(url))
+        self._database.run(lambda connection: (Base.metadata.create_all(connection), connection.commit()))
+
+    def run(self, work: Work) -> Any:
+        """What ``work`` gives for a session that is committed."""
+
+        def run(connection: sa.Connection) -> Any:
+            with Session(bind=connection) as db:
+                found = work(db)
+                db.commit()
+                return found
+
+        return self._database.run(run)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path, driver: str) -> Iterator[Place]:
+    """A new database for ``driver``."""
+    if driver in SQLITE:
+        yield Place(f"{driver}:///{tmp_path}/shop.db")
+    else:
+        server: Server = request.getfixturevalue("postgresql" if driver in POSTGRESQL else "mariadb")
+        yield Place(server.fresh(driver))
+
+
+@pytest.mark.parametrize("driver", EVERY)
+def test_created_updated_unchanged(place: Place) -> None:
+    """Each is counted and happens as said; what a row does not name stays, defaults and onupdate apply."""
+    ada = {"email": "ada@x.org", "age": 36, "data": {"a": [1, None]}}
+    bob = {"email": "bob@x.org", "age": None, "data": None}
+    assert place.run(lambda db: upsert(db, User, [ada, bob], key=["email"])) == Upserted(2, 0, 0)
+    assert place.run(lambda db: upsert(db, User, iter([ada, bob]), key=["email"])) == Upserted(0, 0, 2)
+    seen = "SELECT e_mail, first, age, kind, changes FROM users ORDER BY e_mail"
+    assert execute(place.url, seen) == [("ada@x.org", None, 36, "plain", 0), ("bob@x.org", None, None, "plain", 0)]
+
+    rows = [{**ada, "age": None}, {**bob, "data": {"b": 2}}, {"email": "eve@x.org", "kind": "new"}]
+    assert place.run(lambda db: upsert(db, User, rows, key=["email"])) == Upserted(1, 2, 0)
+    changed = 0 if "mysql" in place.url else 99
+    assert execute(place.url, seen) == [
+        ("ada@x.org", None, None, "plain", changed),
+        ("bob@x.org", None, None, "plain", changed),
+        ("eve@x.org", None, None, "new", 0),
+    ]
+    assert place.run(lambda db: upsert(db, User, [{"email": "ada@x.org"}], key=["email"])) == Upserted(0, 0, 1)
+    assert place.run(lambda db: upsert(db, User, [], key=["email"])) == Upserted(0, 0, 0)
+    assert place.run(lambda db: upsert(db, User, [{"id": 1, "email": "a@x.org"}], key=["id"])) == Upserted(0, 1, 0)
+    pair = {"email": "f@x.org", "first": "F", "last": "L"}
+    assert place.run(lambda db: upsert(db, User, [pair], key=["first", "last"])) == Upserted(1, 0, 0)
+    cats = [{"name": "Tom"}]
+    assert place.run(lambda db: upsert(db, Cat, cats, key=["name"])) == Upserted(1, 0, 0)
+    assert place.run(lambda db: upsert(db, Cat, cats, key=["name"])) == Upserted(0, 0, 1)
+    assert execute(place.url, "SELECT kind FROM animals") == [("cat",)]
+
+
+@pytest.mark.parametrize("driver", EVERY)
+def test_many_rows(place: Place) -> None:
+    """Rows of a generator, in several batches and of two shapes, and rows that were added before."""
+
+    def rows(shift: int) -> Iterator[dict[str, Any]]:
+        for n in range(2500):
+            yield {"email": f"{n}@x.org", "first": f"f{n + shift * (n % 2)}"}
+        yield {"email": "last@x.org"}
+
+    def first(db: Session) -> Upserted:
+        db.add(User(email="7@x.org", first="f7"))
+        return upsert(db, User, rows(0), key=["email"])
+
+    assert place.run(first) == Upserted(2500, 0, 1)
+    assert place.run(lambda db: upsert(db, User, rows(1), key=["email"])) == Upserted(0, 1250, 1251)
+    assert execute(place.url, "SELECT count(*) FROM users WHERE first = 'f8'") == [(2,)]
+
+
+REFUSED = [
+    (User, [{"email": "a"}], ["age"], "Nothing makes age unique in users"),
+    (User, [{"email": "a"}], ["first"], "Nothing makes first unique"),
+    (User, [{"email": "a"}], [], "Nothing makes an empty key unique"),
+    (User, [{"email": "a"}], ["mail"], "User has no attribute mail. It has: id, email, first"),
+    (User, [{"age": 1}], ["email"], "A row of User has no email, which is its key."),
+    (User, [{"email": None}], ["email"], "NULL is never the same"),
+    (User, [{"email": "a", "color": 1}], ["email"], "User has no attribute color."),
+    (User, [{"email": "a"}, {"email": "b"}, {"email": "a"}], ["email"], "User with email='a' comes twice"),
+    (Dog, [{"name": "Rex"}], ["name"], "Dog is spread over several"),
+    (datetime, [], ["day"], "is no mapped class"),
+]
+
+
+@pytest.mark.parametrize("driver", ["sqlite"])
+@pytest.mark.parametrize(("model", "rows", "key", "said"), REFUSED)
+def test_refused(place: Place, model: type, rows: list[dict[str, Any]], key: list[str], said: str) -> None:
+    """What cannot be meant is named, and nothing is written."""
+    with pytest.raises(UpsertRefused, match=said.replace("(", r"\(")):
+        place.run(lambda db: upsert(db, model, rows, key=key))
+    assert execute(place.url, "SELECT count(*) FROM users") == [(0,)]
+
+
+def test_an_async_session() -> None:
+    """It is told how to call."""
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    with pytest.raises(UpsertRefused, match=r"await db\.run_sync"):
+        upsert(AsyncSession(), User, [], key=["email"])  # type: ignore[arg-type]

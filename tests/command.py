@@ -1,7 +1,8 @@
-"""A project in a temporary folder, and its commands run as real processes, as a user would type them."""
+"""A project in a temporary folder, and its commands run as processes, as a user would type them."""
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pexpect
+from prefork import Prefork
 
 from fastman_tasks.skeletons import TEMPLATES
 
@@ -131,32 +133,36 @@ class Sandbox:
             ),
         )
 
-    def environ(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    @staticmethod
+    def environ(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """This process's environment without anything that could steer the commands, and with ``extra``."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         # Safe path: as with the scripts inv, alembic and flask, the current folder is not on sys.path.
         # No bytecode: a file that is corrected within the second it was written in would run as it was.
         return {**kept, "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1", **(extra or {})}
 
-    def run(self, *command: str, cwd: str = ".", env: Mapping[str, str] | None = None, code: int | None = 0) -> Result:
-        """Run ``python -m command`` in ``cwd`` (in the project), which has to end with ``code`` (any, when None)."""
-        done = subprocess.run(
-            [sys.executable, "-m", *command],
-            cwd=self.root / cwd,
-            env=self.environ(env),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=120,
-        )
-        result = Result(done.returncode, done.stdout, done.stderr)
+    def run(
+        self,
+        *command: str,
+        cwd: str = ".",
+        env: Mapping[str, str] | None = None,
+        code: int | None = 0,
+        anew: bool = False,
+    ) -> Result:
+        """Run ``python -m command`` in ``cwd`` (in the project), which has to end with ``code`` (any, when None).
+
+        ``anew``: in a new interpreter, instead of one that has imported the libraries already.
+        """
+        result = Result(*(_start if anew else _prefork().run)(command, self.root / cwd, self.environ(env)))
         if code is not None:
             assert result.code == code, f"{' '.join(command)} ended with {result.code}, not {code}\n{_shown(result)}"
         return result
 
-    def inv(self, *args: str, cwd: str = ".", env: Mapping[str, str] | None = None, code: int = 0) -> Result:
-        """Run ``inv`` with ``args``; it must end with ``code`` and print no traceback."""
-        result = self.run("invoke", *args, cwd=cwd, env=env, code=code)
+    def inv(
+        self, *args: str, cwd: str = ".", env: Mapping[str, str] | None = None, code: int = 0, anew: bool = False
+    ) -> Result:
+        """Run ``inv`` with ``args``; it must end with ``code`` and print no traceback. ``anew`` as in ``run``."""
+        result = self.run("invoke", *args, cwd=cwd, env=env, code=code, anew=anew)
         assert "Traceback" not in result.stdout + result.stderr, _shown(result)
         return result
 
@@ -198,6 +204,25 @@ class Sandbox:
         assert child.exitstatus == code, f"inv {' '.join(args)} ended with {child.exitstatus}, not {code}\n{said}"
         assert "Traceback" not in said, said
         return said.replace("\r\n", "\n")
+
+
+def _start(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@functools.cache
+def _prefork() -> Prefork:
+    # It ends by itself when this process does.
+    return Prefork(Sandbox.environ())
 
 
 def _shown(result: Result) -> str:

@@ -322,16 +322,16 @@ def test_help_for_everything_and_nothing_heavy(shop: Sandbox) -> None:
     text = (shop.root / "tasks.py").read_text("utf-8")
     shop.write("tasks.py", WATCH + text)
 
-    listed = shop.inv("--list")
+    listed = shop.inv("--list", anew=True)
     assert listed.stderr == "imported:\n"
     for task in FLAGS:
         assert re.search(rf"^  {re.escape(task)} +[A-Z]", listed.stdout, re.MULTILINE), task
     assert re.search(r"^  hello +Say hello\.$", listed.stdout, re.MULTILINE)
 
     for task, flags in FLAGS.items():
-        helped = shop.inv("--help", task)
+        helped = shop.inv("--help", task, anew=True)
         assert helped.stderr == "imported:\n"
         options = helped.stdout.partition("Options:")[2]
         assert flags <= set(re.findall(r"^  (?:-\w.*, )?(--[\w-]+)\S* +[A-Z]\w", options, re.MULTILINE)), task
 
-    assert "imported: alembic sqlalchemy mako\n" in shop.inv("migrate.status").stderr, "the watch sees nothing"
+    assert "imported: alembic sqlalchemy mako\n" in shop.inv("migrate.status", anew=True).stderr, "the watch sees nothing"

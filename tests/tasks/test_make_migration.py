@@ -142,7 +142,7 @@ def test_a_first_migration_that_is_refused_leaves_nothing(project: Sandbox) -> N
     execute(url(project), "CREATE TABLE legacy (id INTEGER PRIMARY KEY)")
     project.write("models.py", BASE + USER)
     before = contents(project)
-    refused = project.inv("make.migration", "users", env={"PYTHONDONTWRITEBYTECODE": ""}, code=1)
+    refused = project.inv("make.migration", "users", env={"PYTHONDONTWRITEBYTECODE": ""}, code=1, anew=True)
     assert "  drop table legacy\n" in refused.stderr
     after = {path: content for path, content in contents(project).items() if not path.startswith("__pycache__")}
     assert after == before

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Coroutine
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,18 +19,29 @@ def run(method: Callable[[Callable[..., Any]], Callable[[Any], Any]], db: Sessio
     """Call what ``method`` gives for an awaitable ``call`` with an AsyncSession around ``db``.
 
     Works where SQLAlchemy runs code that is not async under an async URL. Raises whatever the seeder raises, and
-    SeederFailed where it forgot to await a call.
+    SeederFailed where it forgot to await something, which was then not done.
     """
-    calls: list[Coroutine[Any, Any, None]] = []
 
-    def awaitable(*wanted: Any) -> Coroutine[Any, Any, None]:
-        calls.append(greenlet_spawn(call, *wanted))
-        return calls[-1]
+    async def awaitable(*wanted: Any) -> None:
+        await greenlet_spawn(call, *wanted)
 
+    awaitable.__qualname__ = "self.call"
     # The parameter is SQLAlchemy's way to choose the session underneath: here one that is made already.
     session = AsyncSession(sync_session_class=cast(type[Session], lambda **options: db))
-    await_only(method(awaitable)(session))
-    if forgotten := [each for each in calls if inspect.getcoroutinestate(each) == inspect.CORO_CREATED]:
-        for each in forgotten:
-            each.close()
-        raise SeederFailed("self.call(…) was not awaited; in an async run(db) write: await self.call(…)")
+    with _nothing_forgotten():
+        await_only(method(awaitable)(session))
+
+
+@contextmanager
+def _nothing_forgotten() -> Iterator[None]:
+    with warnings.catch_warnings(record=True) as seen:
+        # Python only warns of a call that nobody awaited, and the seeder would pass for done.
+        warnings.filterwarnings("always", "coroutine .* was never awaited", RuntimeWarning)
+        yield
+    forgotten = [each for each in seen if "was never awaited" in str(each.message)]
+    for each in seen:
+        if each not in forgotten:
+            warnings.showwarning(each.message, each.category, each.filename, each.lineno)
+    for each in forgotten:
+        where = f"{Path(each.filename).name}, line {each.lineno}"
+        raise SeederFailed(f"{each.message}, so it did nothing ({where}). Write: await …")

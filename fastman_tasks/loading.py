@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import inspect
 import re
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, overload
 
 from sqlalchemy import Column, Connection, Table, types
 from sqlalchemy.exc import DBAPIError
@@ -22,28 +22,39 @@ from fastman_tasks.load_writers import Copy, Inserts, Writer, can_copy
 from fastman_tasks.recording import Counts, Recorder, found
 from fastman_tasks.sources import described
 
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
 _CHUNK = 1 << 18
 # What PostgreSQL reads from a text just as a Converter does.
 _RAW = (types.Integer, types.String, types.Numeric, types.Float, types.Date, types.Uuid)
 
 
-def load(db: Session, model: type, path: str | Path) -> int:
+@overload
+def load(db: Session, model: type, path: str | Path) -> int: ...
+@overload
+def load(db: AsyncSession, model: type, path: str | Path) -> Coroutine[Any, Any, int]: ...
+def load(db: Session | AsyncSession, model: type, path: str | Path) -> int | Coroutine[Any, Any, int]:
     """Write the rows of a data file to the table of ``model``; how many there were.
 
     ``path`` is taken from the folder of the module that calls. A ``.csv`` begins with a line of the model's attributes
     (or columns); a ``.jsonl`` has an object a line, a ``.json`` an array of objects; each may be zipped (``.csv.gz``).
     Texts are read as the column's type: numbers, ISO dates and times, true and false, an enum's names, UUIDs, JSON. An
     empty field is NULL where the column takes it. Columns that the file does not have get their defaults.
-    Nothing is committed. With an AsyncSession: ``await db.run_sync(load, User, "users.csv")``.
+    Nothing is committed. With an AsyncSession the call is to be awaited.
 
     Raises LoadFailed for a file that is not there, a column that is unknown, missing or named twice, and for a value
     that does not fit, with the file's line.
     """
+    frame = inspect.currentframe()
+    # Nobody calls in the greenlet where run_sync() runs this again, with the whole path.
+    if frame and frame.f_back:
+        path = Path(frame.f_back.f_globals.get("__file__", "")).parent / path
     if not isinstance(db, Session):
-        raise LoadFailed("load() wants a Session. With an AsyncSession: await db.run_sync(load, Model, path)")
+        return db.run_sync(load, model, path)
     connection = db.connection()
     recorder = found(connection)
-    file = DataFile(_folder(recorder, sys._getframe(1).f_globals) / path)
+    file = DataFile(Path(path))
     # What was added before is written first, as the seeder has it.
     db.flush()
     loading = _Loading(connection, model, file, recorder)
@@ -53,13 +64,6 @@ def load(db: Session, model: type, path: str | Path) -> int:
         recorder.advance(None, None)
         recorder.report(loading.table.fullname, Counts(created=rows))
     return rows
-
-
-def _folder(recorder: Recorder | None, caller: dict[str, Any]) -> Path:
-    # db.run_sync() calls from within SQLAlchemy; the seeder that runs is meant.
-    if recorder and recorder.folder and str(caller.get("__name__", "")).partition(".")[0] == "sqlalchemy":
-        return recorder.folder
-    return Path(caller.get("__file__") or "").parent
 
 
 class _Loading:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, event
@@ -81,8 +80,6 @@ class Recorder:
         self._parsed: dict[str, tuple[str, str]] = {}
         self._statements = 0
         self._silent = False
-        #: The folder of the seeder that runs.
-        self.folder: Path | None = None
         #: The last statement that made the database commit by itself (MySQL and MariaDB do at DDL).
         self.committed_by: str | None = None
 
@@ -107,16 +104,14 @@ class Recorder:
                 connection.info.pop(KEY, None)
 
     @contextmanager
-    def seeder(self, folder: Path) -> Iterator[Callable[[], tuple[tuple[str, Counts], ...]]]:
+    def seeder(self) -> Iterator[Callable[[], tuple[tuple[str, Counts], ...]]]:
         """Gives the rows, table by table, that were written in this block so far, blocks within it left out."""
-        outer, self.folder = self.folder, folder
         tables: _Tables = {}
         self._tables.append(tables)
         try:
             yield lambda: tuple((table, Counts(**counted)) for table, counted in tables.items())
         finally:
             self._tables.pop()
-            self.folder = outer
 
     @contextmanager
     def exactly(self) -> Iterator[None]:

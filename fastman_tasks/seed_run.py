@@ -142,7 +142,7 @@ class SeedRun:
         self._watch.started(seeder)
         self._running.append(seeder.name)
         started = self._clock()
-        with self._recorder.seeder(seeder.path.parent) as tables:
+        with self._recorder.seeder() as tables:
             try:
                 seed_call.run(seeder, self._connection, self.call, self._recorder)
                 self._check()

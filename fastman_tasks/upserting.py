@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from sqlalchemy import Column, Table, UniqueConstraint
 from sqlalchemy.orm import Session
@@ -14,6 +14,10 @@ from fastman_tasks import columns, upsert_statements
 from fastman_tasks.errors import UpsertRefused
 from fastman_tasks.recording import found
 
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+Rows = Iterable[Mapping[str, Any]]
 _ROWS = 1000
 # PostgreSQL takes 32,767 values in one statement through asyncpg, SQLite 32,766.
 _VALUES = 32_000
@@ -28,14 +32,19 @@ class Upserted:
     unchanged: int
 
 
-def upsert(db: Session, model: type, rows: Iterable[Mapping[str, Any]], *, key: Sequence[str]) -> Upserted:
+@overload
+def upsert(db: Session, model: type, rows: Rows, *, key: Sequence[str]) -> Upserted: ...
+@overload
+def upsert(db: AsyncSession, model: type, rows: Rows, *, key: Sequence[str]) -> Coroutine[Any, Any, Upserted]: ...
+def upsert(
+    db: Session | AsyncSession, model: type, rows: Rows, *, key: Sequence[str]
+) -> Upserted | Coroutine[Any, Any, Upserted]:
     """Insert each of ``rows``, or update the row that has the same ``key``; each row maps attributes to values.
 
     ``key`` are the attributes of the primary key, of a unique constraint or of a unique index of ``model``. Rows are
     taken 1,000 at a time, so that they may come from a generator. Attributes that a row does not name keep their value
     in a row that is there, and get their default in a new one. Nothing is committed. Objects that ``db`` has read
-    before keep their old values until they are refreshed. With an AsyncSession:
-    ``await db.run_sync(upsert, User, rows, key=["email"])``.
+    before keep their old values until they are refreshed. With an AsyncSession the call is to be awaited.
 
     On MySQL and MariaDB it is the database that decides what is a duplicate, by any unique key of the table, and an
     ``onupdate`` of the model is not applied.
@@ -44,7 +53,7 @@ def upsert(db: Session, model: type, rows: Iterable[Mapping[str, Any]], *, key: 
     its key, and a key that comes twice in one batch.
     """
     if not isinstance(db, Session):
-        raise UpsertRefused("upsert() wants a Session. With an AsyncSession: await db.run_sync(upsert, …, key=…)")
+        return db.run_sync(upsert, model, rows, key=key)
     target = _Target(model, [key] if isinstance(key, str) else list(key))
     # What was added before is written first, as the seeder has it.
     db.flush()
@@ -83,7 +92,7 @@ class _Target:
                 "key, a unique constraint or a unique index."
             )
 
-    def batches(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    def batches(self, rows: Rows) -> Iterator[list[dict[str, Any]]]:
         """``rows`` by the names of columns, in lists of rows that name the same ones. Raises UpsertRefused."""
         for names, alike in groupby(rows, key=tuple):
             if missing := [name for name in self._key if name not in names]:

@@ -10,10 +10,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 import pexpect
-from prefork import Prefork
+from prefork import Forked, Prefork
 
 from fastman_tasks.skeletons import TEMPLATES
 
@@ -157,6 +157,12 @@ class Sandbox:
         if code is not None:
             assert result.code == code, f"{' '.join(command)} ended with {result.code}, not {code}\n{_shown(result)}"
         return result
+
+    def start(
+        self, *command: str, out: IO[str], err: IO[str], cwd: str = ".", env: Mapping[str, str] | None = None
+    ) -> Forked:
+        """Start ``python -m command`` in ``cwd`` (in the project), writing to ``out`` and ``err``."""
+        return _prefork().start(command, self.root / cwd, self.environ(env), out, err)
 
     def inv(
         self, *args: str, cwd: str = ".", env: Mapping[str, str] | None = None, code: int = 0, anew: bool = False

@@ -21,6 +21,7 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 LIBRARIES = (
     *("alembic.command", "alembic.config", "alembic.autogenerate", "alembic.runtime.environment"),
@@ -44,18 +45,24 @@ class Prefork:
                 stdin=subprocess.DEVNULL,
             )
 
-    def run(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str, str]:
-        """Run ``python -m command``; its code (minus the signal that ended it), what it printed, and its errors."""
+    def start(
+        self, command: Sequence[str], folder: Path, environment: Mapping[str, str], out: IO[str], err: IO[str]
+    ) -> Forked:
+        """Start ``python -m command`` in ``folder``, writing to ``out`` and ``err``."""
         request = json.dumps({"command": command, "folder": str(folder), "environment": dict(environment)}).encode()
         assert len(request) < _LONGEST
-        ended, theirs = os.pipe()
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, os.fdopen(ended) as status:
-            try:
-                socket.send_fds(self._socket, [request], [out.fileno(), err.fileno(), theirs])
-            finally:
-                os.close(theirs)
-            code = os.waitstatus_to_exitcode(int(status.read()))
-            return code, _read(out.fileno()), _read(err.fileno())
+        ours, theirs = os.pipe()
+        try:
+            socket.send_fds(self._socket, [request], [out.fileno(), err.fileno(), theirs])
+        finally:
+            os.close(theirs)
+        return Forked(os.fdopen(ours))
+
+    def run(self, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str, str]:
+        """Run ``python -m command``; its code (or minus the signal that ended it), what it printed, its errors."""
+        with text_file() as out, text_file() as err:
+            code = self.start(command, folder, environment, out, err).wait()
+            return code, everything(out), everything(err)
 
     def close(self) -> None:
         """End the process that is forked."""
@@ -63,10 +70,28 @@ class Prefork:
         self._process.wait(timeout=10)
 
 
-def _read(number: int) -> str:
-    with open(number, encoding="utf-8", closefd=False, newline=None) as file:  # noqa: PTH123
-        file.seek(0)
-        return file.read()
+class Forked:
+    """A process that was started; ``status`` tells its id in the first line and, once it is over, how it ended."""
+
+    def __init__(self, status: IO[str]) -> None:
+        self._status = status
+        self.pid = int(status.readline())
+
+    def wait(self) -> int:
+        """Its exit code, or minus the signal that ended it, when it is over."""
+        with self._status:
+            return os.waitstatus_to_exitcode(int(self._status.read()))
+
+
+def text_file() -> IO[str]:
+    """A file for what a process writes."""
+    return tempfile.TemporaryFile("w+", encoding="utf-8", newline=None)
+
+
+def everything(file: IO[str]) -> str:
+    """All that was written to ``file``."""
+    file.seek(0)
+    return file.read()
 
 
 def _serve(requests: socket.socket) -> list[str]:
@@ -89,6 +114,7 @@ def _serve(requests: socket.socket) -> list[str]:
 def _become(asked: dict, out: int, err: int, status: int) -> list[str]:
     child = os.fork()
     if child:
+        os.write(status, f"{child}\n".encode())
         _, ended = os.waitpid(child, 0)
         os.write(status, str(ended).encode())
         os._exit(0)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from command import Result, Sandbox
+from prefork import everything, text_file
 
 #: How often the tests that depend on chance are repeated.
 ROUNDS = int(os.environ.get("FASTMAN_TEST_ROUNDS", "2"))
@@ -20,18 +20,11 @@ _PATIENCE = 60.0
 class Running:
     """An ``inv`` that was started in a project and may be running yet."""
 
-    def __init__(
-        self, project: Sandbox, *args: str, env: Mapping[str, str] | None = None, prefix: Sequence[str] = ()
-    ) -> None:
-        self._process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "invoke", *args],
-            cwd=project.root,
-            env=project.environ(env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-        )
+    def __init__(self, project: Sandbox, *args: str, env: Mapping[str, str] | None = None) -> None:
+        ours, theirs = os.pipe()
+        self._out, self._err = os.fdopen(ours, encoding="utf-8"), text_file()
+        with os.fdopen(theirs, "w") as out:
+            self._process = project.start("invoke", *args, out=out, err=self._err, env=env)
         self._said = ""
 
     @property
@@ -41,34 +34,36 @@ class Running:
 
     def read_until(self, text: str) -> None:
         """Wait for a line on stdout that has ``text``."""
-        assert self._process.stdout is not None
         while text not in self._said:
-            line = self._process.stdout.readline()
+            line = self._out.readline()
             assert line, f"{text!r} was not said before the end:\n{self._said}{self.finish(code=None).stderr}"
             self._said += line
 
     def send(self, number: signal.Signals) -> None:
         """Send the process a signal."""
-        self._process.send_signal(number)
+        os.kill(self.pid, number)
 
     def kill(self) -> None:
         """Kill the process, at once and for certain."""
-        self._process.kill()
-        self._process.communicate()
+        self.send(signal.SIGKILL)
+        self._end()
 
     def finish(self, code: int | None = 0) -> Result:
         """Wait for the end, which has to come with ``code`` (any, when None)."""
-        try:
-            out, err = self._process.communicate(timeout=_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            out, err = self._process.communicate()
-            raise AssertionError(f"It hung.\n--- stdout\n{self._said}{out}--- stderr\n{err}") from None
-        result = Result(self._process.returncode, self._said + out, err)
+        hung = threading.Timer(_PATIENCE, self.send, [signal.SIGKILL])
+        hung.start()
+        result = self._end()
+        hung.cancel()
         shown = f"--- stdout\n{result.stdout}--- stderr\n{result.stderr}"
+        assert result.code != -signal.SIGKILL, f"It hung.\n{shown}"
         assert code is None or result.code == code, f"It ended with {result.code}, not {code}\n{shown}"
         assert "Traceback" not in result.stdout + result.stderr, shown
         return result
+
+    def _end(self) -> Result:
+        with self._out, self._err:
+            self._said += self._out.read()
+            return Result(self._process.wait(), self._said, everything(self._err))
 
 
 def wait_for(what: Callable[[], object] | Path) -> None:

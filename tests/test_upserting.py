@@ -161,11 +161,3 @@ def test_refused(place: Place, model: type, rows: list[dict[str, Any]], key: lis
     with pytest.raises(UpsertRefused, match=said.replace("(", r"\(")):
         place.run(lambda db: upsert(db, model, rows, key=key))
     assert execute(place.url, "SELECT count(*) FROM users") == [(0,)]
-
-
-def test_an_async_session() -> None:
-    """It is told how to call."""
-    from sqlalchemy.ext.asyncio import AsyncSession
-
-    with pytest.raises(UpsertRefused, match=r"await db\.run_sync"):
-        upsert(AsyncSession(), User, [], key=["email"])  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fastman_tasks.tasks import consent, console, flags, seed_report
@@ -41,7 +42,7 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
     if not pretend:
         what = [f"apply {counted(len(plan.revisions), 'migration')}"] if plan.revisions else []
         what += [f"run {counted(len(seeders), 'seeder')}"] if seed else []
-        command = f"inv database.migrate{f' --to={target}' if target else ''}{' --seed' if seed else ''}"
+        command = flags.command("database.migrate", to=target, seed=seed)
         _ask(project, " and ".join(what).capitalize(), command, force)
     if plan.revisions:
         _migrate(project, plan)
@@ -49,7 +50,8 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
         console.line("Nothing to migrate.")
     if seed:
         console.line()
-        _seed(project, seeders, options, seed_report.Lines(project, options))
+        with seed_report.Lines(project, options) as report:
+            _seed(project, seeders, options, report)
 
 
 @task(
@@ -77,12 +79,17 @@ def seed(
     options = flags.seed_options(pretend, commit_each, random_seed)
     if not json:
         console.target(project)
-    seeders = project.seeding.select(wanted, options)
-    project.seeding.require_migrated()
-    if not pretend:
-        command = f"inv database.seed{f' --class={wanted}' if wanted else ''}{' --json' if json else ''}"
-        _ask(project, f"Run {counted(len(seeders), 'seeder')}", command, force, terminal=not json)
-    _seed(project, seeders, options, (seed_report.Json if json else seed_report.Lines)(project, options))
+    with (seed_report.Json if json else seed_report.Lines)(project, options) as report:
+        seeders = project.seeding.select(wanted, options)
+        if not pretend:
+            number = options.random_seed
+            command = flags.command(
+                "database.seed", class_=wanted, commit_each=commit_each, random_seed=number, json=json
+            )
+            # Under the lock it is looked again; before a question it is only there so that nobody answers in vain.
+            check = project.seeding.require_migrated
+            _ask(project, f"Run {counted(len(seeders), 'seeder')}", command, force, terminal=not json, check=check)
+        _seed(project, seeders, options, report)
 
 
 def _migrate(project: Project, plan: Plan) -> None:
@@ -96,14 +103,23 @@ def _migrate(project: Project, plan: Plan) -> None:
 def _seed(
     project: Project, seeders: tuple[Seeder, ...], options: Options, report: seed_report.Json | seed_report.Lines
 ) -> None:
-    with report, project.locked(report.waiting, report.waited):
+    with project.locked(report.waiting, report.waited):
         project.seeding.run(seeders, options, report)
 
 
-def _ask(project: Project, what: str, command: str, force: bool, *, terminal: bool = True) -> None:
+def _ask(
+    project: Project,
+    what: str,
+    command: str,
+    force: bool,
+    *,
+    terminal: bool = True,
+    check: Callable[[], None] = lambda: None,
+) -> None:
     from fastman_tasks import guard
 
-    if what:
-        needed = guard.to_change(project.settings, project.database.url)
+    needed = guard.to_change(project.settings, project.database.url)
+    if what and needed != "none" and not force:
+        check()
         question = f"{what} on {project.shown_url}?"
         consent.obtain(project, needed, question, command, force=force, terminal=terminal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,16 @@ def given(name: str, value: Value) -> str | None:
     if not text or text.startswith("-"):
         raise UsageError(f"--{name} needs a value, not {value!r}." if text else f"--{name} needs a value: --{name}=…")
     return text
+
+
+def command(task: str, **flags: str | int | bool | None) -> str:
+    """``inv TASK`` with its ``flags``, to be typed once more; those that are None or False are left out."""
+    typed = []
+    for name, value in flags.items():
+        flag = f"--{name.rstrip('_').replace('_', '-')}"
+        if value is not None and value is not False:
+            typed.append(flag if value is True else f"{flag}={shlex.quote(str(value))}")
+    return " ".join(["inv", task, *typed])
 
 
 def steps_or_target(steps: Value, to: Value) -> tuple[int | None, str | None]:

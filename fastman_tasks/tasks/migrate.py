@@ -35,10 +35,8 @@ def rollback(
 ) -> None:
     """Roll back the newest applied migrations."""
     count, target = flags.steps_or_target(steps, to)
-    chosen = f"--to={target}" if target else f"--steps={count}"
-    rolled_back = _roll_back(
-        project, count, target, f"inv migrate.rollback {chosen}", pretend, force, flags.given("confirm", confirm)
-    )
+    command = flags.command("migrate.rollback", steps=count, to=target)
+    rolled_back = _roll_back(project, count, target, command, pretend, force, flags.given("confirm", confirm))
     if count and 0 < rolled_back < count:
         console.line(f"{rolled_back} of {count} were applied.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -28,7 +29,7 @@ class Lines:
         self._project = project
         self._options = options
         self._clock = clock
-        self._next = clock() + _PATIENCE
+        self._next = _NEVER
         self._bar: console.Bar | None = None
         self._running: list[str] = []
         self._all: list[Seeded] = []
@@ -56,6 +57,8 @@ class Lines:
 
     def started(self, seeder: Seeder) -> None:
         """``seeder`` begins."""
+        if not (self._running or self._all):
+            self._next = self._clock() + _PATIENCE
         self._running.append(seeder.name)
 
     def worked(self) -> None:
@@ -108,13 +111,17 @@ class Json:
         self._project = project
         self._options = options
         self._all: list[Seeded] = []
+        self._stdout = sys.stdout
 
     def __enter__(self) -> Json:
+        # What a seeder prints is no part of the value.
+        self._stdout, sys.stdout = sys.stdout, sys.stderr
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        sys.stdout = self._stdout
         console.as_json(
             {
                 "database": self._project.shown_url,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -252,9 +254,15 @@ def test_a_folder_that_cannot_be_written(project: Sandbox) -> None:
     database.parent.chmod(0o555)
     # Root may write everywhere, unless it gives that up.
     prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"] if not os.geteuid() else []
+
+    def migrate(*flags: str) -> subprocess.CompletedProcess[str]:
+        command = [*prefix, sys.executable, "-m", "invoke", "database.migrate", *flags]
+        return subprocess.run(command, cwd=project.root, env=project.environ(), capture_output=True, encoding="utf-8")
+
     try:
-        refused = Running(project, "database.migrate", prefix=prefix).finish(code=2)
-        assert "Nothing to migrate." in Running(project, "database.migrate", "--to=1a", prefix=prefix).finish().stdout
+        refused = migrate()
+        assert refused.returncode == 2
+        assert "Nothing to migrate." in migrate("--to=1a").stdout
     finally:
         database.parent.chmod(0o755)
     assert refused.stderr.startswith(f"The lock file {database}.lock cannot be written: Permission denied.")

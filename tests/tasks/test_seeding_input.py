@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from command import Sandbox
-from seeds import EVERY, add_seeder, add_shop, dump, new_url
+from seeds import ASYNC, EVERY, add_seeder, add_shop, dump, new_url
 from servers import execute
 
 GOOD = "class GoodSeeder:\n    def run(self, db):\n        db.add(Role(name='good'))\n"
@@ -75,6 +75,12 @@ def test_a_file_that_cannot_be_loaded(request: pytest.FixtureRequest, project: S
     done = project.inv("database.seed", "--pretend")
     assert "0 loaded" in done.stdout
     assert "UserSeeder  roles: 1 created; users: 0 created ..." in done.stdout
+    if driver in ASYNC:
+        seeder = "class UserSeeder:\n    async def run(self, db):\n        await load(db, User, 'users.csv')\n"
+        add_seeder(project, "user_seeder", seeder)
+        project.write("database/seeders/users.csv", "email,age\na@x.org,7\nb@x.org,\n")
+        assert "UserSeeder  users: 2 created ..." in project.inv("database.seed").stdout
+        assert sorted(row[2] or 0 for row in dump(url)["users"]) == [0, 7]
 
 
 MODELS = """

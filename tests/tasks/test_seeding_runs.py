@@ -129,7 +129,7 @@ def test_async_and_sync_in_one_transaction(project: Sandbox, url: str, driver: s
                 await db.commit()
                 for n in self.progress(range(3, 5)):
                     db.add(User(email=f"{n}@x.org"))
-                await db.run_sync(upsert, Role, [{"name": "admin"}, {"name": "new"}], key=["name"])
+                assert (await upsert(db, Role, [{"name": "admin"}, {"name": "new"}], key=["name"])).created == 1
                 await self.call(LastSeeder)
 
 
@@ -158,17 +158,22 @@ def test_async_and_sync_in_one_transaction(project: Sandbox, url: str, driver: s
     assert len(dump(url)["users"]) == 6
 
 
-def test_an_async_seeder_that_forgets_to_await_a_call(project: Sandbox) -> None:
-    """It is an error: the seeder that was to be called would not run."""
+def test_an_async_seeder_that_forgets_to_await(project: Sandbox) -> None:
+    """It is an error: the seeder that was to be called, or the statement, would not run."""
     add_shop(project)
     project.write(".env", "DATABASE_URL=sqlite+aiosqlite:///shop.db")
     add_seeder(project, "role_seeder", ROLES)
     body = 'class DatabaseSeeder:\n    async def run(self, db):\n        self.call("RoleSeeder")\n'
     add_seeder(project, "database_seeder", body)
     failed = project.inv("database.migrate", "database.seed", code=1)
-    assert "DatabaseSeeder failed" in failed.stderr
-    assert "write: await self.call(…)" in failed.stderr
-    assert "RuntimeWarning" not in failed.stderr
+    assert failed.stderr == (
+        "DatabaseSeeder failed: database/seeders/database_seeder.py: coroutine 'self.call' was never awaited, so it "
+        "did nothing (database_seeder.py, line 9). Write: await …\nNothing of this run was kept.\n"
+    )
+    project.replace("database/seeders/database_seeder.py", 'self.call("RoleSeeder")', "db.execute(delete(Role))")
+    assert "'AsyncSession.execute' was never awaited" in project.inv("database.seed", code=1).stderr
+    project.replace("database/seeders/database_seeder.py", "db.execute", "await db.execute")
+    assert lines(project.inv("database.seed")) == [("DatabaseSeeder  roles: 1 deleted", "DONE")]
 
 
 @pytest.mark.parametrize("driver", SYNC)
@@ -339,14 +344,18 @@ def test_json(shop: Sandbox) -> None:
         ],
         "error": None,
     }
-    shop.replace("database/seeders/role_seeder.py", "# Nothing", "raise KeyError('colour')  # Nothing")
+    shop.replace(
+        "database/seeders/role_seeder.py",
+        "# Nothing",
+        "print('in between')\n        raise KeyError('colour')  # Nothing",
+    )
     failed = shop.inv("database.seed", "--json", code=1)
     value = json.loads(failed.stdout)
     assert value["seeders"][0]["state"] == "failed"
-    assert value["error"] + "\n" == failed.stderr
+    assert f"in between\n{value['error']}\n" == failed.stderr
     assert "KeyError: 'colour'" in value["error"]
     refused = shop.inv("database.seed", "--json", env={"ENVIRONMENT": "live"}, code=5)
-    assert refused.stdout == ""
+    assert json.loads(refused.stdout)["error"] + "\n" == refused.stderr
     assert "inv database.seed --json --force" in refused.stderr
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Column, Connection, Table, insert
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.load_values import Converter
 
@@ -15,11 +16,20 @@ Columns = Sequence[Sequence[Any]]
 _CHUNK = 1 << 18
 
 
+class RowRefused(Exception):
+    """The database did not take the row ``number`` of a batch (None: not known which), for the reason ``error``."""
+
+    def __init__(self, number: int | None, error: DBAPIError) -> None:
+        super().__init__(number, error)
+        self.number = number
+        self.error = error
+
+
 class Writer(Protocol):
     """Takes rows, column by column, as the driver wants them."""
 
     def write(self, columns: Columns, rows: int) -> None:
-        """Write a batch; the columns are in the order that the writer was made for."""
+        """Write a batch; the columns are in the order that the writer was made for. May raise RowRefused."""
 
 
 def uses_copy(connection: Connection) -> bool:
@@ -50,12 +60,33 @@ class Inserts:
         ]
 
     def write(self, columns: Columns, rows: int) -> None:
-        """Write a batch."""
+        """Write a batch. Raises RowRefused; nothing of the batch is then written."""
         lists = [columns[source] if isinstance(source, int) else source(rows) for source in self._sources]
         values: list[Any] = list(zip(*lists, strict=True))
         if not self._positional:
             values = [dict(zip(self._keys, row, strict=True)) for row in values]
-        self._connection.exec_driver_sql(self._sql, values)
+        try:
+            self._insert(values)
+        except DBAPIError as error:
+            number, reason = (None, error) if error.connection_invalidated else self._refused(values, error)
+            raise RowRefused(number, reason) from error
+
+    def _insert(self, values: list[Any]) -> None:
+        with self._connection.begin_nested():
+            self._connection.exec_driver_sql(self._sql, values)
+
+    def _refused(self, values: list[Any], error: DBAPIError) -> tuple[int | None, DBAPIError]:
+        """Which of ``values``, written one by one, is the first that the database does not take, and why."""
+        tried = self._connection.begin_nested()
+        try:
+            for number, row in enumerate(values):
+                try:
+                    self._insert([row])
+                except DBAPIError as reason:
+                    return number, reason
+        finally:
+            tried.rollback()
+        return None, error
 
 
 def _default(column: Column[Any], dialect: Dialect) -> Callable[[int], list[Any]]:

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, overload
 
 from sqlalchemy import Column, Connection, Table, types
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from fastman_tasks import columns
 from fastman_tasks.errors import LoadFailed
 from fastman_tasks.load_files import Batch, DataFile
 from fastman_tasks.load_values import Converter
-from fastman_tasks.load_writers import Copy, Inserts, Writer, can_copy
+from fastman_tasks.load_writers import Copy, Inserts, RowRefused, Writer, can_copy
 from fastman_tasks.recording import Counts, Recorder, found
 from fastman_tasks.sources import described
 
@@ -150,9 +149,12 @@ class _Loading:
                 values.append(converter.bound([self._fixed[column.key]] * batch.size))
         try:
             writer.write(values, batch.size)
-        except DBAPIError as error:
-            lines = f"lines {batch.line(0)} to {batch.line(batch.size - 1)}"
-            raise LoadFailed(f"{self._file.name}, {lines}: {described(error)}") from error
+        except RowRefused as refused:
+            if refused.number is None:
+                lines = f"lines {batch.line(0)} to {batch.line(batch.size - 1)}"
+                raise LoadFailed(f"{self._file.name}, {lines}: {described(refused.error)}") from refused.error
+            line = batch.line(refused.number)
+            raise self._file.failed(line, None, described(refused.error)) from refused.error
 
     def _is_raw(self, given: list[Column[Any]]) -> bool:
         """Whether PostgreSQL may read the file by itself, just as it would be read here."""

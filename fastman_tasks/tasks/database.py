@@ -58,7 +58,7 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
     help={
         "class": "Only these seeders and what they depend on: UserSeeder, user_seeder, user; several by commas.",
         "commit-each": "Keep each seeder that is through, whatever happens to the next.",
-        "random-seed": "A number that makes random, Faker and polyfactory draw the same in every run.",
+        "random-seed": "Number with which random, Faker and polyfactory draw the same in every run.",
         "pretend": "Run the seeders, then take everything back.",
         "force": "Do not ask, in production either.",
         "json": "Print JSON.",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from command import Sandbox
 from invoke import Collection
+from seeds import dump
 
 from fastman_tasks import database, errors, make, migrate
 from fastman_tasks.settings import VARIABLES
@@ -144,6 +145,33 @@ def test_invoke_s_configuration_as_it_is_shown(project: Sandbox) -> None:
     assert "create table products" in said.stdout
 
 
+def as_shown(text: str) -> str:
+    """``text`` without what differs from run to run: times, and the dots before them."""
+    text = re.sub(r"\.{3,} +\d+ ms", "... N ms", text)
+    return re.sub(r"\d{4}_\d\d_\d\d_\d{6}", "NOW", text).rstrip("\n")
+
+
+def test_seeding_goes_as_it_is_shown(project: Sandbox) -> None:
+    """The walk-through of Seeding, command by command: ``cat`` shows a file that is written by hand, or that is there
+    by then; ``inv`` prints what stands below it."""
+    tasks = next(block for block in blocks("python") if "ns = Collection(database, make, migrate)" in block)
+    project.write("tasks.py", tasks)
+    project.write(".env", "DATABASE_URL=sqlite:///app.db")
+    section = README.partition("\n## Seeding\n")[2].partition("\n## ")[0]
+    shown = "\n".join(re.findall(r"^```console\n(.*?)^```$", section, re.MULTILINE | re.DOTALL))
+    steps = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n?)*)", shown, re.MULTILINE)
+    assert len(steps) >= 10
+    for command, below in steps:
+        program, *words = shlex.split(command)
+        if program == "inv":
+            result = project.run("invoke", *words, code=None)
+            assert as_shown(result.stdout + result.stderr) == as_shown(below), command
+        elif (file := project.root / words[0]).exists():
+            assert file.read_text("utf-8").rstrip("\n") == below.rstrip("\n")
+        else:
+            project.write(words[0], f"{below.rstrip()}\n")
+
+
 def test_the_shop_runs_as_the_readme_says(tmp_path: Path) -> None:
     """examples/shop, without a .env: migrated, seeded twice, its own task beside, and back to nothing."""
     shop = Sandbox(tmp_path / "empty")
@@ -156,7 +184,11 @@ def test_the_shop_runs_as_the_readme_says(tmp_path: Path) -> None:
     assert "3 migrations applied." in said
     assert "3 seeders ran." in said
     assert "3 applied, 0 pending." in said
-    assert shop.inv("database.seed").stdout.endswith("3 seeders ran.\n")
+    before = dump(f"sqlite:///{shop.root}/app.db")
+    again = shop.inv("database.seed").stdout
+    assert again.endswith("3 seeders ran.\n")
+    assert "roles: 0 created, 2 unchanged" in again and "users: 0 created, 2 unchanged" in again
+    assert dump(f"sqlite:///{shop.root}/app.db") == before
     assert shop.inv("stock").stdout == "   40  Espresso cup\n   12  Moka pot\n"
     assert "No difference between models and database" in shop.inv("make.migration", "nothing").stdout
     assert shop.inv("migrate.reset", "--force").stdout.endswith("3 migrations rolled back.\n")

@@ -225,8 +225,10 @@ def _failure(dialect: Dialect, arguments: list[Any], options: dict[str, Any], er
     said = reason.lower()
     if "password" in said or "access denied" in said or "authentication" in said:
         remedy = "Check the user and the password."
+    elif "permission denied" in said:
+        remedy = "Grant the user the right to connect, or choose another one."
     elif "does not exist" in said or "unknown database" in said:
         remedy = "Create the database, or correct its name."
     else:
         remedy = "Start the server, or correct its address."
-    return f"Cannot connect to {where}: {reason.rstrip('.')}. {remedy}"
+    return f"Cannot connect to {where}: {reason.rstrip('.?! ')}. {remedy}"

@@ -15,7 +15,7 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import MetaData
 
-from fastman_tasks import models, names, skeletons
+from fastman_tasks import models, names, scaffolding
 from fastman_tasks.changes import Change, described, imports
 from fastman_tasks.environment import Environment
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
@@ -26,13 +26,6 @@ from fastman_tasks.wording import counted
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
-
-#: The environment that the first migration brings along: template -> file in the project.
-ENVIRONMENT = {
-    "alembic.ini": "alembic.ini",
-    "env.py": "database/migrations/env.py",
-    "script.py": "database/migrations/script.py.mako",
-}
 
 
 @dataclass(frozen=True)
@@ -108,14 +101,14 @@ class Drafting:
             yield self._project.environment, ()
         elif pretend:
             with tempfile.TemporaryDirectory() as folder:
-                _install(Path(folder))
+                scaffolding.install(Path(folder))
                 yield Environment(self._project, Path(folder) / "alembic.ini"), ()
         else:
-            written = _install(self._project.root)
+            written = scaffolding.install(self._project.root)
             try:
                 yield self._project.environment, written
             except BaseException:
-                _uninstall(written, self._project.root)
+                scaffolding.remove(written, self._project.root)
                 raise
 
 
@@ -254,30 +247,3 @@ def _wait_for_a_new_second(revisions: Iterable[Revision]) -> None:
     newest = max((revision.file.stat().st_mtime for revision in revisions), default=0.0)
     while int(newest) == int(time.time()):
         time.sleep(0.05)
-
-
-def _install(root: Path) -> tuple[Path, ...]:
-    targets = {template: root / target for template, target in ENVIRONMENT.items()}
-    for target in targets.values():
-        if target.exists():
-            raise FileNotWritten(
-                f"{target.relative_to(root)} exists, but no alembic.ini that names it. "
-                "Write the alembic.ini, or move the file away."
-            )
-    written: list[Path] = []
-    try:
-        for template, target in targets.items():
-            written.append(skeletons.copy(template, target))
-    except FileNotWritten:
-        _uninstall(written, root)
-        raise
-    return tuple(written)
-
-
-def _uninstall(written: Iterable[Path], root: Path) -> None:
-    for file in written:
-        file.unlink()
-        for folder in file.parents:
-            if folder == root or any(folder.iterdir()):
-                break
-            folder.rmdir()

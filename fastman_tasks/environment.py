@@ -1,13 +1,10 @@
-"""The project's Alembic environment: where it is, its revisions, and running its env.py."""
+"""The project's Alembic environment: its revisions, and running its env.py."""
 
 from __future__ import annotations
 
-import sys
 import warnings
-from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator
-from configparser import InterpolationError, ParsingError
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -17,24 +14,18 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import Script, ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy.engine import URL, Connection
 
-from fastman_tasks import flask, urls
+from fastman_tasks import configuration, flask
 from fastman_tasks.connection import connecting, driver_errors
-from fastman_tasks.errors import EnvironmentFailed, FastmanError, NoEnvironment
+from fastman_tasks.errors import EnvironmentFailed, NoEnvironment
 from fastman_tasks.history import History, Revision
 from fastman_tasks.loggers import logging_kept
-from fastman_tasks.sources import blame, first_line
+from fastman_tasks.sources import first_line
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
     from fastman_tasks.settings import Settings
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 #: What a generated env.py finds the open project under, in ``Config.attributes``.
 PROJECT = "fastman_tasks.project"
@@ -42,17 +33,6 @@ PROJECT = "fastman_tasks.project"
 MODELS = "fastman_tasks.models"
 
 _Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[Any]]
-
-
-def find_config(root: Path) -> Path | None:
-    """What configures Alembic in ``root``: alembic.ini, [tool.alembic] or Flask-Migrate's file; None without one."""
-    pyproject = root / "pyproject.toml"
-    if (root / "alembic.ini").is_file():
-        return root / "alembic.ini"
-    if pyproject.is_file() and "alembic" in _toml(pyproject).get("tool", {}):
-        return pyproject
-    flask_migrate = root / "migrations" / "alembic.ini"
-    return flask_migrate if flask_migrate.is_file() else None
 
 
 class Environment:
@@ -63,7 +43,7 @@ class Environment:
 
     def __init__(self, project: Project, config_file: Path | None = None) -> None:
         self._project = project
-        found = config_file or find_config(project.root)
+        found = config_file or configuration.find(project.root)
         if found is None:
             raise NoEnvironment(
                 "This project has no migrations yet (no alembic.ini, no [tool.alembic]). "
@@ -73,58 +53,18 @@ class Environment:
 
     @cached_property
     def config(self) -> Config:
-        """Alembic's configuration, as its own command line would build it, with the URL it is to use."""
-        is_toml = self.config_file.suffix == ".toml"
-        pyproject = self._project.root / "pyproject.toml"
-        config = Config(
-            None if is_toml else str(self.config_file),
-            toml_file=str(pyproject),
-            cmd_opts=Namespace(x=None, quiet=True, autogenerate=False),
-            attributes={PROJECT: self._project},
-        )
-        if pyproject.is_file():
-            _toml(pyproject)  # Alembic reads it too, whatever configures it, and does not say which file is broken.
-        with self.errors():
-            self._complete(config)
-        url = self._project.url
-        if url is not None:
+        """Alembic's configuration, with the URL that it is to use."""
+        config = configuration.read(self.config_file, self.root, {PROJECT: self._project})
+        if self.url is not None:
             # ConfigParser interpolates: a % in the URL has to be doubled.
-            text = url.render_as_string(hide_password=False)
+            text = self.url.render_as_string(hide_password=False)
             config.set_main_option("sqlalchemy.url", text.replace("%", "%%"))
         return config
-
-    def _complete(self, config: Config) -> None:
-        if config.get_main_option("databases"):
-            raise EnvironmentFailed(
-                f"{self._shown(self.config_file)} is a multidb environment (databases = …): one command here acts on "
-                "one database. Use alembic itself for this project."
-            )
-        if config.get_alembic_option("script_location") is None:
-            if self.config_file.parent == self._project.root:
-                raise EnvironmentFailed(
-                    f"{self._shown(self.config_file)} has no script_location. "
-                    "Add the folder that holds env.py: script_location = %(here)s/migrations"
-                )
-            # Flask-Migrate's own command line fills it in: the folder that its alembic.ini lies in.
-            config.set_main_option("script_location", self.config_file.parent.as_posix().replace("%", "%%"))
 
     @property
     def configured_url(self) -> URL | None:
         """``sqlalchemy.url`` of alembic.ini; None where it is absent or still ``alembic init``'s placeholder."""
-        if self.config_file.suffix == ".toml":
-            return None
-        with self.errors():
-            try:
-                text = Config(str(self.config_file)).get_main_option("sqlalchemy.url")
-            except InterpolationError as error:
-                # Its own text shows the URL from the % on, which is a part of the password most of the time.
-                raise EnvironmentFailed(
-                    f"sqlalchemy.url in {self._shown(self.config_file)} has a single %; there it is written %%."
-                ) from error
-        if not text or text.startswith("driver://"):
-            return None
-        url = urls.parse(text, name=f"sqlalchemy.url in {self._shown(self.config_file)}")
-        return urls.anchored(url, self._project.root)
+        return configuration.url(self.config_file, self.root)
 
     @property
     def root(self) -> Path:
@@ -224,30 +164,9 @@ class Environment:
             return flask.application_context()
         return nullcontext()
 
-    @contextmanager
-    def errors(self) -> Iterator[None]:
+    def errors(self) -> AbstractContextManager[None]:
         """Turn what Alembic, a driver or the project's own files raise into a FastmanError."""
-        try:
-            yield
-        except FastmanError:
-            raise
-        except CommandError as error:
-            raise EnvironmentFailed(f"{self._shown(self.config_file)}: {error}") from error
-        except InterpolationError as error:
-            # Its own text shows the value from the % on, which may be a part of a password.
-            raise EnvironmentFailed(
-                f"{self._shown(self.config_file)}: {error.option} in [{error.section}] has a % that stands for "
-                "nothing; a % itself is written %%."
-            ) from error
-        except ParsingError as error:
-            line = getattr(error, "lineno", None) or error.errors[0][0]
-            raise EnvironmentFailed(f"{self._shown(Path(error.source))}:{line}: {first_line(error)}") from error
-        except Exception as error:
-            raise EnvironmentFailed(blame(error, self._project.root)) from error
-
-    def _shown(self, file: Path) -> str:
-        root = self._project.root
-        return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
+        return configuration.errors(self.config_file, self.root)
 
 
 def _one_transaction_a_migration(environment: EnvironmentContext, prepare: Callable[[Connection], None] | None) -> None:
@@ -271,10 +190,3 @@ def _one_transaction_a_migration(environment: EnvironmentContext, prepare: Calla
 
 def _ids(value: str | Iterable[str] | None) -> tuple[str, ...]:
     return () if value is None else (value,) if isinstance(value, str) else tuple(value)
-
-
-def _toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise EnvironmentFailed(f"{file.name} cannot be read: {error}") from error

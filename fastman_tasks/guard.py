@@ -30,7 +30,7 @@ def to_change(settings: Settings, url: URL) -> Consent:
 
 def to_roll_back(settings: Settings, url: URL, losses: Iterable[Loss]) -> Consent:
     """What rolling back needs."""
-    loses = not all(loss.certain for loss in losses)
+    loses = not all(loss.harmless for loss in losses)
     return "name" if loses and settings.protects(url) else "yes"
 
 

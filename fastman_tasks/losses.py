@@ -36,7 +36,7 @@ class Loss:
     sql: str | None = None
 
     @property
-    def certain(self) -> bool:
+    def harmless(self) -> bool:
         """Whether it is certain that nothing is lost."""
         return self.sql is None and self.count == 0 and not self.estimated and not self.more
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
 
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
@@ -26,20 +25,23 @@ class Migrator:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
+        self._state: State | None = None
 
     @property
     def history(self) -> History:
         """Every revision that has a file."""
         return self._environment.history
 
-    @cached_property
+    @property
     def state(self) -> State:
         """The database as it was when this was first asked for, or last read again."""
-        return self._read()
+        if self._state is None:
+            self._state = self._read()
+        return self._state
 
     def read_again(self) -> None:
         """Forget what the database said before."""
-        self.__dict__.pop("state", None)
+        self._state = None
 
     def _read(self) -> State:
         seen: list[State] = []

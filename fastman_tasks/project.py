@@ -167,9 +167,9 @@ class Project:
     @property
     def has_environment(self) -> bool:
         """Whether the project has migrations set up."""
-        from fastman_tasks.environment import find_config
+        from fastman_tasks import configuration
 
-        return find_config(self.root) is not None
+        return configuration.find(self.root) is not None
 
     @cached_property
     def environment(self) -> Environment:

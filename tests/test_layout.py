@@ -22,9 +22,12 @@ DOORS = {
     "mako": {"skeletons.py"},
     "flask": {"flask.py"},
     "filelock": {"lock.py"},
+    "faker": {"random_seed.py"},
+    "polyfactory": {"random_seed.py"},
     "alembic": {
         "applying.py",
         "changes.py",
+        "configuration.py",
         "drafting.py",
         "environment.py",
         "losses.py",

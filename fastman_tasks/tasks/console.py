@@ -70,9 +70,9 @@ def done(step: Done) -> None:
     result(step.revision.name, step.seconds, "DONE")
 
 
-def plan(plan: Plan) -> None:
+def plan(planned: Plan) -> None:
     """The revisions of a plan, in its order."""
-    for revision in plan.revisions:
+    for revision in planned.revisions:
         line(f"  {revision.name}")
     line()
 
@@ -95,7 +95,7 @@ def losses(found: Sequence[Loss]) -> None:
     if dropped:
         line("This drops, with what is in them now:")
         for loss in dropped:
-            line(f"  {_loss(loss)}", style=None if loss.certain else "red")
+            line(f"  {_loss(loss)}", style=None if loss.harmless else "red")
     if unknown:
         line("Not understood, so what it loses is not known:")
         for loss in unknown:

@@ -242,7 +242,7 @@ def test_losses_of_large_tables(request: pytest.FixtureRequest, project: Sandbox
 
     assert (few_b, few) == (Loss("few", "b", 1), Loss("few", None, 2))
     assert big.estimated and big.count is not None and 140_000 < big.count < 160_000
-    assert not big_b.certain
+    assert not big_b.harmless
     shown = project.inv("migrate.reset", code=5).stdout
     assert f"  big: ~{big.count:,} rows\n" in shown
     assert "  few: 2 rows\n" in shown

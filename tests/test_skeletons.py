@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fastman_tasks import skeletons
-from fastman_tasks.drafting import ENVIRONMENT
 from fastman_tasks.errors import FileNotWritten
+from fastman_tasks.scaffolding import ENVIRONMENT
 
 
 def test_a_new_file_gets_its_folders(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, pool
 from sqlalchemy.engine import URL, Dialect
-from sqlalchemy.exc import NoSuchModuleError
+from sqlalchemy.exc import DatabaseError, InvalidRequestError, NoSuchModuleError
 
 from fastman_tasks import urls
 from fastman_tasks.errors import DatabaseUnavailable, SettingsError
@@ -185,12 +185,26 @@ def untouched(when: Callable[[], bool] = lambda: True) -> Iterator[None]:
 
 @contextmanager
 def driver_errors(url: URL | None) -> Iterator[None]:
-    """Name the package to install when an engine's driver, or the database's dialect, is missing.
+    """Name the package to install when an engine's driver, or the database's dialect, is missing; the file that is no
+    SQLite database; and what is wrong with a URL that is not async for an env.py that is.
 
     ``url`` is the database that an engine is most likely wanted for; a foreign env.py may have one of its own.
     """
     try:
         yield
+    except DatabaseError as error:
+        if url is None or "not a database" not in str(error.orig):
+            raise
+        raise DatabaseUnavailable(
+            f"{urls.masked(url)} is no SQLite database. Move the file away, or correct DATABASE_URL."
+        ) from error
+    except InvalidRequestError as error:
+        if url is None or "async driver" not in str(error):
+            raise
+        raise SettingsError(
+            f"env.py connects with async code, and {urls.masked(url)} is not async. Set DATABASE_URL to an async one: "
+            "sqlite+aiosqlite:///app.db, postgresql+asyncpg://…"
+        ) from error
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         wanted = url is not None and _breaks_on(url, error)
         which = f" ({urls.masked(url)})" if url is not None and wanted else ""

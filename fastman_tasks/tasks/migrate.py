@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
 from invoke import Exit
@@ -99,7 +101,9 @@ def _roll_back(
 )
 def status(project: Project, pending: bool = False, check: bool = False, json: bool = False) -> None:
     """Show every migration: applied, pending, or missing its file."""
-    found = project.migrator.status()
+    # What env.py prints is no part of the JSON.
+    with redirect_stdout(sys.stderr if json else sys.stdout):
+        found = project.migrator.status()
     shown = [entry for entry in found.entries if not pending or entry.state != "applied"]
     if json:
         console.as_json(console.status_value(project, shown))

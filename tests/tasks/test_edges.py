@@ -299,6 +299,25 @@ def test_what_is_broken_is_never_a_traceback(shop: Sandbox) -> None:
         assert "sesame" not in shown.stdout + shown.stderr
 
 
+def test_a_file_that_is_no_database(shop: Sandbox) -> None:
+    """It is named, with what to do, and left as it is."""
+    (shop.root / "shop.db").write_bytes(b"no database" * 1000)
+    before = data(shop)
+    for command in ("migrate.status", "database.migrate"):
+        refused = shop.inv(command, code=1)
+        assert refused.stderr == (f"{url(shop)} is no SQLite database. Move the file away, or correct DATABASE_URL.\n")
+    assert data(shop) == before
+
+
+def test_json_is_alone_on_stdout(shop: Sandbox) -> None:
+    """What env.py prints goes to stderr then."""
+    file = shop.root / "database/migrations/env.py"
+    file.write_text(f'print("hello from env.py")\n{file.read_text("utf-8")}', "utf-8")
+    said = shop.inv("migrate.status", "--json")
+    assert len(json.loads(said.stdout)["revisions"]) == 3
+    assert "hello from env.py" in said.stderr
+
+
 FLAGS = {
     "make.migration": {"--empty", "--create", "--table", "--allow-drops", "--pretend"},
     "make.seeder": {"--model", "--pretend"},

@@ -152,6 +152,14 @@ def test_an_env_py_with_the_application_s_own_url(project: Sandbox, alembic_init
     assert not (project.root / "app.db").exists()
 
 
+def test_an_async_environment_without_an_async_url(project: Sandbox, alembic_init: Init) -> None:
+    """It is said which URL that is, and what one would look like."""
+    alembic_init(project, template="async")
+    refused = project.inv("migrate.status", code=1)
+    assert refused.stderr.startswith("env.py connects with async code, and sqlite:///")
+    assert "app.db is not async. Set DATABASE_URL to an async one: sqlite+aiosqlite:///app.db" in refused.stderr
+
+
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_an_env_py_with_the_application_s_own_engine(project: Sandbox, alembic_init: Init, kind: str) -> None:
     """An env.py may use the application's engine and its pool: what is kept in it from reading is not migrated."""

@@ -101,6 +101,9 @@ def _named(environment: Environment, plan: Plan, dialect: Dialect) -> Iterator[L
                         yield Loss(table, column)
                 case ops.ExecuteSQLOp():
                     yield Loss(sql=" ".join(str(operation.sqltext).split()))
+                case _ if type(operation).__module__ != ops.__name__:
+                    # An operation of the project's, or of another library's, may drop anything.
+                    yield Loss(sql=f"{revision.name}: {type(operation).__name__}")
         if recording.error is not None:
             yield Loss(sql=f"{revision.name}: its downgrade() asks the database what to do")
 

@@ -205,6 +205,41 @@ def test_losses_of_what_has_another_name_by_now(project: Sandbox, url: str) -> N
     )
 
 
+def test_an_operation_of_the_projects_own(project: Sandbox) -> None:
+    """What it drops is not known, so it counts as a loss; it runs like any other."""
+    project.write(
+        "operation.py",
+        """
+        from alembic.operations import MigrateOperation, Operations
+
+
+        @Operations.register_operation("drop_view")
+        class DropViewOp(MigrateOperation):
+            @classmethod
+            def drop_view(cls, operations, name):
+                operation = cls()
+                operation.name = name
+                return operations.invoke(operation)
+
+
+        @Operations.implementation_for(DropViewOp)
+        def drop_view(operations, operation):
+            operations.execute(f"DROP VIEW {operation.name}")
+        """,
+    )
+    url = f"sqlite:///{project.root}/shop.db"
+    project.write(".env", f"DATABASE_URL={url}")
+    project.add_environment()
+    project.add_migration(
+        "1_view", "1a", None, 'op.execute("CREATE VIEW v AS SELECT 1")', "import operation\nop.drop_view('v')"
+    )
+    project.inv("database.migrate")
+    assert losses(project, DATABASE_URL=url) == (Loss(sql="1_view: DropViewOp"),)
+    refused = project.inv("migrate.reset", "--force", env={"ENVIRONMENT": "production"}, code=5)
+    assert "Not understood, so what it loses is not known:\n  1_view: DropViewOp\n" in refused.stdout
+    assert "1 migration rolled back." in project.inv("migrate.reset", "--force").stdout
+
+
 @pytest.mark.parametrize("driver", ["sqlite", "postgresql+psycopg", "mysql+pymysql"])
 def test_losses_of_large_tables(request: pytest.FixtureRequest, project: Sandbox, driver: str) -> None:
     """Past a hundred thousand rows the server's estimate serves, marked so; a few rows with high ids are counted."""

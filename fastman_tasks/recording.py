@@ -78,6 +78,8 @@ class Recorder:
         # What was counted when each open savepoint was made: rolled back, it is all that there is.
         self._savepoints: list[_Tables] = []
         self._parsed: dict[str, tuple[str, str]] = {}
+        # A cursor that knows only later how many rows it wrote, and where they are to be counted.
+        self._open: tuple[Any, dict[str, int], str] | None = None
         self._statements = 0
         self._silent = False
         #: The last statement that made the database commit by itself (MySQL and MariaDB do at DDL).
@@ -87,6 +89,7 @@ class Recorder:
     def listening(self, connection: Connection) -> Iterator[None]:
         """Count the statements on ``connection`` in this block, and be found there by ``found``."""
         listeners = (
+            ("before_cursor_execute", self._settle),
             ("after_cursor_execute", self._count),
             ("savepoint", self._savepoint),
             ("release_savepoint", self._release),
@@ -108,8 +111,13 @@ class Recorder:
         """Gives the rows, table by table, that were written in this block so far, blocks within it left out."""
         tables: _Tables = {}
         self._tables.append(tables)
+
+        def counts() -> tuple[tuple[str, Counts], ...]:
+            self._settle()
+            return tuple((table, Counts(**counted)) for table, counted in tables.items())
+
         try:
-            yield lambda: tuple((table, Counts(**counted)) for table, counted in tables.items())
+            yield counts
         finally:
             self._tables.pop()
 
@@ -141,6 +149,7 @@ class Recorder:
         self._on_advance(None, None)
 
     def _savepoint(self, connection: Connection, name: str | None) -> None:
+        self._settle()
         self._savepoints.append({table: dict(counted) for table, counted in self._tables[-1].items()})
 
     def _release(self, connection: Connection, name: str, context: Any) -> None:
@@ -148,6 +157,7 @@ class Recorder:
             self._savepoints.pop()
 
     def _rollback(self, connection: Connection, name: str, context: Any) -> None:
+        self._settle()
         if self._savepoints:
             self._tables[-1].clear()
             self._tables[-1].update(self._savepoints.pop())
@@ -167,11 +177,22 @@ class Recorder:
             kind, table = self._parse(connection, statement)
         if not kind:
             return
-        rows = cursor.rowcount
-        if rows <= 0:
-            rows = _rows(rows, kind, parameters, context, many)
         counted = self._tables[-1].setdefault(table, dict.fromkeys(_KINDS, 0))
-        counted[kind] += rows
+        rows = cursor.rowcount
+        if rows <= 0 and cursor.description is not None and connection.dialect.name == "sqlite":
+            # With RETURNING; Python's sqlite3 only knows once the rows are fetched.
+            if not connection.dialect.is_async:
+                self._open = cursor, counted, kind
+                return
+            rows = connection.exec_driver_sql("SELECT changes()").scalar() or 0
+        # asyncpg does not say how many rows an executemany wrote.
+        counted[kind] += len(parameters) if rows < 0 and many else max(rows, 0)
+
+    def _settle(self, *_event: Any) -> None:
+        if self._open is not None:
+            cursor, counted, kind = self._open
+            self._open = None
+            counted[kind] += max(cursor.rowcount, 0)
 
     def _parse(self, connection: Connection, statement: str) -> tuple[str, str]:
         if connection.dialect.name in ("mysql", "mariadb") and _COMMITS.match(statement.lstrip()):
@@ -182,19 +203,6 @@ class Recorder:
         if len(statement) <= _LONGEST and len(self._parsed) < _MOST:
             self._parsed[statement] = found
         return found
-
-
-def _rows(counted: int, kind: str, parameters: Any, context: Any, many: bool) -> int:
-    """How many rows were written where the cursor says ``counted``, which is none or unknown."""
-    if many and isinstance(parameters, list):
-        # asyncpg does not say how many rows an executemany wrote.
-        return len(parameters) if counted < 0 else 0
-    returning = context.compiled is not None and context.compiled.effective_returning
-    if kind == "created" and returning and context.dialect.name == "sqlite":
-        # Python's sqlite3 only knows once the rows are fetched; one statement holds the values of several.
-        each = len(context.compiled.positiontup or ()) or 1
-        return len(parameters) // each if many else 1
-    return max(counted, 0)
 
 
 def found(connection: Connection) -> Recorder | None:

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from command import Result, Sandbox
-from seeds import ASYNC, EVERY, SYNC, add_seeder, add_shop, dump, new_url
+from seeds import ASYNC, EVERY, MARIADB, SYNC, add_seeder, add_shop, dump, new_url
 from servers import execute
 
 
@@ -109,6 +109,35 @@ def test_all_or_nothing(project: Sandbox, url: str, driver: str) -> None:
     after = dump(url)
     assert {row[1] for row in after["roles"]} == {"visitor", "admin", "editor", "late"}
     assert sorted(row[1] for row in after["users"]) == ["raw@x.org", "u1@x.org", "u2@x.org"]
+
+
+RETURNING = """
+    class RoleSeeder:
+        def run(self, db):
+            db.add_all([Role(name=name) for name in "abc"])
+            db.flush()
+            assert db.scalar(insert(Role).values(name="d").returning(Role.name)) == "d"
+            db.scalars(insert(Role).returning(Role.id), [{"name": "e"}, {"name": "f"}]).all()
+            db.scalars(insert(Role).values([{"name": "g"}, {"name": "h"}]).returning(Role.id)).all()
+            db.execute(text("INSERT INTO roles (name) VALUES ('i') RETURNING id")).all()
+            db.bulk_save_objects([Role(name="j"), Role(name="k")])
+            with db.begin_nested() as taken_back:
+                db.scalars(insert(Role).values(name="l").returning(Role.id)).all()
+                taken_back.rollback()
+            db.scalars(delete(Role).where(Role.name.in_(["a", "b"])).returning(Role.id)).all()
+            if db.get_bind().dialect.name != "mysql":
+                longer = update(Role).where(Role.name.in_(["c", "d", "e"])).values(name=Role.name + "!")
+                db.scalars(longer.returning(Role.id)).all()
+"""
+
+
+@pytest.mark.parametrize("driver", EVERY)
+def test_what_returning_statements_wrote(project: Sandbox, url: str, driver: str) -> None:
+    """Rows are counted as well where a statement returns them; those of a savepoint that was rolled back are not."""
+    add_seeder(project, "role_seeder", RETURNING)
+    done = project.inv("database.migrate", "database.seed")
+    updated = "" if driver in MARIADB else "3 updated, "
+    assert lines(done)[-1] == (f"RoleSeeder  roles: 11 created, {updated}2 deleted", "DONE")
 
 
 @pytest.mark.parametrize("driver", ASYNC)

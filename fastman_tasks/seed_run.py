@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from sqlalchemy import Connection, RootTransaction
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,6 +16,7 @@ from fastman_tasks.errors import SeederFailed
 from fastman_tasks.recording import Counts, Recorder
 from fastman_tasks.seed_order import SeedOrder
 from fastman_tasks.seeders import Seeder
+from fastman_tasks.watching import Watch
 
 State = Literal["done", "skipped", "failed"]
 
@@ -38,38 +39,6 @@ class Seeded:
     state: State
     seconds: float = 0.0
     tables: tuple[tuple[str, Counts], ...] = ()
-
-
-class Watch(Protocol):
-    """Who is told how a run comes along."""
-
-    def started(self, seeder: Seeder) -> None:
-        """``seeder`` begins."""
-
-    def worked(self) -> None:
-        """Statements are run."""
-
-    def advanced(self, done: int | None, total: int | None) -> None:
-        """A loop has done so much of so much (None: not known); (None, None): it is through."""
-
-    def finished(self, seeded: Seeded) -> None:
-        """A seeder is through, was skipped, or failed."""
-
-
-class Unwatched:
-    """A Watch that tells nobody."""
-
-    def started(self, seeder: Seeder) -> None:
-        """Nothing is said."""
-
-    def worked(self) -> None:
-        """Nothing is said."""
-
-    def advanced(self, done: int | None, total: int | None) -> None:
-        """Nothing is said."""
-
-    def finished(self, seeded: Seeded) -> None:
-        """Nothing is said."""
 
 
 class SeedRun:

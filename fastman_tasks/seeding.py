@@ -12,15 +12,16 @@ from fastman_tasks import random_seed, seed_call, seeders
 from fastman_tasks.errors import SeedingRefused
 from fastman_tasks.loading import load
 from fastman_tasks.seed_order import SeedOrder
-from fastman_tasks.seed_run import Options, Seeded, SeedRun, Unwatched, Watch
+from fastman_tasks.seed_run import Options, Seeded, SeedRun
 from fastman_tasks.seeders import Seeder
 from fastman_tasks.upserting import Upserted, upsert
+from fastman_tasks.watching import Watch
 
 if TYPE_CHECKING:
     from fastman_tasks.history import Revision
     from fastman_tasks.project import Project
 
-__all__ = ["Options", "Seeded", "Seeder", "Seeding", "Unwatched", "Upserted", "Watch", "load", "upsert"]
+__all__ = ["Options", "Seeded", "Seeder", "Seeding", "Upserted", "Watch", "load", "upsert"]
 
 
 class Seeding:
@@ -71,7 +72,7 @@ class Seeding:
         when a seeder fails: nothing of the run is then kept, or, with ``commit_each``, the seeders before it are.
         """
         self.require_migrated()
-        options, watch = options or Options(), watch or Unwatched()
+        options, watch = options or Options(), watch or Watch()
         if options.random_seed is not None:
             random_seed.seed(options.random_seed)
         project = self._project

@@ -118,7 +118,7 @@ def postgresql() -> Iterator[Server]:
         command = [installed / "bin/postgres", "-D", data, "-h", HOST, "-p", port, "-k", ""]
         command += [word for option in options.items() for word in ("-c", "=".join(option))]
         admin = URL.create("postgresql+psycopg", "postgres", PASSWORD, HOST, port, "postgres")
-        with _running(command, folder, admin, stop=signal.SIGINT, **account):
+        with _running(command, folder, admin, stop=signal.SIGQUIT, **account):
             literal = PASSWORD.replace("'", "''").replace("%", "%%")
             execute(admin, f"CREATE ROLE {USER} LOGIN PASSWORD '{literal}'")
             yield Server(admin, port)
@@ -147,7 +147,7 @@ def mariadb() -> Iterator[Server]:
         command += ["--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0", "--performance-schema=OFF"]
         # Over TCP as 127.0.0.1: the root that mariadb-install-db makes has no password yet.
         admin = URL.create("mysql+pymysql", "root", None, HOST, port, "mysql")
-        with _running(command, folder, admin, stop=signal.SIGTERM):
+        with _running(command, folder, admin, stop=signal.SIGKILL):
             literal = PASSWORD.replace("'", "''").replace("%", "%%")
             execute(admin, f"CREATE USER {USER}@'{HOST}' IDENTIFIED BY '{literal}'")
             execute(admin, f"GRANT ALL ON `db\\_%%`.* TO {USER}@'{HOST}'")

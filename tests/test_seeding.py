@@ -13,7 +13,7 @@ from services import opened
 
 from fastman_tasks.errors import SeederFailed
 from fastman_tasks.recording import Counts
-from fastman_tasks.seeding import Seeded, Unwatched
+from fastman_tasks.seeding import Seeded, Watch
 
 # What each seeder does, and how it ends when it is the one to fail.
 SYNC_BODY = """
@@ -66,7 +66,7 @@ class DatabaseSeeder:
 """
 
 
-class Kept(Unwatched):
+class Kept(Watch):
     """Keeps what was said of a run."""
 
     def __init__(self) -> None:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from fastman_tasks.tasks import console
+from fastman_tasks.watching import Watch
 from fastman_tasks.wording import counted
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _NEVER = float("inf")
 _WORDS = {"done": "DONE", "skipped": "SKIP", "failed": "FAIL"}
 
 
-class Lines:
+class Lines(Watch):
     """One line a seeder, and a progress bar on a terminal when the run takes longer than a second."""
 
     def __init__(self, project: Project, options: Options, clock: Callable[[], float] = time.monotonic) -> None:
@@ -104,7 +105,7 @@ class Lines:
             self._bar = None
 
 
-class Json:
+class Json(Watch):
     """All in one JSON value on stdout once the run is over, failed or not; its shape is in the README."""
 
     def __init__(self, project: Project, options: Options) -> None:
@@ -137,15 +138,6 @@ class Json:
         """Nothing is said."""
 
     def waited(self, seconds: float) -> None:
-        """Nothing is said."""
-
-    def started(self, seeder: Seeder) -> None:
-        """Nothing is said."""
-
-    def worked(self) -> None:
-        """Nothing is said."""
-
-    def advanced(self, done: int | None, total: int | None) -> None:
         """Nothing is said."""
 
     def finished(self, seeded: Seeded) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -17,7 +20,31 @@ T = TypeVar("T")
 
 def run(url: URL, work: Callable[[Connection], T]) -> T:
     """Call ``work`` with a connection to the database at ``url`` and return what it returns."""
-    return asyncio.run(_run(url, work))
+    return _complete(_run(url, work))
+
+
+if sys.version_info >= (3, 11):
+    _complete = asyncio.run
+else:
+
+    def _complete(main: Coroutine[Any, Any, T]) -> T:
+        """As asyncio.run() does from Python 3.11 on: Ctrl-C cancels ``main``, which can still clean up."""
+
+        async def cancellable() -> T:
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
+            assert task is not None
+            before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(task.cancel))
+            try:
+                return await main
+            finally:
+                signal.signal(signal.SIGINT, before)
+
+        if threading.current_thread() is not threading.main_thread():
+            return asyncio.run(main)
+        try:
+            return asyncio.run(cancellable())
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
 
 
 async def _run(url: URL, work: Callable[[Connection], T]) -> T:

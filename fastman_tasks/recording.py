@@ -24,9 +24,6 @@ _WRITES = re.compile(
     re.IGNORECASE,
 )
 _LEADING = re.compile(r"(?:\s+|--[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
-_COMMITS = re.compile(r"(create|alter|drop|rename|truncate|lock|grant|revoke)\b(?!\s+temporary\b)", re.IGNORECASE)
-
-
 _KINDS = ("created", "updated", "deleted", "unchanged")
 _LONGEST, _MOST = 2000, 1000
 _Tables = dict[str, dict[str, int]]
@@ -82,8 +79,6 @@ class Recorder:
         self._open: tuple[Any, dict[str, int], str] | None = None
         self._statements = 0
         self._silent = False
-        #: The last statement that made the database commit by itself (MySQL and MariaDB do at DDL).
-        self.committed_by: str | None = None
 
     @contextmanager
     def listening(self, connection: Connection) -> Iterator[None]:
@@ -103,7 +98,7 @@ class Recorder:
         finally:
             for name, listener in listeners:
                 event.remove(connection, name, listener)
-            if not connection.invalidated:
+            if not (connection.invalidated or connection.closed):
                 connection.info.pop(KEY, None)
 
     @contextmanager
@@ -143,10 +138,12 @@ class Recorder:
     def progress(self, items: Iterable[T]) -> Iterator[T]:
         """``items``, one by one, while the progress is shown."""
         total = len(items) if isinstance(items, Sized) else None
-        for number, item in enumerate(items):
-            self._on_advance(number, total)
-            yield item
-        self._on_advance(None, None)
+        try:
+            for number, item in enumerate(items):
+                self._on_advance(number, total)
+                yield item
+        finally:
+            self._on_advance(None, None)
 
     def _savepoint(self, connection: Connection, name: str | None) -> None:
         self._settle()
@@ -174,7 +171,7 @@ class Recorder:
         try:
             kind, table = self._parsed[statement]
         except KeyError:
-            kind, table = self._parse(connection, statement)
+            kind, table = self._parse(statement)
         if not kind:
             return
         counted = self._tables[-1].setdefault(table, dict.fromkeys(_KINDS, 0))
@@ -194,10 +191,7 @@ class Recorder:
             self._open = None
             counted[kind] += max(cursor.rowcount, 0)
 
-    def _parse(self, connection: Connection, statement: str) -> tuple[str, str]:
-        if connection.dialect.name in ("mysql", "mariadb") and _COMMITS.match(statement.lstrip()):
-            self.committed_by = statement
-            return "", ""
+    def _parse(self, statement: str) -> tuple[str, str]:
         found = written(statement) or ("", "")
         # The statements of a bulk insert are long, and seldom the same.
         if len(statement) <= _LONGEST and len(self._parsed) < _MOST:

@@ -42,14 +42,17 @@ def run(seeder: Seeder, connection: Connection, call: Callable[[Iterable[Any]], 
             result = _method(seeder, call_others, recorder)(db)
             if inspect.isawaitable(result):
                 raise SeederFailed("run(db) returned something to await; write async def run(db).")
+        if connection.closed:
+            raise SeederFailed("It closed the run's connection; leave db.connection() open.")
         # What a seeder forgot to commit is not lost.
         db.commit()
+        db.close()
     except BaseException:
         # The connection may be beyond use now; the first error is the one to report.
         with suppress(SQLAlchemyError):
-            db.close()
+            if not connection.closed:
+                db.close()
         raise
-    db.close()
 
 
 def sync_url(seeder: Seeder) -> str:

@@ -35,14 +35,17 @@ def reason(seeder: Seeder | None, error: BaseException, root: Path) -> list[str]
     return lines
 
 
-def standing(done: Sequence[str], *, kept: bool, in_part: bool, committed_by: str | None) -> list[str]:
+def standing(done: Sequence[str], *, kept: bool, in_part: bool, over: bool) -> list[str]:
     """What ran before a failure, and what of it is kept: with ``kept`` what is ``done``, with ``in_part`` also what
-    the failed one wrote before it called others; ``committed_by`` is a statement at which the database commits."""
+    the failed one wrote before it called others; ``over`` where a statement has ended the transaction."""
     lines = []
     if done:
         lines.append(f"Before it ran: {', '.join(done)}.")
-    if committed_by is not None:
-        lines.append(f"{_short(committed_by)!r} ended the transaction: what ran before it may have been kept.")
+    if over:
+        lines.append(
+            "A COMMIT (on MySQL and MariaDB also a TRUNCATE or other DDL) ended the run's transaction: what was "
+            "written before may have been kept."
+        )
     elif kept and done:
         lines.append(f"Kept (--commit-each): {', '.join(done)}. Nothing of the failed one was kept.")
         if in_part:

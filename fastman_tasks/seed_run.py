@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RootTransaction
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
 
 from fastman_tasks import seed_call, seed_failure
 from fastman_tasks.errors import SeederFailed
@@ -62,11 +65,12 @@ class SeedRun:
         self._watch = watch
         self._clock = clock
         self._recorder = Recorder(watch.worked, watch.advanced)
-        self._transaction: RootTransaction | None = None
         self._started: set[str] = set()
-        self._running: list[str] = []
+        self._running: list[Seeder] = []
         self._seeded: list[Seeded] = []
         self._failed: tuple[Seeder, BaseException] | None = None
+        # A statement of a seeder has ended the transaction.
+        self._over = False
         # With commit_each: the seeders that called another one, with which what they had written was committed.
         self._kept_in_part: set[str] = set()
 
@@ -77,7 +81,7 @@ class SeedRun:
         """
         with self._recorder.listening(self._connection):
             try:
-                self._transaction = self._connection.begin()
+                self._connection.begin()
                 for seeder in seeders:
                     self._run(seeder)
                 if self._options.pretend:
@@ -91,15 +95,20 @@ class SeedRun:
                 raise SeederFailed(self._report(*seeder_and_error)) from seeder_and_error[1]
         return tuple(self._seeded)
 
-    def call(self, wanted: Iterable[Any]) -> None:
-        """Run the seeders ``wanted`` (classes or names), and all they depend on, unless they have run already."""
-        names = [each.__name__ if isinstance(each, type) else str(each) for each in wanted]
-        for seeder in self._order.ordered([seeder for name in names for seeder in self._order.named(name)]):
-            if seeder.name in self._running:
-                raise SeederFailed(f"It calls itself, in a circle: {' -> '.join((*self._running, seeder.name))}.")
-            if self._options.commit_each:
-                self._kept_in_part.update(self._running)
-            self._run(seeder)
+    def call(self, caller: Seeder, wanted: Iterable[Any]) -> None:
+        """Run the seeders ``wanted`` (classes or names) for ``caller`` as they come, each after what it depends on,
+        unless they have run already."""
+        if self._running[-1] is not caller:
+            raise SeederFailed(f"It calls others while {self._running[-1].name} runs; await one call after the other.")
+        for each in chain.from_iterable(each if isinstance(each, list | tuple) else [each] for each in wanted):
+            name = each.__name__ if isinstance(each, type) else str(each)
+            for seeder in self._order.ordered(self._order.named(name)):
+                if seeder in self._running:
+                    path = " -> ".join([*(running.name for running in self._running), seeder.name])
+                    raise SeederFailed(f"It calls itself, in a circle: {path}.")
+                if self._options.commit_each:
+                    self._kept_in_part.update(running.name for running in self._running)
+                self._run(seeder)
 
     def _run(self, seeder: Seeder) -> None:
         if seeder.name in self._started:
@@ -109,50 +118,61 @@ class SeedRun:
             self._finish(Seeded(seeder, "skipped"))
             return
         self._watch.started(seeder)
-        self._running.append(seeder.name)
+        self._running.append(seeder)
         started = self._clock()
+        released = False
         with self._recorder.seeder() as tables:
             try:
-                seed_call.run(seeder, self._connection, self.call, self._recorder)
-                self._check()
+                self._mark(len(self._running))
+                seed_call.run(seeder, self._connection, partial(self.call, seeder), self._recorder)
+                if self._failed is not None:
+                    # One that was called has failed, and its caller has kept that to itself.
+                    raise self._failed[1]
+                self._connection.exec_driver_sql(f"RELEASE SAVEPOINT {_mark(len(self._running))}")
+                released = True
+                self._running.pop()
                 if self._options.commit_each and not self._options.pretend:
-                    self._connection.commit()
-                    self._transaction = self._connection.begin()
+                    self._commit()
             except BaseException as error:
                 if self._failed is None:
-                    self._failed = seeder, self._ended(error)
+                    self._failed = seeder, error if released else self._ended(error)
                 self._finish(Seeded(seeder, "failed", self._clock() - started, tables()))
                 raise
-            self._running.pop()
             self._finish(Seeded(seeder, "done", self._clock() - started, tables()))
 
-    def _check(self) -> None:
-        if self._failed is not None:
-            # One that was called has failed, and its caller has kept that to itself.
-            raise self._failed[1]
-        if not self._is_open:
-            raise SeederFailed("The transaction is over.")
+    def _commit(self) -> None:
+        self._connection.commit()
+        self._connection.begin()
+        for depth in range(1, len(self._running) + 1):
+            self._mark(depth)
 
-    @property
-    def _is_open(self) -> bool:
-        return self._transaction is not None and (self._transaction.is_active or self._connection.invalidated)
+    def _mark(self, depth: int) -> None:
+        # Once the transaction is over, by a COMMIT in a text, say, the database does not know the savepoint any more.
+        self._connection.exec_driver_sql(f"SAVEPOINT {_mark(depth)}")
 
     def _ended(self, error: BaseException) -> BaseException:
         """``error``, or what it comes from where the seeder has ended the run's transaction."""
-        if self._is_open or not isinstance(error, Exception):
+        if self._connection.closed or self._connection.invalidated:
             return error
-        self._recorder.committed_by = "COMMIT"
-        better = SeederFailed(
-            "It ended the run's transaction: it committed or rolled back the connection. Use db.commit() and "
-            "db.rollback()."
-        )
-        return better.with_traceback(error.__traceback__)
+        try:
+            # Past SQLAlchemy, which sends nothing any more once a savepoint of its own is missing.
+            with closing(self._connection.connection.cursor()) as cursor:
+                cursor.execute(f"ROLLBACK TO SAVEPOINT {_mark(len(self._running))}")
+        except Exception as unknown:
+            # It may also be that the connection is beyond use; then the server rolls back.
+            self._over = _is_about_savepoints(unknown)
+        if self._over and (_is_about_savepoints(error) or isinstance(error, InvalidRequestError)):
+            better = SeederFailed("It ended the run's transaction. Use db.commit() and db.rollback(), and DELETE.")
+            return better.with_traceback(error.__traceback__)
+        return error
 
     def _finish(self, seeded: Seeded) -> None:
         self._seeded.append(seeded)
         self._watch.finished(seeded)
 
     def _take_back(self) -> None:
+        if self._connection.closed:
+            return
         try:
             self._connection.rollback()
         except SQLAlchemyError:
@@ -167,7 +187,16 @@ class SeedRun:
                     [seeded.seeder.name for seeded in self._seeded if seeded.state == "done"],
                     kept=self._options.commit_each,
                     in_part=bool(self._kept_in_part),
-                    committed_by=self._recorder.committed_by,
+                    over=self._over,
                 ),
             ]
         )
+
+
+def _mark(depth: int) -> str:
+    return f"fastman_savepoint_{depth}"
+
+
+def _is_about_savepoints(error: BaseException) -> bool:
+    """Whether the database misses a savepoint. Ours has the word in its name: so it is in the text of any language."""
+    return "savepoint" in str(error.orig if isinstance(error, DBAPIError) else error).lower()

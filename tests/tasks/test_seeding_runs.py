@@ -257,10 +257,10 @@ def test_the_order(shop: Sandbox) -> None:
         class DatabaseSeeder:
             def run(self, db):
                 self.call(BSeeder, "ASeeder")
-                self.call(BSeeder)
+                self.call([BSeeder])
         """,
     )
-    assert names() == ["CSeeder", "DSeeder", "ASeeder", "BSeeder", "DatabaseSeeder"]
+    assert names() == ["BSeeder", "CSeeder", "DSeeder", "ASeeder", "DatabaseSeeder"], "as they are called"
     assert names("--class=b,c") == ["BSeeder", "CSeeder"]
 
 
@@ -561,22 +561,53 @@ def test_a_progress_bar(shop: Sandbox) -> None:
     assert " of 16" not in shop.inv("database.seed").stdout
 
 
-def test_a_commit_of_the_connection(shop: Sandbox) -> None:
-    """What no runner can take back is not said to be."""
-    add_seeder(
-        shop,
-        "role_seeder",
-        """
-        class RoleSeeder:
-            def run(self, db):
-                db.add(Role(name="kept"))
-                db.connection().commit()
-        """,
-    )
-    failed = shop.inv("database.seed", code=1)
-    assert "RoleSeeder failed" in failed.stderr
-    assert "may have been kept" in failed.stderr
-    assert "Nothing of this run" not in failed.stderr
+ENDED = {
+    "db.connection().commit()": "It ended the run's transaction. Use db.commit() and db.rollback(), and DELETE.",
+    "db.execute(text('COMMIT'))": "It ended the run's transaction. Use db.commit() and db.rollback(), and DELETE.",
+    "db.execute(text('COMMIT')); raise ValueError('no')": "ValueError: no",
+    "db.execute(text('/* all */ TRUNCATE users'))": (
+        "It ended the run's transaction. Use db.commit() and db.rollback(), and DELETE."
+    ),
+}
+
+
+@pytest.mark.parametrize("driver", EVERY)
+def test_a_transaction_that_is_ended(project: Sandbox, url: str, driver: str) -> None:
+    """What no runner can take back is not said to be, whoever ended the transaction, and however it was noticed."""
+    for statement, said in ENDED.items():
+        if "TRUNCATE" in statement and driver not in MARIADB:
+            continue
+        add_seeder(
+            project,
+            "role_seeder",
+            f"""
+            class RoleSeeder:
+                def run(self, db):
+                    db.add(Role(name="kept"))
+                    db.flush()
+                    {statement}
+            """,
+        )
+        failed = project.inv("database.migrate", "database.seed", code=1)
+        assert failed.stderr.startswith("RoleSeeder failed: database/seeders/role_seeder.py"), statement
+        assert f": {said}\n" in failed.stderr, statement
+        assert "before may have been kept." in failed.stderr
+        assert "Nothing of this run" not in failed.stderr
+        execute(url, "DELETE FROM roles WHERE name = 'kept'")
+
+
+@pytest.mark.parametrize("driver", EVERY)
+def test_a_connection_that_is_closed(project: Sandbox, url: str, driver: str) -> None:
+    """It is named, and what was written is taken back."""
+    body = "        db.execute(insert(Role).values(name='x'))\n        db.connection().close()\n"
+    add_seeder(project, "role_seeder", f"class RoleSeeder:\n    def run(self, db):\n{body}")
+    project.inv("database.migrate")
+    before = dump(url)
+    failed = project.inv("database.seed", code=1)
+    assert failed.stderr.startswith("RoleSeeder failed: database/seeders/role_seeder.py")
+    assert "It closed the run's connection; " in failed.stderr
+    assert failed.stderr.endswith("Nothing of this run was kept.\n")
+    assert dump(url) == before
 
 
 def test_a_commit_that_fails(request: pytest.FixtureRequest, project: Sandbox) -> None:
@@ -596,13 +627,3 @@ def test_a_commit_that_fails(request: pytest.FixtureRequest, project: Sandbox) -
     assert failed.stderr.endswith("Before it ran: RoleSeeder.\nNothing of this run was kept.\n")
     assert "ran." not in failed.stdout
     assert dump(url) == before
-
-
-def test_mariadb_commits_ddl_by_itself(request: pytest.FixtureRequest, project: Sandbox) -> None:
-    """A TRUNCATE ends the transaction there; the report does not claim that nothing was kept."""
-    add_shop(project)
-    new_url(request, project, "mysql+pymysql")
-    add_seeder(project, "role_seeder", ROLES)
-    project.replace("database/seeders/role_seeder.py", "db.commit()", 'db.execute(text("TRUNCATE users"))')
-    failed = project.inv("database.migrate", "database.seed", code=1)
-    assert "'TRUNCATE users' ended the transaction: what ran before it may have been kept." in failed.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,21 +28,36 @@ def run(method: Callable[[Callable[..., Any]], Callable[[Any], Any]], db: Sessio
 
     awaitable.__qualname__ = "self.call"
     # The parameter is SQLAlchemy's way to choose the session underneath: here one that is made already.
-    session = AsyncSession(sync_session_class=cast(type[Session], lambda **options: db))
+    session = _session_class()(sync_session_class=cast(type[Session], lambda **options: db))
     with _nothing_forgotten():
         await_only(method(awaitable)(session))
 
 
+def _session_class() -> type[AsyncSession]:
+    if "sqlmodel" in sys.modules:
+        # It has exec(), which the users of SQLModel write.
+        from sqlmodel.ext.asyncio import session
+
+        return session.AsyncSession
+    return AsyncSession
+
+
 @contextmanager
 def _nothing_forgotten() -> Iterator[None]:
-    with warnings.catch_warnings(record=True) as seen:
+    forgotten: list[str] = []
+    with warnings.catch_warnings():
         # Python only warns of a call that nobody awaited, and the seeder would pass for done.
         warnings.filterwarnings("always", "coroutine .* was never awaited", RuntimeWarning)
+        show = warnings.showwarning
+
+        def note(message: Warning | str, category: type[Warning], filename: str, lineno: int, *more: Any) -> None:
+            if "was never awaited" in str(message):
+                where = f"{Path(filename).name}, line {lineno}"
+                forgotten.append(f"{message}, so it did nothing ({where}). Write: await …")
+            else:
+                show(message, category, filename, lineno, *more)
+
+        warnings.showwarning = note  # type: ignore[assignment]
         yield
-    forgotten = [each for each in seen if "was never awaited" in str(each.message)]
-    for each in seen:
-        if each not in forgotten:
-            warnings.showwarning(each.message, each.category, each.filename, each.lineno)
-    for each in forgotten:
-        where = f"{Path(each.filename).name}, line {each.lineno}"
-        raise SeederFailed(f"{each.message}, so it did nothing ({where}). Write: await …")
+    if forgotten:
+        raise SeederFailed(forgotten[0])

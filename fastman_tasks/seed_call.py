@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -26,7 +27,9 @@ def run(seeder: Seeder, connection: Connection, call: Callable[[Iterable[Any]], 
     if seeder.is_async and not connection.dialect.is_async:
         raise SeederFailed(sync_url(seeder))
     # As SQLAlchemy advises for AsyncSession: what is expired would be read again where nothing can be awaited.
-    db = Session(bind=connection, join_transaction_mode="create_savepoint", expire_on_commit=not seeder.is_async)
+    db = _session_class()(
+        bind=connection, join_transaction_mode="create_savepoint", expire_on_commit=not seeder.is_async
+    )
 
     def call_others(*wanted: Any) -> None:
         # They see what was added so far, and it stays when this session is rolled back later.
@@ -53,6 +56,15 @@ def run(seeder: Seeder, connection: Connection, call: Callable[[Iterable[Any]], 
             if not connection.closed:
                 db.close()
         raise
+
+
+def _session_class() -> type[Session]:
+    if "sqlmodel" in sys.modules:
+        # It has exec(), which the users of SQLModel write.
+        from sqlmodel import Session as WithExec
+
+        return WithExec
+    return Session
 
 
 def sync_url(seeder: Seeder) -> str:

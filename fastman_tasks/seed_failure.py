@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from fastman_tasks.seeders import Seeder
 from fastman_tasks.sources import described, place
 
-_LONGEST = 300
+_LONGEST, _MOST = 300, 8
 
 
 def reason(seeder: Seeder | None, error: BaseException, root: Path) -> list[str]:
@@ -26,12 +27,13 @@ def reason(seeder: Seeder | None, error: BaseException, root: Path) -> list[str]
     else:
         # What the last flush finds arises in no line of the seeder.
         where = place(error, root) or place(error, root, seeder.path) or seeder.file
-        lines = [f"{seeder.name} failed: {where}: {described(error)}"]
+        lines = [f"{seeder.name} failed: {where}: {described(error)}", *_more(error)]
     if isinstance(error, DBAPIError) and error.statement:
         lines.append(f"  Statement: {_short(error.statement)}")
         # Of a batch the driver does not say which row it was.
         if error.params and isinstance(error.params, dict | tuple) and not error.ismulti:
-            lines.append(f"  Row: {_short(repr(error.params))}")
+            several = re.search(r"\)\s*,\s*\(", error.statement)
+            lines.append(f"  {'Rows' if several else 'Row'}: {_short(repr(error.params))}")
     return lines
 
 
@@ -53,6 +55,15 @@ def standing(done: Sequence[str], *, kept: bool, in_part: bool, over: bool) -> l
     else:
         lines.append("Nothing of this run was kept.")
     return lines
+
+
+def _more(error: BaseException) -> list[str]:
+    """What ``error`` says below its first line, or the errors that it is made of; not all of a long one."""
+    if isinstance(error, DBAPIError):
+        return []
+    parts: Sequence[BaseException] = getattr(error, "exceptions", ())
+    lines = [described(part) for part in parts] or str(error).strip().splitlines()[1:]
+    return [f"  {_short(line)}" for line in lines[:_MOST] if line.strip()]
 
 
 def _short(text: str) -> str:

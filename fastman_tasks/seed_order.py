@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from fastman_tasks import names
 from fastman_tasks.errors import SeederFailed, UsageError
@@ -48,6 +49,8 @@ class SeedOrder:
 
     def named(self, typed: str) -> tuple[Seeder, ...]:
         """The seeders that ``typed`` names, by class, by subject or by module. Raises SeederFailed where none is."""
+        # A report names a seeder's file.
+        typed = Path(typed).stem if typed.endswith(".py") else typed
         spelled = names.camel(typed)
         for fits in (
             lambda seeder: seeder.name == typed,

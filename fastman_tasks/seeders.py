@@ -15,6 +15,7 @@ from fastman_tasks.errors import SeederFailed
 from fastman_tasks.sources import blame, shown
 
 Kind = Literal["static", "class", "plain"]
+_STAND_IN = "fastman_seeders"
 
 
 @dataclass(frozen=True)
@@ -55,18 +56,21 @@ def find(folder: Path, root: Path) -> tuple[Seeder, ...]:
     A class that another one found derives from, or an abstract one, is a base and none itself. Raises SeederFailed
     where there is none, where a module cannot be imported, for a class that cannot be run, and for two of one name.
     """
-    classes = [(class_, file) for file in _files(folder) for class_ in _classes(_module(file, folder, root))]
+    folder, root = folder.resolve(), root.resolve()
+    files = _files(folder)
+    classes = [(class_, file) for file in files for class_ in _classes(_module(file, folder, root))]
     bases = {base for class_, _ in classes for base in class_.__mro__[1:]}
     found: dict[str, Seeder] = {}
     for class_, file in classes:
-        if class_ in bases or inspect.isabstract(class_):
+        if class_ in bases or inspect.isabstract(class_) or getattr(class_, "_is_protocol", False):
             continue
         seeder = _checked(class_, file, root)
         if (other := found.get(seeder.name)) is not None:
             raise SeederFailed(f"Two seeders are named {seeder.name}: {other.where} and {seeder.where}. Rename one.")
         found[seeder.name] = seeder
     if not found:
-        raise SeederFailed(f"There are no seeders in {shown(folder, root)}. Make one: inv make.seeder user")
+        looked = f": no class …Seeder in {', '.join(shown(file, folder) for file in files[:5])}" if files else ""
+        raise SeederFailed(f"There are no seeders in {shown(folder, root)}{looked}. Make one: inv make.seeder user")
     return tuple(found.values())
 
 
@@ -91,7 +95,7 @@ def _module(file: Path, folder: Path, root: Path) -> ModuleType:
     known = sys.modules.get(name)
     if known is not None and getattr(known, "__file__", None) == str(file):
         return known
-    # By path: a project may have a module database.py beside its folder database/, which would hide it.
+    # By path: a project may have a module database.py beside its folder database/, which hides the folder.
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
@@ -104,8 +108,13 @@ def _module(file: Path, folder: Path, root: Path) -> ModuleType:
 
 
 def _module_name(file: Path, folder: Path, root: Path) -> str:
-    inside = file.is_relative_to(root)
-    relative = file.relative_to(root) if inside else Path("seeders") / file.relative_to(folder)
+    relative = file.relative_to(root if file.is_relative_to(root) else folder.parent)
+    first = relative.parts[0]
+    if not file.is_relative_to(root) or (root / f"{first}.py").is_file():
+        # No package of that name can be imported; so that modules can still import each other (from .role_seeder …).
+        package = sys.modules[_STAND_IN] = ModuleType(_STAND_IN)
+        package.__path__ = [str(folder)]
+        relative = Path(_STAND_IN) / file.relative_to(folder)
     parts = relative.with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

@@ -19,7 +19,9 @@ def described(error: BaseException) -> str:
     """``error`` in one line: a database's own message where it has one, otherwise its type and text."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         message = error.orig.args[-1] if error.orig.args else error.orig
-        return " ".join(str(message).split()) or type(error.orig).__name__
+        # asyncpg keeps apart which values it is about; SQLAlchemy's own error comes from its.
+        detail = getattr(error.orig.__cause__, "detail", None) or ""
+        return " ".join(f"{message} {detail}".split()) or type(error.orig).__name__
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
     if isinstance(error, FastmanError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from fastman_tasks.tasks import consent, console, flags, seed_report
@@ -50,7 +51,7 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
         console.line("Nothing to migrate.")
     if seed:
         console.line()
-        with seed_report.Lines(project, options) as report:
+        with seed_report.Lines(project, options) as report, _migrations_stay(plan):
             _seed(project, seeders, options, report)
 
 
@@ -98,6 +99,18 @@ def _migrate(project: Project, plan: Plan) -> None:
     )
     # Whoever had the lock before may have applied them.
     console.line(f"\n{counted(len(done), 'migration')} applied." if done else "Nothing to migrate.")
+
+
+@contextmanager
+def _migrations_stay(plan: Plan) -> Iterator[None]:
+    from fastman_tasks.errors import SeederFailed
+
+    try:
+        yield
+    except SeederFailed as error:
+        if not plan.revisions:
+            raise
+        raise SeederFailed(f"{error}\nWhat was migrated stays migrated. Next: inv database.seed") from error
 
 
 def _seed(

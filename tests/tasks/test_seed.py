@@ -120,7 +120,8 @@ def test_no_seeders(shop: Sandbox) -> None:
     shop.write("database/seeders/__init__.py", "")
     shop.write("database/seeders/helpers.py", "class User: ...\n")
     again = shop.inv("database.seed", "--class=UserSeeder", code=1)
-    assert again.stderr == failed.stderr
+    said = "There are no seeders in database/seeders: no class …Seeder in __init__.py, helpers.py. Make one: "
+    assert again.stderr == f"{said}inv make.seeder user\n"
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,11 @@ def test_bad_seeders(project: Sandbox) -> None:
     assert project.inv("database.migrate", "database.seed", code=1).stderr == none
     (project.root / "database/seeders").mkdir()
     assert project.inv("database.seed", code=1).stderr == none
+    project.write("database/seeders/roles.py", "class SeederOfRoles: ...\n")
+    misnamed = (
+        "There are no seeders in database/seeders: no class …Seeder in roles.py. Make one: inv make.seeder user\n"
+    )
+    assert project.inv("database.seed", code=1).stderr == misnamed
     add_seeder(project, "a/good_seeder", GOOD)
     before = dump(url)
     for body, said in BAD.items():
@@ -40,6 +45,21 @@ def test_bad_seeders(project: Sandbox) -> None:
         assert said in failed.stderr, body
         assert "DONE" not in failed.stdout
     assert dump(url) == before
+
+
+def test_modules_that_import_each_other(project: Sandbox) -> None:
+    """Relatively, also beside a module that has the folder's name, and from a folder outside of the project."""
+    add_shop(project)
+    project.write(".env", "DATABASE_URL=sqlite:///shop.db")
+    project.inv("database.migrate")
+    (project.root / "database.py").touch()
+    for folder in ("database/seeders", "../more seeders"):
+        project.write(f"{folder}/role_seeder.py", "class RoleSeeder:\n    def run(self, db): ...\n")
+        body = "class AUserSeeder:\n    depends_on = [RoleSeeder]\n    def run(self, db): ...\n"
+        project.write(f"{folder}/a_user_seeder.py", f"from .role_seeder import RoleSeeder\n\n{body}")
+        done = project.inv("database.seed", env={"FASTMAN_SEEDERS": folder})
+        assert "2 seeders ran." in done.stdout
+        assert done.stdout.index("RoleSeeder") < done.stdout.index("AUserSeeder")
 
 
 LOADS = """

@@ -205,6 +205,73 @@ def test_an_async_seeder_that_forgets_to_await(project: Sandbox) -> None:
     assert lines(project.inv("database.seed")) == [("DatabaseSeeder  roles: 1 deleted", "DONE")]
 
 
+def test_calls_at_the_same_time(project: Sandbox) -> None:
+    """They would share one transaction, so the second is refused."""
+    add_shop(project)
+    project.write(".env", "DATABASE_URL=sqlite+aiosqlite:///shop.db")
+    add_seeder(
+        project,
+        "database_seeder",
+        """
+        import asyncio
+
+
+        class DatabaseSeeder:
+            async def run(self, db):
+                await asyncio.gather(self.call("OneSeeder"), self.call("TwoSeeder"))
+
+
+        class OneSeeder:
+            async def run(self, db):
+                await db.execute(insert(Role), [{"name": "one"}])
+                await asyncio.sleep(0.1)
+
+
+        class TwoSeeder(OneSeeder):
+            pass
+        """,
+    )
+    project.replace(
+        "database/seeders/database_seeder.py", "TwoSeeder(OneSeeder):\n    pass", "TwoSeeder:\n    run = OneSeeder.run"
+    )
+    failed = project.inv("database.migrate", "database.seed", code=1)
+    assert "It calls others while OneSeeder runs; await one call after the other." in failed.stderr
+    assert failed.stderr.endswith("Nothing of this run was kept.\n")
+
+
+@pytest.mark.parametrize("driver", ["sqlite", "sqlite+aiosqlite"])
+def test_a_project_with_sqlmodel(project: Sandbox, driver: str) -> None:
+    """Its sessions have exec()."""
+    add_shop(project)
+    project.write(".env", f"DATABASE_URL={driver}:///shop.db")
+    words = ("async ", "await ") if "aio" in driver else ("", "")
+    body = "    {}def run(self, db):\n        assert ({}db.exec(sqlmodel.select(Role.name))).one()\n".format(*words)
+    add_seeder(project, "role_seeder", f"import sqlmodel\n\nclass RoleSeeder:\n{body}")
+    assert lines(project.inv("database.migrate", "database.seed"))[-1] == ("RoleSeeder", "DONE")
+
+
+def test_a_failure_after_migrating(project: Sandbox) -> None:
+    """What an error says in several lines is shown; what was migrated stays, and that is said."""
+    add_shop(project)
+    project.write(".env", "DATABASE_URL=sqlite:///shop.db")
+    add_seeder(
+        project,
+        "role_seeder",
+        "class RoleSeeder:\n    def run(self, db):\n        raise ValueError('two\\n of many')\n",
+    )
+    failed = project.inv("database.migrate", "--seed", code=1)
+    assert failed.stderr == (
+        "RoleSeeder failed: database/seeders/role_seeder.py:9: ValueError: two\n  of many\n"
+        "Nothing of this run was kept.\nWhat was migrated stays migrated. Next: inv database.seed\n"
+    )
+    assert "applied" not in project.inv("database.seed", code=1).stderr
+    several = (
+        "error = ValueError('both')\n        error.exceptions = [KeyError('a'), OSError('b')]\n        raise error"
+    )
+    project.replace("database/seeders/role_seeder.py", "raise ValueError('two\\n of many')", several)
+    assert "ValueError: both\n  KeyError: 'a'\n  OSError: b\n" in project.inv("database.seed", code=1).stderr
+
+
 @pytest.mark.parametrize("driver", SYNC)
 def test_an_async_seeder_under_a_sync_url(project: Sandbox, url: str, driver: str) -> None:
     """It is named before anything runs."""
@@ -246,6 +313,7 @@ def test_the_order(shop: Sandbox) -> None:
     assert names("--class=ASeeder") == ["CSeeder", "DSeeder", "ASeeder"]
     assert names("--class=order_line") == names("--class=OrderLine") == ["OrderLineSeeder"]
     assert names("--class=order_line_seeder,b") == ["BSeeder", "OrderLineSeeder"]
+    assert names("--class=database/seeders/b_seeder.py") == ["BSeeder"]
 
     add_seeder(
         shop,

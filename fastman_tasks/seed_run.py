@@ -71,8 +71,8 @@ class SeedRun:
         self._failed: tuple[Seeder, BaseException] | None = None
         # A statement of a seeder has ended the transaction.
         self._over = False
-        # With commit_each: the seeders that called another one, with which what they had written was committed.
-        self._kept_in_part: set[str] = set()
+        # With commit_each: one was called, and with it what its caller had written was committed.
+        self._kept_in_part = False
 
     def run(self, seeders: Iterable[Seeder]) -> tuple[Seeded, ...]:
         """Run ``seeders`` and whatever they call. Raises SeederFailed, which says what stands.
@@ -106,8 +106,7 @@ class SeedRun:
                 if seeder in self._running:
                     path = " -> ".join([*(running.name for running in self._running), seeder.name])
                     raise SeederFailed(f"It calls itself, in a circle: {path}.")
-                if self._options.commit_each:
-                    self._kept_in_part.update(running.name for running in self._running)
+                self._kept_in_part = self._options.commit_each
                 self._run(seeder)
 
     def _run(self, seeder: Seeder) -> None:
@@ -186,7 +185,7 @@ class SeedRun:
                 *seed_failure.standing(
                     [seeded.seeder.name for seeded in self._seeded if seeded.state == "done"],
                     kept=self._options.commit_each,
-                    in_part=bool(self._kept_in_part),
+                    in_part=self._kept_in_part,
                     over=self._over,
                 ),
             ]

@@ -34,7 +34,7 @@ def run(method: Callable[[Callable[..., Any]], Callable[[Any], Any]], db: Sessio
 
 
 def _session_class() -> type[AsyncSession]:
-    if "sqlmodel" in sys.modules:
+    if sys.modules.get("sqlmodel") is not None:
         # It has exec(), which the users of SQLModel write.
         from sqlmodel.ext.asyncio import session
 

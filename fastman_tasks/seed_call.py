@@ -59,7 +59,7 @@ def run(seeder: Seeder, connection: Connection, call: Callable[[Iterable[Any]], 
 
 
 def _session_class() -> type[Session]:
-    if "sqlmodel" in sys.modules:
+    if sys.modules.get("sqlmodel") is not None:
         # It has exec(), which the users of SQLModel write.
         from sqlmodel import Session as WithExec
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Table, inspect
+from sqlalchemy import Column, Interval, Table, TypeDecorator, inspect
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import Mapper
 
@@ -30,6 +30,24 @@ def fixed(mapper: Mapper[Any]) -> dict[str, Any]:
     if isinstance(mapper.polymorphic_on, Column) and mapper.polymorphic_identity is not None:
         return {mapper.polymorphic_on.key: mapper.polymorphic_identity}
     return {}
+
+
+def plain(kind: Any) -> Any:
+    """The type that ``kind`` decorates, or itself."""
+    # An Interval is made as a decorator, but what it decorates is only how some databases keep it.
+    while isinstance(kind, TypeDecorator) and not isinstance(kind, Interval):
+        kind = kind.impl_instance
+    return kind
+
+
+class NoContext:
+    """Given to a column's default function where SQLAlchemy would give a context; raises ``refusal`` if it is used."""
+
+    def __init__(self, refusal: Exception) -> None:
+        self._refusal = refusal
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._refusal
 
 
 def required(column: Column[Any]) -> bool:

@@ -6,8 +6,8 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -17,6 +17,8 @@ from fastman_tasks.errors import LoadFailed
 
 _ROWS = 500
 _CHUNK = 1 << 18
+# No word or number that is cut off is longer where the decoder finds it wrong: -Infinity, \u1234.
+_LONGEST = 12
 KINDS = (".csv", ".jsonl", ".json")
 
 
@@ -64,17 +66,18 @@ class DataFile:
         finally:
             self.position = lambda: 0
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Generator[Batch, None, None]:
         """All rows; a CSV file that has only a header gives a batch of none. Raises LoadFailed for what is no CSV or
-        JSON, with its line."""
+        JSON, with its line. To be closed."""
         return self._csv_batches() if self.kind == ".csv" else self._json_batches()
 
     def line_of(self, row: int) -> int:
         """The line that ``row``, by its number in the whole file, ends in."""
-        for batch in self.batches():
-            if row < batch.size:
-                return batch.line(row)
-            row -= batch.size
+        with closing(self.batches()) as batches:
+            for batch in batches:
+                if row < batch.size:
+                    return batch.line(row)
+                row -= batch.size
         return 0
 
     def copied_line(self, copied: int) -> int:
@@ -105,7 +108,7 @@ class DataFile:
             except UnicodeDecodeError as error:
                 raise self.failed(reader.line_num + 1, None, "it, or what follows, is not UTF-8") from error
 
-    def _csv_batches(self) -> Iterator[Batch]:
+    def _csv_batches(self) -> Generator[Batch, None, None]:
         with self._csv() as reader:
             # A blank line is no row.
             found = filter(None, reader)
@@ -135,7 +138,7 @@ class DataFile:
 
         return line
 
-    def _json_batches(self) -> Iterator[Batch]:
+    def _json_batches(self) -> Generator[Batch, None, None]:
         with self.opened() as content:
             text = io.TextIOWrapper(content, "utf-8-sig")
             try:
@@ -161,16 +164,22 @@ class DataFile:
         if window.take() != "[":
             raise self.failed(window.line, None, "not a JSON array of objects")
         decoder = json.JSONDecoder()
-        while window.peek() != "]":
+        more = window.peek() != "]"
+        while more:
             try:
                 yield window.line, self._object(window.line, window.value(decoder))
             except json.JSONDecodeError as error:
                 line = window.line + error.doc[: error.pos].count("\n")
                 raise self.failed(line, None, f"not JSON: {error.msg}") from error
-            if window.peek() == ",":
+            more = window.peek() == ","
+            if more:
                 window.take()
+                window.peek()
             elif window.peek() != "]":
                 raise self.failed(window.line, None, "not JSON: a comma or ] is missing")
+        window.take()
+        if window.peek():
+            raise self.failed(window.line, None, "not JSON: something follows the ]")
 
     def _object(self, line: int, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -209,7 +218,9 @@ class _Window:
             try:
                 value, end = decoder.raw_decode(self._piece, self._at)
             except json.JSONDecodeError as error:
-                if self._more():
+                # Where it is not the end of the piece that is wrong, reading on would not help.
+                cut = error.msg.startswith("Unterminated string") or error.pos > len(self._piece) - _LONGEST
+                if cut and self._more():
                     continue
                 raise json.JSONDecodeError(error.msg, self._piece[self._at :], error.pos - self._at) from error
             # Only a number could go on in what was not read yet.
@@ -219,7 +230,8 @@ class _Window:
                 return value
 
     def _more(self) -> bool:
-        chunk = self._text.read(_CHUNK)
+        # A long value is tried anew with each chunk: as long as what is there already, the tries stay few.
+        chunk = self._text.read(max(_CHUNK, len(self._piece) - self._at))
         self._piece = self._piece[self._at :] + chunk
         self._at = 0
         return bool(chunk)

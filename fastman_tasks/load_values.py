@@ -6,12 +6,15 @@ import json
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, time, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Column, types
+from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.engine import Dialect
+
+from fastman_tasks.columns import plain
 
 _TRUE, _FALSE = {"true", "t", "yes", "y", "on", "1"}, {"false", "f", "no", "n", "off", "0"}
 Parse = Callable[[str], Any]
@@ -22,9 +25,11 @@ class Converter:
 
     def __init__(self, column: Column[Any], dialect: Dialect) -> None:
         self.column = column
-        kind = _plain(column.type)
+        kind = plain(column.type)
         self._parse, self._words, self._native = _reader(kind)
         self._length = kind.length if isinstance(kind, types.String) and not isinstance(kind, types.Enum) else None
+        # SQLAlchemy makes None the JSON text null, which is not NULL.
+        self._keeps_none = isinstance(kind, types.JSON) and column.nullable
         self._process = column.type.dialect_impl(dialect).bind_processor(dialect)
 
     def texts(self, texts: Sequence[str]) -> list[Any]:
@@ -52,7 +57,12 @@ class Converter:
 
     def bound(self, values: list[Any]) -> list[Any]:
         """Python's values as the driver takes them."""
-        return list(map(self._process, values)) if self._process else values
+        process = self._process
+        if process is None:
+            return values
+        if self._keeps_none:
+            return [None if value is None else process(value) for value in values]
+        return list(map(process, values))
 
     def problem(self, value: Any) -> str | None:
         """What is wrong with ``value``, as it is in the file; None where nothing is."""
@@ -81,16 +91,11 @@ class Converter:
         if self._native is object or (isinstance(value, self._native) and not isinstance(value, str)):
             if isinstance(value, bool) and self._native not in (bool, object):
                 raise ValueError
-            return Decimal(str(value)) if self._parse is Decimal else value
+            # A number is not yet the value of these.
+            return self._parse(str(value)) if self._parse in (Decimal, _seconds) else value
         if not isinstance(value, str) or (self._length is not None and len(value) > self._length):
             raise ValueError
         return self._parse(value) if self._parse else value
-
-
-def _plain(kind: Any) -> Any:
-    while isinstance(kind, types.TypeDecorator):
-        kind = kind.impl_instance
-    return kind
 
 
 def _boolean(text: str) -> bool:
@@ -115,6 +120,10 @@ def _local(text: str) -> datetime:
 def _zoned(text: str) -> datetime:
     moment = _datetime(text)
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+
+
+def _seconds(text: str) -> timedelta:
+    return timedelta(seconds=float(text))
 
 
 def _binary(text: str) -> bytes:
@@ -156,6 +165,8 @@ _READERS: tuple[tuple[type[Any], Parse, str, Any], ...] = (
     (types.Float, float, "a number", (int, float)),
     (types.Date, date.fromisoformat, "a date such as 2026-01-31", ()),
     (types.Time, time.fromisoformat, "a time such as 12:30:00", ()),
+    (types.Interval, _seconds, "a number of seconds", (int, float)),
+    (INTERVAL, _seconds, "a number of seconds", (int, float)),
     (types.Uuid, uuid.UUID, "a UUID", ()),
     (types.JSON, json.loads, "JSON", object),
     (types.ARRAY, json.loads, "a JSON array", list),

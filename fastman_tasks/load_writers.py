@@ -12,6 +12,8 @@ from sqlalchemy import Column, Connection, Table, insert, types
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 
+from fastman_tasks.columns import NoContext
+from fastman_tasks.errors import LoadFailed
 from fastman_tasks.load_values import Converter
 
 Columns = Sequence[Sequence[Any]]
@@ -22,7 +24,7 @@ _PLAIN = (types.Integer, types.String, types.Numeric, types.Float, types.Date, t
 class RowRefused(Exception):
     """The database did not take the row ``number`` of a batch (None: not known which), for the reason ``error``."""
 
-    def __init__(self, number: int | None, error: DBAPIError) -> None:
+    def __init__(self, number: int | None, error: Exception) -> None:
         super().__init__(number, error)
         self.number = number
         self.error = error
@@ -68,22 +70,24 @@ class Inserts:
             values = [dict(zip(self._keys, row, strict=True)) for row in values]
         try:
             self._insert(values)
-        except DBAPIError as error:
-            number, reason = (None, error) if error.connection_invalidated else self._refused(values, error)
+        except Exception as error:
+            # A driver may refuse a value with an error of Python's own.
+            lost = isinstance(error, DBAPIError) and error.connection_invalidated
+            number, reason = (None, error) if lost else self._refused(values, error)
             raise RowRefused(number, reason) from error
 
     def _insert(self, values: list[Any]) -> None:
         with self._connection.begin_nested():
             self._connection.exec_driver_sql(self._sql, values)
 
-    def _refused(self, values: list[Any], error: DBAPIError) -> tuple[int | None, DBAPIError]:
+    def _refused(self, values: list[Any], error: Exception) -> tuple[int | None, Exception]:
         """Which of ``values``, written one by one, is the first that the database does not take, and why."""
         tried = self._connection.begin_nested()
         try:
             for number, row in enumerate(values):
                 try:
                     self._insert([row])
-                except DBAPIError as reason:
+                except Exception as reason:
                     return number, reason
         finally:
             tried.rollback()
@@ -95,7 +99,13 @@ def _default(column: Column[Any], dialect: Dialect) -> Callable[[int], list[Any]
     converter = Converter(column, dialect)
     if default.is_callable:
         # SQLAlchemy gives its functions a context, of which there is none here.
-        return lambda rows: converter.bound([default.arg(None) for _ in range(rows)])
+        context = NoContext(
+            LoadFailed(
+                f"{column.table}.{column.name}: its default is made from the row's other values, which load() does not "
+                f"give it. Put {column.key} into the file."
+            )
+        )
+        return lambda rows: converter.bound([default.arg(context) for _ in range(rows)])
     return lambda rows: converter.bound([default.arg] * rows)
 
 
@@ -136,19 +146,27 @@ def copying(connection: Connection, table: Table, given: Sequence[Column[Any]], 
                 options.append(f"{option} ({names(chosen)})")
         command += f" WITH ({', '.join(options)})"
     driver: Any = connection.connection.driver_connection
+    dbapi: Any = connection.dialect.loaded_dbapi
     with driver.cursor() as cursor, cursor.copy(command) as copy:
-        yield _CopyTexts(copy) if texts else _CopyRows(copy)
+        yield _CopyTexts(copy) if texts else _CopyRows(copy, dbapi.OperationalError)
 
 
 class _CopyRows:
     texts = False
 
-    def __init__(self, copy: Any) -> None:
+    def __init__(self, copy: Any, lost: type[Exception]) -> None:
         self._copy = copy
+        self._lost = lost
 
     def write(self, columns: Columns, rows: int) -> None:
-        for row in zip(*columns, strict=True):
-            self._copy.write_row(row)
+        for number, row in enumerate(zip(*columns, strict=True)):
+            try:
+                self._copy.write_row(row)
+            except Exception as error:
+                # What the server refuses is told at the end of COPY; a value that cannot even be sent, here.
+                if isinstance(error, self._lost):
+                    raise
+                raise RowRefused(number, error) from error
 
 
 class _CopyTexts:

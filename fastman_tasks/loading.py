@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -76,8 +76,11 @@ class _Loading:
 
     def run(self) -> int:
         """Write all rows; how many there were."""
+        with closing(self._file.batches()) as batches:
+            return self._write_all(batches)
+
+    def _write_all(self, batches: Iterator[Batch]) -> int:
         rows = 0
-        batches = self._file.batches()
         batch = next(batches, None)
         while batch is not None:
             names = batch.names

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, Table, Text, TypeDecorator, cast, func, literal_column, select
+from sqlalchemy import JSON, Column, Connection, Table, Text, cast, func, literal_column, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.elements import ColumnElement
 
+from fastman_tasks.columns import plain
 from fastman_tasks.errors import UpsertRefused
 from fastman_tasks.recording import Counts
 
@@ -79,10 +80,7 @@ def _on_conflict(insert: Any, table: Table, keys: Sequence[Column[Any]], names: 
 
 
 def _differs(old: Column[Any], new: ColumnElement[Any]) -> ColumnElement[bool]:
-    kind: Any = old.type
-    while isinstance(kind, TypeDecorator):
-        kind = kind.impl_instance
-    if isinstance(kind, JSON):
+    if isinstance(plain(old.type), JSON):
         # PostgreSQL cannot compare JSON; JSONB it could, but the text serves as well.
         return cast(old, Text).is_distinct_from(cast(new, Text))
     return old.is_distinct_from(new)

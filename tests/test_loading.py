@@ -8,7 +8,7 @@ import json
 import re
 import tracemalloc
 import uuid
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,17 @@ class Thing(Base):
     ratio: Mapped[float | None]
     number: Mapped[int] = mapped_column(default=7)
     tag: Mapped[str] = mapped_column(sa.String(10), default=lambda: "tagged")
+    lasts: Mapped[timedelta | None]
+
+
+class Slug(Base):
+    """One default is made from another value of the row."""
+
+    __tablename__ = "slugs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(20))
+    slug: Mapped[str] = mapped_column(sa.String(20), default=lambda ctx: ctx.get_current_parameters()["name"].lower())
 
 
 class Place:
@@ -81,9 +92,10 @@ class Place:
         (self.folder / name).write_bytes(gzip.compress(data) if name.lower().endswith(".gz") else data)
         return name
 
-    def load(self, model: type, name: str, content: str | bytes) -> int:
-        """Load a file with ``content``, committed."""
-        self.file(name, content)
+    def load(self, model: type, name: str, content: str | bytes | None) -> int:
+        """Load a file with ``content``, or the one that is there, committed."""
+        if content is not None:
+            self.file(name, content)
 
         def run(connection: sa.Connection) -> int:
             with Session(bind=connection) as db:
@@ -168,9 +180,11 @@ def test_an_early_error_of_a_long_copy(place: Place) -> None:
         place.load(Person, "p.csv", f"id,name\n{rows}")
     with pytest.raises(LoadFailed, match=r"P.CSV.GZ:4, column id: .* out of range"):
         place.load(Person, "P.CSV.GZ", "id,name\n1,a\n\n3000000000,b\n")
-    with pytest.raises(LoadFailed, match="p.csv:2, column the score: numeric field overflow"):
+    with pytest.raises(LoadFailed, match=r"p.csv:2, column the score: numeric field overflow"):
         place.load(Person, "p.csv", "id,name,the score\n1,a,1e12\n")
-    with pytest.raises(LoadFailed, match="p.jsonl:4, column score: numeric field overflow"):
+    with pytest.raises(LoadFailed, match=r"p.jsonl:3: .* cannot contain NUL"):
+        place.load(Person, "p.jsonl", '{"id": 1, "name": "a"}\n\n{"id": 2, "name": "a\\u0000"}\n')
+    with pytest.raises(LoadFailed, match=r"p.jsonl:4, column score: numeric field overflow"):
         place.load(
             Person,
             "p.jsonl",
@@ -179,9 +193,9 @@ def test_an_early_error_of_a_long_copy(place: Place) -> None:
 
 
 THINGS = """\
-active,color,size,made,seen,key,data,raw,ratio,id
-yes,RED,M,2026-01-31 12:30:00,2026-01-31T12:00:00Z,00000000-0000-4000-8000-000000000001,"{""a"": [1]}",0aff,0.5,1
-0,b,,,,,,,,2
+active,color,size,made,seen,key,data,raw,ratio,lasts,id
+yes,RED,M,2026-01-31 12:30:00,2026-01-31T12:00:00Z,00000000-0000-4000-8000-000000000001,"{""a"": [1]}",0aff,0.5,90,1
+0,b,,,,,,,,,2
 """
 
 
@@ -203,11 +217,12 @@ def test_every_type(place: Place) -> None:
         "data": {"a": [1]},
         "raw": b"\x0a\xff",
         "ratio": 0.5,
+        "lasts": timedelta(seconds=90),
         "number": 7,
         "tag": "tagged",
     }
     assert second == {
-        **dict.fromkeys(["size", "made", "seen", "key", "data", "raw", "ratio"]),
+        **dict.fromkeys(["size", "made", "seen", "key", "data", "raw", "ratio", "lasts"]),
         "id": 2,
         "active": False,
         "color": Color.BLUE,
@@ -215,13 +230,26 @@ def test_every_type(place: Place) -> None:
         "tag": "tagged",
     }
     lines = (
-        '{"id": 3, "active": true, "color": "BLUE", "data": {"b": null}, "ratio": 2}\n\n'
-        '{"color": "r", "active": "no", "id": 4}\n'
+        '{"id": 3, "active": true, "color": "BLUE", "data": {"b": null}, "ratio": 2, "lasts": 60}\n\n'
+        '{"color": "r", "active": "no", "id": 4, "data": null}\n'
     )
     assert place.load(Thing, "things.jsonl", lines) == 2
     third, fourth = place.all(Thing)[2:]
     assert (third["active"], third["data"], third["ratio"], third["number"]) == (True, {"b": None}, 2.0, 7)
+    assert third["lasts"] == timedelta(minutes=1)
     assert (fourth["active"], fourth["color"]) == (False, Color.RED)
+    # Not the JSON text null.
+    assert execute(place.url, "SELECT id FROM things WHERE data IS NULL ORDER BY id") == [(2,), (4,)]
+    assert place.load(Thing, "more.csv", "id,active,color,data\n5,1,b,null\n6,1,b,\n") == 2
+    assert execute(place.url, "SELECT count(*) FROM things WHERE data IS NULL") == [(4,)]
+
+
+@pytest.mark.parametrize("driver", EVERY)
+def test_a_default_that_is_made_of_other_values(place: Place) -> None:
+    """It is said which column the file has to have."""
+    assert place.load(Slug, "slugs.csv", "id,name,slug\n1,A,a\n") == 1
+    with pytest.raises(LoadFailed, match=r"slugs.slug: .* Put slug into the file"):
+        place.load(Slug, "slugs.csv", "id,name\n2,B\n")
 
 
 BAD = [
@@ -253,6 +281,9 @@ BAD = [
     ("p.jsonl", '{"id": 1, "name": "a"}\n{"id": 2, "name": 5}\n', "p.jsonl:2, column name: '5' is not a text"),
     ("p.jsonl", '{"id": 1, "name": "a"}\n{"id": 2, \n', "p.jsonl:2: not JSON"),
     ("p.jsonl", "[1]\n", r"p.jsonl:1: \[1\] is not an object"),
+    ("p.csv", f"id,name\n1,a\n\n{10**30},b\n", "p.csv:4(, column id)?: .*(large|range|Range)"),
+    ("p.json", '[{"id": 1, "name": "a"},\n]', "p.json:2: not JSON: Expecting value"),
+    ("p.json", '[{"id": 1, "name": "a"}]\n\n[]', "p.json:3: not JSON: something follows the ]"),
     ("p.txt", "id\n", "p.txt: load\\(\\) reads .csv, .jsonl, .json"),
 ]
 
@@ -281,6 +312,26 @@ def test_a_file_that_is_not_there(place: Place) -> None:
     (place.folder / "x.csv.gz").write_bytes(b"not zipped")
     with pytest.raises(LoadFailed, match=r"x.csv.gz cannot be read: Not a gzipped file"):
         Database(parse(place.url)).run(lambda c: load(Session(bind=c), Person, place.folder / "x.csv.gz"))
+
+
+@pytest.mark.parametrize("driver", ["sqlite"])
+def test_an_error_in_a_large_array(place: Place) -> None:
+    """What is wrong near its beginning is said without reading the rest; a long value is read all the same."""
+    long = json.dumps([{"id": 1, "name": "a", "nick": None}, {"id": 2, "name": " " * 20, "age": -123456789}], indent=1)
+    spaces = " " * 600_000
+    assert (
+        place.load(Person, "p.json", long.replace("-123", f"{spaces}-123").replace('"id": 1', f'"id"{spaces}: 1')) == 2
+    )
+    for at in range(len(long) - 20, len(long)):
+        execute(place.url, "DELETE FROM people")
+        assert place.load(Person, "p.json", " " * ((1 << 18) - at) + long) == 2
+    execute(place.url, "DELETE FROM people")
+    wrong = place.file("p.json", f'[{{"id": 1, "name": "a"}},\n{{"id", 2}}, {spaces * 30}')
+    tracemalloc.start()
+    with pytest.raises(LoadFailed, match=r"p.json:2: not JSON: Expecting ':'"):
+        place.load(Person, wrong, None)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("driver", [*SQLITE, *POSTGRESQL])

@@ -8,6 +8,8 @@ from sqlalchemy import Column, Interval, Table, TypeDecorator, inspect
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import Mapper
 
+from fastman_tasks.errors import FastmanError
+
 
 def mapper_of(model: object) -> Mapper[Any] | None:
     """The mapper of a mapped class; None for anything else."""
@@ -30,6 +32,21 @@ def fixed(mapper: Mapper[Any]) -> dict[str, Any]:
     if isinstance(mapper.polymorphic_on, Column) and mapper.polymorphic_identity is not None:
         return {mapper.polymorphic_on.key: mapper.polymorphic_identity}
     return {}
+
+
+class Target:
+    """The one table of ``model``, for what ``caller`` writes. Raises ``refused`` for what is no such class."""
+
+    def __init__(self, model: type, caller: str, refused: type[FastmanError]) -> None:
+        mapper = mapper_of(model)
+        if mapper is None:
+            raise refused(f"{caller} takes a mapped class; {model!r} is no mapped class.")
+        self.name = model.__name__
+        if len(mapper.tables) != 1 or not isinstance(mapper.local_table, Table):
+            raise refused(f"{caller} writes one table; {self.name} is spread over several.")
+        self.table = mapper.local_table
+        self.columns = by_attribute(mapper)
+        self.fixed = fixed(mapper)
 
 
 def plain(kind: Any) -> Any:

@@ -9,10 +9,11 @@ from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from sqlalchemy import Column, Connection, Table
+from sqlalchemy import Column, Connection
 from sqlalchemy.orm import Session
 
-from fastman_tasks import columns
+from fastman_tasks import sequences
+from fastman_tasks.columns import Target, required
 from fastman_tasks.errors import LoadFailed
 from fastman_tasks.load_files import Batch, DataFile
 from fastman_tasks.load_values import Converter
@@ -35,7 +36,8 @@ def load(db: Session | AsyncSession, model: type, path: str | Path) -> int | Cor
     (or columns); a ``.jsonl`` has an object a line, a ``.json`` an array of objects; each may be zipped (``.csv.gz``).
     Texts are read as the column's type: numbers, ISO dates and times, true and false, an enum's names, UUIDs, JSON. An
     empty field is NULL where the column takes it. Columns that the file does not have get their defaults.
-    Nothing is committed. With an AsyncSession the call is to be awaited.
+    PostgreSQL's sequence is moved behind the ids that the file has. Nothing is committed. With an AsyncSession the call
+    is to be awaited.
 
     Raises LoadFailed for a file that is not there, a column that is unknown, missing or named twice, and for a value
     that does not fit, with the file's line.
@@ -62,22 +64,23 @@ def load(db: Session | AsyncSession, model: type, path: str | Path) -> int | Cor
 
 class _Loading:
     def __init__(self, connection: Connection, model: type, file: DataFile, recorder: Recorder | None) -> None:
-        mapper = columns.mapper_of(model)
-        if mapper is None or len(mapper.tables) != 1 or not isinstance(mapper.local_table, Table):
-            raise LoadFailed(f"load() writes the one table of a mapped class; {model!r} is none, or has several.")
-        self.table = mapper.local_table
+        target = Target(model, "load()", LoadFailed)
+        self.table = target.table
         self._connection = connection
-        self._name = model.__name__
+        self._name = target.name
         self._file = file
         self._recorder = recorder
-        self._known = columns.by_attribute(mapper)
-        self._fixed = columns.fixed(mapper)
+        self._written: set[Column[Any]] = set()
+        self._known = target.columns
+        self._fixed = target.fixed
         self._extra = [self.table.c[key] for key in self._fixed]
 
     def run(self) -> int:
         """Write all rows; how many there were."""
         with closing(self._file.batches()) as batches:
-            return self._write_all(batches)
+            rows = self._write_all(batches)
+        sequences.move_up(self._connection, self.table, self._written)
+        return rows
 
     def _write_all(self, batches: Iterator[Batch]) -> int:
         rows = 0
@@ -93,6 +96,7 @@ class _Loading:
                     rows += batch.size
                     self._advance()
                     batch = next(batches, None)
+            self._written.update(given)
         return rows
 
     def _given(self, names: Sequence[str], line: int) -> list[Column[Any]]:
@@ -109,7 +113,7 @@ class _Loading:
         missing = [
             name
             for name, column in self._known.items()
-            if column not in given and column.key not in self._fixed and columns.required(column)
+            if column not in given and column.key not in self._fixed and required(column)
         ]
         if missing:
             raise self._file.failed(

@@ -245,6 +245,23 @@ def test_every_type(place: Place) -> None:
 
 
 @pytest.mark.parametrize("driver", EVERY)
+def test_ids_go_on(place: Place) -> None:
+    """The next row without an id gets a free one, and none that was given before."""
+    add = "INSERT INTO people (\"full name\") VALUES ('new')".replace('"', "`" if "mysql" in place.url else '"')
+    for _ in range(3):
+        execute(place.url, add)
+    place.load(Person, "p.csv", "id,name\n-1,a\n")
+    execute(place.url, "DELETE FROM people WHERE id > 1")
+    place.load(Person, "p.csv", "id,name\n2,a\n")
+    execute(place.url, add)
+    if "postgresql" in place.url:
+        assert execute(place.url, "SELECT max(id) FROM people") == [(4,)]
+    place.load(Person, "p.jsonl", '{"id": 70, "name": "a"}\n{"name": "b", "id": 60}\n')
+    execute(place.url, add)
+    assert execute(place.url, "SELECT max(id) FROM people") == [(71,)]
+
+
+@pytest.mark.parametrize("driver", EVERY)
 def test_a_default_that_is_made_of_other_values(place: Place) -> None:
     """It is said which column the file has to have."""
     assert place.load(Slug, "slugs.csv", "id,name,slug\n1,A,a\n") == 1

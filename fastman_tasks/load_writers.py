@@ -142,7 +142,7 @@ def copying(connection: Connection, table: Table, given: Sequence[Column[Any]], 
         # An empty field is NULL where the column takes it, in quotes or not, and otherwise an empty text.
         options = ["FORMAT csv", "ENCODING 'UTF8'"]
         for option, nullable in (("FORCE_NULL", True), ("FORCE_NOT_NULL", False)):
-            if chosen := [column for column in given if column.nullable is nullable]:
+            if chosen := [column for column in given if column.nullable == nullable]:
                 options.append(f"{option} ({names(chosen)})")
         command += f" WITH ({', '.join(options)})"
     driver: Any = connection.connection.driver_connection

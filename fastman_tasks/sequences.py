@@ -27,8 +27,10 @@ def move_up(connection: Connection, target: Table, given: Collection[Column[Any]
         return
     name = connection.dialect.identifier_preparer.format_table(target)
     found = connection.execute(_FIND, {"table": name, "column": ids.name}).first()
+    if found is None:
+        return
     highest = connection.scalar(select(cast(func.max(ids), BigInteger)))
-    if found is None or highest is None:
+    if highest is None:
         return
     sequence = table(found.name, column("last_value"), column("is_called"), schema=found.schema)
     last, called = connection.execute(select(sequence.c.last_value, sequence.c.is_called)).one()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Table, inspect
+from sqlalchemy import Column, Interval, Table, TypeDecorator, inspect
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import Mapper
+
+from fastman_tasks.errors import FastmanError
 
 
 def mapper_of(model: object) -> Mapper[Any] | None:
@@ -30,6 +32,39 @@ def fixed(mapper: Mapper[Any]) -> dict[str, Any]:
     if isinstance(mapper.polymorphic_on, Column) and mapper.polymorphic_identity is not None:
         return {mapper.polymorphic_on.key: mapper.polymorphic_identity}
     return {}
+
+
+class Target:
+    """The one table of ``model``, for what ``caller`` writes. Raises ``refused`` for what is no such class."""
+
+    def __init__(self, model: type, caller: str, refused: type[FastmanError]) -> None:
+        mapper = mapper_of(model)
+        if mapper is None:
+            raise refused(f"{caller} takes a mapped class; {model!r} is no mapped class.")
+        self.name = model.__name__
+        if len(mapper.tables) != 1 or not isinstance(mapper.local_table, Table):
+            raise refused(f"{caller} writes one table; {self.name} is spread over several.")
+        self.table = mapper.local_table
+        self.columns = by_attribute(mapper)
+        self.fixed = fixed(mapper)
+
+
+def plain(kind: Any) -> Any:
+    """The type that ``kind`` decorates, or itself."""
+    # An Interval is made as a decorator, but what it decorates is only how some databases keep it.
+    while isinstance(kind, TypeDecorator) and not isinstance(kind, Interval):
+        kind = kind.impl_instance
+    return kind
+
+
+class NoContext:
+    """Given to a column's default function where SQLAlchemy would give a context; raises ``refusal`` if it is used."""
+
+    def __init__(self, refusal: Exception) -> None:
+        self._refusal = refusal
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._refusal
 
 
 def required(column: Column[Any]) -> bool:

@@ -6,8 +6,8 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -15,15 +15,17 @@ from typing import IO, Any
 
 from fastman_tasks.errors import LoadFailed
 
-_ROWS = 5000
+_ROWS = 500
 _CHUNK = 1 << 18
+# No word or number that is cut off is longer where the decoder finds it wrong: -Infinity, \u1234.
+_LONGEST = 12
 KINDS = (".csv", ".jsonl", ".json")
 
 
 @dataclass(frozen=True)
 class Batch:
     """Rows that have the same ``names``, column by column. ``texts``: every value is a text, as in a CSV file.
-    ``line`` gives the line that a row, by its number in the batch, ends in."""
+    ``line`` gives the line that a row, by its number in the batch, ends in; that of a CSV file's header for -1."""
 
     names: tuple[str, ...]
     columns: list[Sequence[Any]]
@@ -38,8 +40,9 @@ class DataFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.name
-        self.zipped = path.suffix == ".gz"
-        self.kind = path.with_suffix("").suffix if self.zipped else path.suffix
+        lower = Path(path.name.lower())
+        self.zipped = lower.suffix == ".gz"
+        self.kind = lower.with_suffix("").suffix if self.zipped else lower.suffix
         if self.kind not in KINDS:
             raise LoadFailed(f"{path.name}: load() reads {', '.join(KINDS)}, each also with .gz after it.")
         if not path.is_file():
@@ -63,57 +66,79 @@ class DataFile:
         finally:
             self.position = lambda: 0
 
-    def header(self) -> tuple[str, ...] | None:
-        """The names in the first line of a CSV file; None where it is empty."""
-        with self._csv() as (reader, _):
-            return _header(reader)
-
-    def batches(self) -> Iterator[Batch]:
-        """All rows; none for an empty file. Raises LoadFailed for what is no CSV or JSON, with its line."""
+    def batches(self) -> Generator[Batch, None, None]:
+        """All rows; a CSV file that has only a header gives a batch of none. Raises LoadFailed for what is no CSV or
+        JSON, with its line. To be closed."""
         return self._csv_batches() if self.kind == ".csv" else self._json_batches()
+
+    def line_of(self, row: int) -> int:
+        """The line that ``row``, by its number in the whole file, ends in."""
+        with closing(self.batches()) as batches:
+            for batch in batches:
+                if row < batch.size:
+                    return batch.line(row)
+                row -= batch.size
+        return 0
+
+    def copied_line(self, copied: int) -> int:
+        """The same of the row that ends in line ``copied`` of what COPY reads: every row, "\r\n" after each."""
+        with self._csv() as reader:
+            rows = filter(None, reader)
+            next(rows)
+            for row in rows:
+                # Where lines end in "\r\n", COPY counts each "\r" within a field as a line.
+                copied -= 1 + sum(field.count("\r") for field in row)
+                if copied <= 0:
+                    break
+            return int(reader.line_num)
 
     def failed(self, line: int, column: str | None, problem: str) -> LoadFailed:
         """The error for what is wrong in ``line``."""
         return LoadFailed(f"{self.name}:{line}{f', column {column}' if column else ''}: {problem}")
 
     @contextmanager
-    def _csv(self) -> Iterator[tuple[Any, IO[str]]]:
+    def _csv(self) -> Iterator[Any]:
         with self.opened() as content:
             text = io.TextIOWrapper(content, "utf-8-sig", newline="")
             reader = csv.reader(text, strict=True)
             try:
-                yield reader, text
+                yield reader
             except csv.Error as error:
                 raise self.failed(reader.line_num, None, f"{error}") from error
             except UnicodeDecodeError as error:
                 raise self.failed(reader.line_num + 1, None, "it, or what follows, is not UTF-8") from error
 
-    def _csv_batches(self) -> Iterator[Batch]:
-        with self._csv() as (reader, _):
-            names = _header(reader)
-            if names is None:
+    def _csv_batches(self) -> Generator[Batch, None, None]:
+        with self._csv() as reader:
+            # A blank line is no row.
+            found = filter(None, reader)
+            header = next(found, None)
+            if header is None:
                 return
+            names = tuple(name.strip() for name in header)
             start = 0
-            while rows := list(islice(reader, _ROWS)):
+            while (rows := list(islice(found, _ROWS))) or not start:
                 line = self._csv_line(start)
-                for number, row in enumerate(rows) if set(map(len, rows)) != {len(names)} else ():
+                for number, row in enumerate(rows) if set(map(len, rows)) - {len(names)} else ():
                     if len(row) != len(names):
                         fields = f"{len(row)} field{'' if len(row) == 1 else 's'}"
                         raise self.failed(line(number), None, f"{fields} instead of {len(names)}")
                 yield Batch(names, list(zip(*rows, strict=True)), len(rows), True, line)
+                if not rows:
+                    return
                 start += len(rows)
 
     def _csv_line(self, start: int) -> Callable[[int], int]:
         def line(number: int) -> int:
             # Only wanted after an error: the lines of rows are not kept, a field may have several.
-            with self._csv() as (reader, _):
-                for _row in islice(reader, start + number + 2):
+            with self._csv() as reader:
+                for _row in islice(filter(None, reader), start + number + 2):
                     pass
                 return int(reader.line_num)
 
         return line
 
-    def _json_batches(self) -> Iterator[Batch]:
+    def _json_batches(self) -> Generator[Batch, None, None]:
         with self.opened() as content:
             text = io.TextIOWrapper(content, "utf-8-sig")
             try:
@@ -139,16 +164,22 @@ class DataFile:
         if window.take() != "[":
             raise self.failed(window.line, None, "not a JSON array of objects")
         decoder = json.JSONDecoder()
-        while window.peek() != "]":
+        more = window.peek() != "]"
+        while more:
             try:
                 yield window.line, self._object(window.line, window.value(decoder))
             except json.JSONDecodeError as error:
                 line = window.line + error.doc[: error.pos].count("\n")
                 raise self.failed(line, None, f"not JSON: {error.msg}") from error
-            if window.peek() == ",":
+            more = window.peek() == ","
+            if more:
                 window.take()
+                window.peek()
             elif window.peek() != "]":
                 raise self.failed(window.line, None, "not JSON: a comma or ] is missing")
+        window.take()
+        if window.peek():
+            raise self.failed(window.line, None, "not JSON: something follows the ]")
 
     def _object(self, line: int, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -187,7 +218,9 @@ class _Window:
             try:
                 value, end = decoder.raw_decode(self._piece, self._at)
             except json.JSONDecodeError as error:
-                if self._more():
+                # Where it is not the end of the piece that is wrong, reading on would not help.
+                cut = error.msg.startswith("Unterminated string") or error.pos > len(self._piece) - _LONGEST
+                if cut and self._more():
                     continue
                 raise json.JSONDecodeError(error.msg, self._piece[self._at :], error.pos - self._at) from error
             # Only a number could go on in what was not read yet.
@@ -197,15 +230,11 @@ class _Window:
                 return value
 
     def _more(self) -> bool:
-        chunk = self._text.read(_CHUNK)
+        # A long value is tried anew with each chunk: as long as what is there already, the tries stay few.
+        chunk = self._text.read(max(_CHUNK, len(self._piece) - self._at))
         self._piece = self._piece[self._at :] + chunk
         self._at = 0
         return bool(chunk)
-
-
-def _header(reader: Iterator[list[str]]) -> tuple[str, ...] | None:
-    first = next(reader, None)
-    return tuple(name.strip() for name in first) if first else None
 
 
 def _json_batch(names: tuple[str, ...], rows: list[tuple[int, dict[str, Any]]]) -> Batch:

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import codecs
 import inspect
 import re
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from sqlalchemy import Column, Connection, Table, types
+from sqlalchemy import Column, Connection
 from sqlalchemy.orm import Session
 
-from fastman_tasks import columns
+from fastman_tasks import sequences
+from fastman_tasks.columns import Target, required
 from fastman_tasks.errors import LoadFailed
 from fastman_tasks.load_files import Batch, DataFile
 from fastman_tasks.load_values import Converter
-from fastman_tasks.load_writers import Copy, Inserts, RowRefused, Writer, can_copy
+from fastman_tasks.load_writers import Inserts, RowRefused, Writer, can_copy, can_copy_texts, copying
 from fastman_tasks.recording import Counts, Recorder, found
 from fastman_tasks.sources import described
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
-
-_CHUNK = 1 << 18
-# What PostgreSQL reads from a text just as a Converter does.
-_RAW = (types.Integer, types.String, types.Numeric, types.Float, types.Date, types.Uuid)
 
 
 @overload
@@ -40,7 +36,8 @@ def load(db: Session | AsyncSession, model: type, path: str | Path) -> int | Cor
     (or columns); a ``.jsonl`` has an object a line, a ``.json`` an array of objects; each may be zipped (``.csv.gz``).
     Texts are read as the column's type: numbers, ISO dates and times, true and false, an enum's names, UUIDs, JSON. An
     empty field is NULL where the column takes it. Columns that the file does not have get their defaults.
-    Nothing is committed. With an AsyncSession the call is to be awaited.
+    PostgreSQL's sequence is moved behind the ids that the file has. Nothing is committed. With an AsyncSession the call
+    is to be awaited.
 
     Raises LoadFailed for a file that is not there, a column that is unknown, missing or named twice, and for a value
     that does not fit, with the file's line.
@@ -67,38 +64,39 @@ def load(db: Session | AsyncSession, model: type, path: str | Path) -> int | Cor
 
 class _Loading:
     def __init__(self, connection: Connection, model: type, file: DataFile, recorder: Recorder | None) -> None:
-        mapper = columns.mapper_of(model)
-        if mapper is None or len(mapper.tables) != 1 or not isinstance(mapper.local_table, Table):
-            raise LoadFailed(f"load() writes the one table of a mapped class; {model!r} is none, or has several.")
-        self.table = mapper.local_table
+        target = Target(model, "load()", LoadFailed)
+        self.table = target.table
         self._connection = connection
-        self._name = model.__name__
+        self._name = target.name
         self._file = file
         self._recorder = recorder
-        self._known = columns.by_attribute(mapper)
-        self._fixed = columns.fixed(mapper)
+        self._written: set[Column[Any]] = set()
+        self._known = target.columns
+        self._fixed = target.fixed
         self._extra = [self.table.c[key] for key in self._fixed]
 
     def run(self) -> int:
         """Write all rows; how many there were."""
-        if self._file.kind == ".csv" and (header := self._file.header()):
-            named = self._given(header, 1)
-            if self._is_raw(named):
-                return self._copy_raw(named)
+        with closing(self._file.batches()) as batches:
+            rows = self._write_all(batches)
+        sequences.move_up(self._connection, self.table, self._written)
+        return rows
+
+    def _write_all(self, batches: Iterator[Batch]) -> int:
         rows = 0
-        batches = self._file.batches()
         batch = next(batches, None)
         while batch is not None:
             names = batch.names
-            given = self._given(names, 1 if batch.texts else batch.line(0))
+            given = self._given(names, batch.line(-1 if batch.texts else 0))
             converters = [Converter(column, self._connection.dialect) for column in given]
-            with self._writer(given, batch) as writer:
+            with self._writer(given, batch, rows) as writer:
                 # One writer as long as the rows name the same columns.
                 while batch is not None and batch.names == names:
                     self._write(writer, converters, batch)
                     rows += batch.size
                     self._advance()
                     batch = next(batches, None)
+            self._written.update(given)
         return rows
 
     def _given(self, names: Sequence[str], line: int) -> list[Column[Any]]:
@@ -115,7 +113,7 @@ class _Loading:
         missing = [
             name
             for name, column in self._known.items()
-            if column not in given and column.key not in self._fixed and columns.required(column)
+            if column not in given and column.key not in self._fixed and required(column)
         ]
         if missing:
             raise self._file.failed(
@@ -124,19 +122,27 @@ class _Loading:
         return given
 
     @contextmanager
-    def _writer(self, given: list[Column[Any]], first: Batch) -> Iterator[Writer]:
-        written = [*given, *(column for column in self._extra if column not in given)]
-        if not can_copy(self._connection, self.table, written):
-            yield Inserts(self._connection, self.table, written)
+    def _writer(self, given: list[Column[Any]], first: Batch, done: int) -> Iterator[Writer]:
+        extra = [column for column in self._extra if column not in given]
+        if not can_copy(self._connection, self.table, [*given, *extra]):
+            yield Inserts(self._connection, self.table, [*given, *extra])
             return
-        copy = Copy(self._connection, self.table, written)
-        with self._copying(lambda row: first.line(row - 1) if first.texts else row), copy.rows() as writer:
+        texts = first.texts and not extra and can_copy_texts(self._connection, given)
+        line = self._file.copied_line if texts else lambda row: self._file.line_of(done + row - 1)
+        names = {column.name: name for column, name in zip(given, first.names, strict=True)}
+        with (
+            self._copying(line, names),
+            copying(self._connection, self.table, [*given, *extra], texts=texts) as writer,
+        ):
             yield writer
 
     def _write(self, writer: Writer, converters: list[Converter], batch: Batch) -> None:
+        if not batch.size:
+            return
+        convert = Converter.checked if writer.texts else Converter.texts if batch.texts else Converter.natives
         pairs = list(zip(converters, batch.columns, strict=True))
         try:
-            values = [each.texts(found) if batch.texts else each.natives(found) for each, found in pairs]
+            values = [convert(each, found) for each, found in pairs]
         except (ValueError, ArithmeticError, LookupError, TypeError):
             for number in range(batch.size):
                 for name, (each, found) in zip(batch.names, pairs, strict=True):
@@ -156,45 +162,22 @@ class _Loading:
             line = batch.line(refused.number)
             raise self._file.failed(line, None, described(refused.error)) from refused.error
 
-    def _is_raw(self, given: list[Column[Any]]) -> bool:
-        """Whether PostgreSQL may read the file by itself, just as it would be read here."""
-        return (
-            # With one column an empty line would be a row.
-            len(given) > 1
-            and not self._extra
-            and all(isinstance(column.type, _RAW) and not isinstance(column.type, types.Enum) for column in given)
-            and can_copy(self._connection, self.table, given)
-        )
-
-    def _copy_raw(self, given: list[Column[Any]]) -> int:
-        # Otherwise 01/02/2026 would be a day that depends on the server's settings.
-        before = self._connection.exec_driver_sql("SHOW DateStyle").scalar()
-        self._connection.exec_driver_sql("SET LOCAL DateStyle TO 'ISO, YMD'")
-        with self._file.opened() as content, self._copying(lambda line: line):
-            rows = Copy(self._connection, self.table, given).file(self._chunks(content), given)
-        self._connection.exec_driver_sql(f"SET LOCAL DateStyle TO '{before}'")
-        return rows
-
-    def _chunks(self, content: IO[bytes]) -> Iterator[bytes]:
-        chunk = content.read(_CHUNK).removeprefix(codecs.BOM_UTF8)
-        while chunk:
-            yield chunk
-            self._advance()
-            chunk = content.read(_CHUNK)
-
     @contextmanager
-    def _copying(self, line: Callable[[int], int]) -> Iterator[None]:
-        """Say what COPY says of a row as it is said elsewhere; ``line`` gives the file's line for COPY's number."""
+    def _copying(self, line: Callable[[int], int], names: dict[str, str]) -> Iterator[None]:
+        """Say what COPY says of a row as it is said elsewhere; ``line`` gives the file's line for COPY's number,
+        ``names`` the file's name of a column."""
         dbapi: Any = self._connection.dialect.loaded_dbapi
         try:
             yield
         except dbapi.Error as error:
             message = " ".join(part for part in (error.diag.message_primary, error.diag.message_detail) if part)
-            # In English: COPY users, line 3, column age: "x".
-            where = re.search(rf"COPY {re.escape(self.table.name)}\D*(\d+)(?:, \w+ (\w+))?", error.diag.context or "")
+            # In English: COPY users, line 3, column age: "x". Names may hold anything.
+            where = re.search(rf"COPY {re.escape(self.table.name)}\D*(\d+)(?:, \w+ (.*))?", error.diag.context or "")
             if where is None:
                 raise LoadFailed(f"{self._file.name}: {message or error}") from error
-            raise self._file.failed(line(int(where[1])), where[2], message) from error
+            rest = f"{where[2] or ''}:"
+            column = max((name for name in names if rest.startswith(f"{name}:")), key=len, default="")
+            raise self._file.failed(line(int(where[1])), names.get(column), message) from error
 
     def _advance(self) -> None:
         if self._recorder:

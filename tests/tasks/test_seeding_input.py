@@ -73,7 +73,7 @@ FILES = {
     "email,colour\na,b\n": "users.csv:1: User has no attribute 'colour'",
     "age\n1\n": "users.csv:1: User needs email, which the file does not have",
     "email,age\na@x.org,1\nb@x.org,old\n": "users.csv:3, column age: ",
-    "email\n\n": "users.csv:2: 0 fields instead of 1",
+    "email,age\na@x.org\n": "users.csv:2: 1 field instead of 2",
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fastman_tasks import names, skeletons
 from fastman_tasks.errors import FileNotWritten, ModelsFailed, UsageError
-from fastman_tasks.sources import described
+from fastman_tasks.sources import described, shown
 
 if TYPE_CHECKING:
     from fastman_tasks.models import Models
@@ -34,8 +34,7 @@ def draft_seeder(project: Project, typed: str, *, model: str | None = None, pret
     name = names.seeder(typed)
     file = project.settings.seeders / f"{name.module}.py"
     if file.exists():
-        shown = file.relative_to(project.root) if file.is_relative_to(project.root) else file
-        raise FileNotWritten(f"{shown} exists already; it was left as it is.")
+        raise FileNotWritten(f"{shown(file, project.root)} exists already; it was left as it is.")
     sample = _sample(project, model or name.subject, required=model is not None)
     text = skeletons.render(
         "seeder.py",
@@ -68,7 +67,7 @@ def _imports(sample: Sample | None) -> list[str]:
 
 def _sample(project: Project, wanted: str, *, required: bool) -> Sample | None:
     # Without a model to look up, neither the models nor SQLAlchemy's ORM need to be imported.
-    from fastman_tasks import models
+    from fastman_tasks import columns, models
 
     if not project.settings.models and not any(models.find(project.root)) and not required:
         return None
@@ -79,14 +78,15 @@ def _sample(project: Project, wanted: str, *, required: bool) -> Sample | None:
 
     from fastman_tasks.samples import sample
 
-    mapper = models.mapper_of(class_)
+    mapper = columns.mapper_of(class_)
     assert mapper is not None
     try:
         # A relationship to a class that is not there comes to light when the mappers are first put together.
         mapper.registry.configure(cascade=True)
+        # So does a foreign key to a table that is not there.
+        return sample(mapper)
     except SQLAlchemyError as error:
         raise ModelsFailed(f"The models do not fit together: {described(error)}") from error
-    return sample(mapper)
 
 
 def _class(found: Models, wanted: str, required: bool) -> type | None:

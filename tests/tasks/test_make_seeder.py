@@ -399,4 +399,9 @@ def test_models_that_cannot_be_used(project: Sandbox) -> None:
     failed = project.inv("make.seeder", "user", code=1)
     assert failed.stderr.startswith("The models do not fit together: ")
     assert "Nobody" in failed.stderr
+    project.write("models.py", MODELS)
+    project.replace("models.py", 'sa.ForeignKey("users.id"), unique', 'sa.ForeignKey("absent.id"), unique')
+    failed = project.inv("make.seeder", "profile", code=1)
+    assert failed.stderr.startswith("The models do not fit together: ")
+    assert "absent" in failed.stderr
     assert project.files() == before

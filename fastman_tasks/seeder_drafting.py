@@ -35,12 +35,12 @@ def draft_seeder(project: Project, typed: str, *, model: str | None = None, pret
     file = project.settings.seeders / f"{name.module}.py"
     if file.exists():
         raise FileNotWritten(f"{shown(file, project.root)} exists already; it was left as it is.")
-    sample = _sample(project, model or name.subject, required=model is not None)
+    sample = _sample(project, model or name.subject, required=model is not None, taken=name.class_)
     text = skeletons.render(
         "seeder.py",
         name=name,
         sample=sample,
-        imports=_imports(sample),
+        imports=sample.names.import_lines if sample else ["from sqlalchemy.orm import Session"],
         depends_on=_depends_on(project, sample, name.class_),
         summary=f"Sample rows of {sample.model.__name__}." if sample else f"What inv database.seed adds for {typed}.",
     )
@@ -57,15 +57,7 @@ def _depends_on(project: Project, sample: Sample | None, own: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _imports(sample: Sample | None) -> list[str]:
-    if sample is None:
-        return ["from sqlalchemy.orm import Session"]
-    from fastman_tasks.samples import import_lines
-
-    return import_lines(sample.imports)
-
-
-def _sample(project: Project, wanted: str, *, required: bool) -> Sample | None:
+def _sample(project: Project, wanted: str, *, required: bool, taken: str) -> Sample | None:
     # Without a model to look up, neither the models nor SQLAlchemy's ORM need to be imported.
     from fastman_tasks import columns, models
 
@@ -84,7 +76,7 @@ def _sample(project: Project, wanted: str, *, required: bool) -> Sample | None:
         # A relationship to a class that is not there comes to light when the mappers are first put together.
         mapper.registry.configure(cascade=True)
         # So does a foreign key to a table that is not there.
-        return sample(mapper)
+        return sample(mapper, [taken])
     except SQLAlchemyError as error:
         raise ModelsFailed(f"The models do not fit together: {described(error)}") from error
 

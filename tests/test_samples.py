@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from fastman_tasks.samples import Sample, import_lines, sample
+from fastman_tasks.samples import Sample, sample
 
 
 class Base(DeclarativeBase):
@@ -88,33 +88,7 @@ def test_foreign_keys_take_a_row_that_is_there() -> None:
     assert other.lookups == [
         'code = db.scalars(select(column("code")).select_from(table("plain")).limit(1)).one()',
     ]
-    assert {("sqlalchemy", "column"), ("sqlalchemy", "table")} < other.imports
-
-
-def test_imports_are_sorted_as_formatters_do() -> None:
-    """The standard library, then libraries, then the project; constants, then classes, then the rest."""
-    assert import_lines(
-        {
-            ("app.models", "User"),
-            ("app.models", "URL"),
-            ("app.models", "APIKey"),
-            ("app.models", "state"),
-            ("sqlalchemy", "select"),
-            ("sqlalchemy", "insert"),
-            ("sqlalchemy.orm", "Session"),
-            ("decimal", "Decimal"),
-            ("datetime", "timezone"),
-            ("datetime", "date"),
-        }
-    ) == [
-        "from datetime import date, timezone",
-        "from decimal import Decimal",
-        "",
-        "from sqlalchemy import insert, select",
-        "from sqlalchemy.orm import Session",
-        "",
-        "from app.models import URL, APIKey, User, state",
-    ]
+    assert "from sqlalchemy import column, insert, select, table" in other.names.import_lines
 
 
 @given(st.text(min_size=1, max_size=20))
@@ -131,3 +105,46 @@ def test_text_is_never_longer_than_its_column(length: int) -> None:
     texts = [ast.literal_eval(row["email"]) for row in made.rows]
     assert all(len(text) <= length for text in texts)
     assert len(set(texts)) == 2
+
+
+SHADOWS = ["db", "rows", "known", "row", "set", "select", "upsert", "Session", "Decimal", "date", "Parent", "class"]
+
+
+def test_variables_have_names_of_their_own() -> None:
+    """However a foreign key is called, its variable is none of the names that the file has already."""
+    key = Parent.__table__.c.id
+    columns = [sa.Column(name, sa.ForeignKey(key), nullable=False) for name in [*SHADOWS, "free", "in two"]]
+    more = [sa.Column("price", sa.Numeric(5, 2), nullable=False), sa.Column("born", sa.Date, nullable=False)]
+    made = sampled(*columns, *more, sa.Column("u", sa.Integer, unique=True, nullable=False))
+    variables = {name: made.rows[0][name] for name in [*SHADOWS, "free", "in two"]}
+    assert variables == {name: f"{name}_" for name in SHADOWS} | {"free": "free", "in two": "in_two"}
+    assert made.lookups[0] == "db_ = db.scalars(select(Parent.id).limit(1)).one()"
+
+
+@pytest.mark.parametrize(
+    ("kind", "check", "expected"),
+    [
+        (sa.Boolean(), "n IN (0, 1)", ["True", "True"]),
+        (sa.Boolean(), "n = 1", ["True", "True"]),
+        (sa.Boolean(), "n = false", ["False", "False"]),
+        (sa.Integer(), "n = 7", ["7", "7"]),
+        (sa.String(9), "n = 'on'", ['"on"', '"on"']),
+        (sa.Date(), "n <= '2000-02-29'", ["date(2000, 2, 29)", "date(2000, 2, 28)"]),
+        (sa.Date(), "n > '2030-12-31'", ["date(2031, 1, 1)", "date(2031, 1, 2)"]),
+        (sa.Date(), "n >= '9999-12-31'", ["date(9999, 12, 31)", "date(9999, 12, 31)"]),
+        (sa.Date(), "n IN ('2000-01-01', '2001-01-01')", ["date(2000, 1, 1)", "date(2001, 1, 1)"]),
+        (sa.DateTime(), "n < '2001-01-01'", ["datetime(2000, 12, 31, 0, 0)", "datetime(2000, 12, 30, 0, 0)"]),
+        (sa.Date(), "n > 'tomorrow'", ["date(2026, 1, 1)", "date(2026, 1, 2)"]),
+        (sa.Integer(), "n IN ('a', 'b')", ["1", "2"]),
+    ],
+)
+def test_constraints_are_respected(kind: sa.types.TypeEngine[object], check: str, expected: list[str]) -> None:
+    """Values are what a CHECK constraint allows, whatever their type; what is not understood changes nothing."""
+    made = sampled(sa.Column("n", kind, sa.CheckConstraint(check), nullable=False))
+    assert [row["n"] for row in made.rows] == expected
+
+
+def test_rows_that_would_be_the_same() -> None:
+    """Where a constraint leaves one value to a unique column there is one row."""
+    made = sampled(sa.Column("n", sa.Integer, sa.CheckConstraint("n = 1"), unique=True, nullable=False))
+    assert made.rows == [{"n": "1"}]

@@ -199,7 +199,7 @@ def make_tables(project: Project) -> None:
 
 def ruff(project: Sandbox) -> None:
     """The seeders are what ruff would have them be."""
-    for arguments in (["check", "--select", "F,I,E"], ["format", "--check", "--diff"]):
+    for arguments in (["check", "--select", "F,I,E,W"], ["format", "--check", "--diff"]):
         command = [sys.executable, "-m", "ruff", *arguments, "--no-cache", "--isolated", "--line-length", "120"]
         done = subprocess.run([*command, "database/seeders"], cwd=project.root, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -301,6 +301,65 @@ def test_models_of_sqlmodel(project: Sandbox) -> None:
     assert "No new upgrade operations detected" in project.alembic("check").stdout
     assert execute(url, "SELECT count(*) FROM team") == [(2,)]
     project.inv("migrate.reset", "--force")
+    ruff(project)
+
+
+SHADOWS = """
+    import datetime as dt
+    import enum
+
+    import sqlalchemy as sa
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+    class Base(DeclarativeBase):
+        pass
+
+
+    class date(enum.Enum):
+        today = "today"
+
+
+    class Session(Base):
+        __tablename__ = "sessions"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(20), unique=True)
+
+
+    class select(Base):
+        __tablename__ = "selected"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        db: Mapped[int] = mapped_column(sa.ForeignKey("sessions.id"))
+        rows: Mapped[int] = mapped_column(sa.ForeignKey("sessions.id"))
+        Session: Mapped[int] = mapped_column(sa.ForeignKey("sessions.id"))
+        upsert: Mapped[int] = mapped_column(sa.ForeignKey("sessions.id"))
+        day: Mapped[date]
+        born: Mapped[dt.date] = mapped_column(unique=True)
+        kind: Mapped[str] = mapped_column(sa.String(20))
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "select"}
+
+
+    class insert(select):
+        __tablename__ = "inserted"
+        id: Mapped[int] = mapped_column(sa.ForeignKey("selected.id"), primary_key=True)
+        known: Mapped[int] = mapped_column(sa.ForeignKey("sessions.id"))
+        tuple: Mapped[int] = mapped_column(sa.ForeignKey("sessions.id"))
+        __mapper_args__ = {"polymorphic_identity": "insert"}
+"""
+
+
+def test_names_that_mean_something_already(project: Sandbox) -> None:
+    """Models and foreign keys may be called as what a seeder imports and uses; it still runs, twice, and is tidy."""
+    project.write("models.py", SHADOWS)
+    project.inv("make.migration", "create tables", "database.migrate")
+    project.inv("make.seeder", "session", "make.seeder", "select", "database.seed", "database.seed")
+    url = f"sqlite:///{project.root / 'app.db'}"
+    assert execute(url, "SELECT db, rows, Session, upsert, born FROM selected ORDER BY id") == [
+        (1, 1, 1, 1, "2026-01-01"), (1, 1, 1, 1, "2026-01-02"),
+    ]  # fmt: skip
+    execute(url, "DELETE FROM selected")
+    project.inv("make.seeder", "insert", *["database.seed", "--class=insert"] * 2)
+    assert execute(url, "SELECT known, tuple FROM inserted") == [(1, 1), (1, 1)]
     ruff(project)
 
 

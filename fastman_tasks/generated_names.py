@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from collections.abc import Iterable
@@ -30,6 +31,12 @@ class GeneratedNames:
         outer, dot, inner = class_.__qualname__.partition(".")
         return self.imported(class_.__module__, outer) + dot + inner
 
+    def attribute(self, class_: type, name: str) -> str:
+        """How the attribute ``name`` of ``class_`` is written in the file."""
+        if name.isidentifier() and not keyword.iskeyword(name):
+            return f"{self.of(class_)}.{name}"
+        return f"getattr({self.of(class_)}, {quoted(name)})"
+
     def local(self, wish: str) -> str:
         """A new name for a variable: ``wish``, unless it cannot be one or has a meaning already."""
         name = re.sub(r"\W", "_", wish)
@@ -56,6 +63,14 @@ class GeneratedNames:
         for group in filter(None, groups):
             lines += [*([""] if lines else []), *group]
         return lines
+
+
+def quoted(text: str) -> str:
+    """``text`` as a Python literal, in the quotes that formatters choose: the double ones unless that escapes more."""
+    literal = json.dumps(text, ensure_ascii=False)
+    if text.count('"') <= text.count("'"):
+        return literal
+    return "'" + literal[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
 
 
 def _statement(module: str, imports: list[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,7 +11,7 @@ from typing import Any
 from sqlalchemy import Column, types
 
 from fastman_tasks.checks import Limits, limits
-from fastman_tasks.generated_names import GeneratedNames
+from fastman_tasks.generated_names import GeneratedNames, quoted
 
 _NEW_YEAR = date(2026, 1, 1)
 
@@ -47,14 +46,6 @@ def value(column: Column[Any], name: str, number: int, names: GeneratedNames) ->
         if isinstance(kind, class_):
             return make(kind, wish)
     return quoted(name)
-
-
-def quoted(text: str) -> str:
-    """``text`` as a Python literal, in the quotes that formatters choose: the double ones unless that escapes more."""
-    literal = json.dumps(text, ensure_ascii=False)
-    if text.count('"') <= text.count("'"):
-        return literal
-    return "'" + literal[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
 
 
 def _enum(kind: Any, wish: _Wish) -> str:

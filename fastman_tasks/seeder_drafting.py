@@ -42,17 +42,19 @@ def draft_seeder(project: Project, typed: str, *, model: str | None = None, pret
         sample=sample,
         imports=sample.names.import_lines if sample else ["from sqlalchemy.orm import Session"],
         depends_on=_depends_on(project, sample, name.class_),
-        summary=f"Sample rows of {sample.model.__name__}." if sample else f"What inv database.seed adds for {typed}.",
+        summary=f"Sample rows of {sample.model}." if sample else f"What inv database.seed adds for {typed}.",
     )
     if not pretend:
         skeletons.write(text, file)
-    return SeederDraft(file, text, sample.model.__name__ if sample else None)
+    return SeederDraft(file, text, sample.model if sample else None)
 
 
 def _depends_on(project: Project, sample: Sample | None, own: str) -> list[str]:
     """The seeders, of those that have a file, of the models that the sample rows refer to."""
     modules = {file.stem for file in project.settings.seeders.rglob("*_seeder.py")}
-    parents = [names.seeder(parent.__name__) for parent in (sample.parents if sample else ())]
+    parents = [
+        names.seeder(each.parent.class_.__name__) for each in (sample.references if sample else ()) if each.parent
+    ]
     found = [parent.class_ for parent in parents if parent.module in modules and parent.class_ != own]
     return list(dict.fromkeys(found))
 

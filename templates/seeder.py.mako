@@ -36,10 +36,10 @@ class ${name.class_}:
 % if sample.upserts:
         ${sample.called['upsert']}(db, ${sample.called['model']}, rows, key=[${", ".join(f'"{each}"' for each in sample.key)}])
 % elif len(sample.key) == 1:
-        known = set(db.scalars(${sample.called['select']}(${sample.key_attributes})))
+        known = set(db.scalars(${sample.called['select']}(${", ".join(sample.known)})))
         rows = [row for row in rows if ${sample.key_of_row} not in known]
 % elif sample.key:
-        known = {tuple(row) for row in db.execute(${sample.called['select']}(${sample.key_attributes}))}
+        known = {tuple(row) for row in db.execute(${sample.called['select']}(${", ".join(sample.known)}))}
         rows = [row for row in rows if (${sample.key_of_row}) not in known]
 % endif
 % if sample.key and not sample.upserts:

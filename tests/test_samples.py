@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import itertools
+from typing import ClassVar
 
 import pytest
 import sqlalchemy as sa
@@ -73,6 +75,16 @@ def test_how_rows_that_are_there_are_known() -> None:
     assert sampled(*columns(), sa.UniqueConstraint("a", "b")).key == ("a", "b")
     assert sampled(*columns(), sa.UniqueConstraint("a", "b"), sa.Index("i", "c", unique=True)).key == ("c",)
     assert sampled(*columns(), sa.Column("o", sa.Integer), sa.UniqueConstraint("a", "o")).key == ("a", "o")
+
+
+def test_what_is_not_unique_in_every_row_is_looked_up() -> None:
+    """upsert() takes no index of expressions or of some rows; the rows are then known by a query."""
+    name = sa.Column("name", sa.String(20), nullable=False)
+    partial = sampled(name, sa.Index("i", name, unique=True, sqlite_where=name != "x"))
+    assert (partial.key, partial.upserts) == (("name",), False)
+    name = sa.Column("name", sa.String(20), nullable=False)
+    lowered = sampled(name, sa.Index("i", sa.func.lower(name), unique=True))
+    assert (lowered.key, lowered.upserts) == (("name",), False)
 
 
 def test_foreign_keys_take_a_row_that_is_there() -> None:
@@ -148,3 +160,40 @@ def test_rows_that_would_be_the_same() -> None:
     """Where a constraint leaves one value to a unique column there is one row."""
     made = sampled(sa.Column("n", sa.Integer, sa.CheckConstraint("n = 1"), unique=True, nullable=False))
     assert made.rows == [{"n": "1"}]
+
+
+class Staff(Base):
+    """What others inherit from; its name is unique in all of them."""
+
+    __tablename__ = "staff"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(sa.String(20))
+    name: Mapped[str] = mapped_column(sa.String(20), unique=True)
+    born: Mapped[dt.date]
+    __mapper_args__: ClassVar[dict[str, str]] = {"polymorphic_on": "kind", "polymorphic_identity": "staff"}
+
+
+for each in range(20):
+    # Most of them are of no interest by themselves.
+    type(f"Kind{each:02}", (Staff,), {"__mapper_args__": {"polymorphic_identity": str(each)}})
+
+
+class Manager(Staff):
+    """One with a table of its own."""
+
+    __tablename__ = "managers"
+    id: Mapped[int] = mapped_column(sa.ForeignKey("staff.id"), primary_key=True)
+    badge: Mapped[str] = mapped_column(sa.String(20))
+    __mapper_args__: ClassVar[dict[str, str]] = {"polymorphic_identity": "manager"}
+
+
+def test_classes_that_inherit_have_rows_of_their_own() -> None:
+    """No number comes twice in a hierarchy, dates stay dates, and known rows are looked for in all its classes."""
+    classes = sorted(
+        sa.inspect(Staff).self_and_descendants, key=lambda mapper: (mapper.class_ is not Staff, str(mapper))
+    )
+    rows = [row for mapper in classes for row in sample(mapper).rows]
+    assert [row["name"] for row in rows] == [f'"Name {number}"' for number in range(1, 45)]
+    assert rows[43]["born"] == "date(2026, 2, 13)"
+    made = sample(sa.inspect(Manager))
+    assert (made.key, made.upserts, made.known) == (("name",), False, ["Staff.name"])

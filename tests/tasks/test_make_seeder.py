@@ -304,6 +304,59 @@ def test_models_of_sqlmodel(project: Sandbox) -> None:
     ruff(project)
 
 
+STAFF = """
+    import sqlalchemy as sa
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+    class Base(DeclarativeBase):
+        pass
+
+
+    class Emp(Base):
+        __tablename__ = "employees"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        kind: Mapped[str] = mapped_column(sa.String(20))
+        name: Mapped[str] = mapped_column(sa.String(20), unique=True)
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "emp"}
+
+
+    class Eng(Emp):
+        __mapper_args__ = {"polymorphic_identity": "eng"}
+
+
+    class Mgr(Emp):
+        __tablename__ = "managers"
+        id: Mapped[int] = mapped_column(sa.ForeignKey("employees.id"), primary_key=True)
+        level: Mapped[int]
+        __mapper_args__ = {"polymorphic_identity": "mgr"}
+
+
+    class Boss(Mgr):
+        __mapper_args__ = {"polymorphic_identity": "boss"}
+"""
+
+
+def test_classes_that_share_a_table(project: Sandbox) -> None:
+    """Each class of a hierarchy gets rows of its own, whose names are unique in all of it; running again changes
+    nothing, and a name that another class has is left alone."""
+    project.write("models.py", STAFF)
+    project.inv("make.migration", "create tables", "database.migrate")
+    made = [word for name in ("emp", "eng", "mgr", "boss") for word in ("make.seeder", name)]
+    project.inv(*made, "database.seed")
+    url = f"sqlite:///{project.root / 'app.db'}"
+    before = execute(url, "SELECT kind, name FROM employees ORDER BY name")
+    assert [name for _, name in before] == [f"Name {number}" for number in range(1, 9)]
+    assert {kind for kind, _ in before} == {"emp", "eng", "mgr", "boss"}
+    project.inv("database.seed")
+    assert execute(url, "SELECT kind, name FROM employees ORDER BY name") == before
+    execute(url, "DELETE FROM managers")
+    execute(url, "UPDATE employees SET kind = 'emp'")
+    project.inv("database.seed", "--class=mgr")
+    assert execute(url, "SELECT count(*) FROM employees") == [(8,)]
+    ruff(project)
+
+
 SHADOWS = """
     import datetime as dt
     import enum

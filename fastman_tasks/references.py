@@ -74,14 +74,14 @@ def lookups(
     variables: dict[Column[Any], str] = {}
     lines: list[str] = []
     for columns, source in sources:
-        query = [f".where({columns[column]} == {variables[column]})" for column in columns if column in variables]
         new = {column: expression for column, expression in columns.items() if column not in variables}
-        variables |= {column: names.local(attributes[column]) for column in new}
         wanted = ", ".join(new.values())
-        if len(new) > 1:
-            # The lowest, so that another key that shares a column finds its own among the same rows.
-            query.append(f".order_by({wanted})")
-        query = [f"{names.imported('sqlalchemy', 'select')}({wanted}){source}", *query, ".limit(1)"]
+        query = [f"{names.imported('sqlalchemy', 'select')}({wanted})", *source]
+        query += [f".where({columns[column]} == {variables[column]})" for column in columns if column in variables]
+        # The lowest, so that another key that shares a column finds its own among the same rows.
+        query += [f".order_by({wanted})"] if len(new) > 1 else []
+        query.append(".limit(1)")
+        variables |= {column: names.local(attributes[column]) for column in new}
         set_ = ", ".join(variables[column] for column in new)
         lines += _statement(f"{set_} = db.{'execute' if len(new) > 1 else 'scalars'}(", query, ").one()")
     return {attributes[column]: variable for column, variable in variables.items()}, lines
@@ -112,19 +112,20 @@ def _parent(mapper: Mapper[Any], targets: list[Column[Any]]) -> Mapper[Any] | No
     return min(fitting, key=lambda each: (each.class_.__module__, each.class_.__qualname__), default=None)
 
 
-def _source(reference: Reference, names: GeneratedNames) -> tuple[dict[Column[Any], str], str]:
-    """Each column of ``reference`` as the one that it refers to is called in a statement, and what follows these."""
+def _source(reference: Reference, names: GeneratedNames) -> tuple[dict[Column[Any], str], list[str]]:
+    """Each column of ``reference`` as the one that it refers to is called in a statement, and what it selects from
+    where these do not say so."""
     names.imported("sqlalchemy", "select")
     if reference.parent is not None:
         parent = reference.parent
         found = {column: attribute_of(parent, target) for column, target in reference.columns.items()}
-        return {column: names.attribute(parent.class_, name) for column, name in found.items() if name}, ""
+        return {column: names.attribute(parent.class_, name) for column, name in found.items() if name}, []
     column_, table_ = (names.imported("sqlalchemy", name) for name in ("column", "table"))
     schema = getattr(reference.table, "schema", None)
     name = getattr(reference.table, "name", "")
     table = f"{table_}({quoted(name)}{f', schema={quoted(schema)}' if schema else ''})"
     columns = {column: f"{column_}({quoted(target.name)})" for column, target in reference.columns.items()}
-    return columns, f".select_from({table})"
+    return columns, [f".select_from({table})"]
 
 
 def _statement(start: str, query: list[str], end: str) -> list[str]:

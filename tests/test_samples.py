@@ -197,3 +197,57 @@ def test_classes_that_inherit_have_rows_of_their_own() -> None:
     assert rows[43]["born"] == "date(2026, 2, 13)"
     made = sample(sa.inspect(Manager))
     assert (made.key, made.upserts, made.known) == (("name",), False, ["Staff.name"])
+
+
+def composite(*, tenant: bool, **options: object) -> Sample:
+    """The sample of a model that refers to (tenant, number) of Account, and of Project where it has a second key."""
+    metadata = sa.MetaData()
+    both = [sa.Column(name, sa.Integer, primary_key=True) for name in ("tenant", "number")]
+    accounts = sa.Table("accounts", metadata, *both)
+    both = [sa.Column(name, sa.Integer, primary_key=True) for name in ("tenant", "number")]
+    projects = sa.Table("projects", metadata, *both)
+    targets = (("Account", accounts), ("Project", projects)) if tenant else ()
+    # A class that nothing holds is not mapped for long.
+    mapped = [Base.registry.map_imperatively(type(name, (), {}), table) for name, table in targets]
+    assert len(mapped) == len(targets)
+    columns = [sa.Column("tenant", sa.Integer, nullable=False), sa.Column("account", sa.Integer, **options)]
+    keys = [sa.ForeignKeyConstraint(["tenant", "account"], [accounts.c.tenant, accounts.c.number])]
+    if tenant:
+        columns.append(sa.Column("project", sa.Integer, nullable=False))
+        keys.append(sa.ForeignKeyConstraint(["tenant", "project"], [projects.c.tenant, projects.c.number]))
+    table = sa.Table("bills", metadata, sa.Column("id", sa.Integer, primary_key=True), *columns, *keys)
+    return sample(Base.registry.map_imperatively(type(f"Bill{next(_numbers)}", (), {}), table))
+
+
+def test_a_key_of_several_columns_is_one_row() -> None:
+    """Its columns are taken from one row; a second key that shares one of them takes a row that has the same."""
+    made = composite(tenant=True, nullable=False)
+    assert made.lookups == [
+        "tenant, account = db.execute(",
+        "    select(Account.tenant, Account.number).order_by(Account.tenant, Account.number).limit(1)",
+        ").one()",
+        "project = db.scalars(select(Project.number).where(Project.tenant == tenant).limit(1)).one()",
+    ]
+    assert made.rows == [{"tenant": "tenant", "account": "account", "project": "project"}] * 2
+
+
+def test_a_key_of_several_columns_of_no_model() -> None:
+    """Without a class the table is asked."""
+    assert "".join(line.strip() for line in composite(tenant=False, nullable=False).lookups) == (
+        'tenant, account = db.execute(select(column("tenant"), column("number")).select_from(table("accounts"))'
+        '.order_by(column("tenant"), column("number")).limit(1)).one()'
+    )
+
+
+def test_a_key_of_which_a_column_stays_null() -> None:
+    """The database does not check it, so the others are values like any; a default makes it count."""
+    optional = composite(tenant=False, nullable=True)
+    assert (optional.lookups, optional.rows[0]) == ([], {"tenant": "1"})
+    assert composite(tenant=False, nullable=True, default=5).rows[0] == {"tenant": "tenant", "account": "account"}
+
+
+def test_a_table_in_a_schema_of_no_model() -> None:
+    """It is asked in its schema."""
+    plain = sa.Table("plain", sa.MetaData(), sa.Column("code", sa.String(9), primary_key=True), schema="other")
+    made = sampled(sa.Column("code", sa.ForeignKey(plain.c.code), nullable=False))
+    assert 'select_from(table("plain", schema="other"))' in made.lookups[0]

@@ -357,6 +357,186 @@ def test_classes_that_share_a_table(project: Sandbox) -> None:
     ruff(project)
 
 
+PAIRS = """
+    import sqlalchemy as sa
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+    class Base(DeclarativeBase):
+        pass
+
+
+    class Comp(Base):
+        __tablename__ = "comps"
+        a: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+        b: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+
+
+    regions = sa.Table(
+        "regions",
+        Base.metadata,
+        sa.Column("country", sa.String(2), primary_key=True),
+        sa.Column("name", sa.String(30), primary_key=True),
+    )
+
+
+    class CompanyOfATenant(Base):
+        __tablename__ = "companies"
+        __table_args__ = (
+            sa.ForeignKeyConstraint(["comp_a", "comp_b"], ["comps.a", "comps.b"]),
+            sa.ForeignKeyConstraint(["country", "region"], ["regions.country", "regions.name"]),
+        )
+        id: Mapped[int] = mapped_column(primary_key=True)
+        tax_number: Mapped[str] = mapped_column(sa.String(20), unique=True)
+        comp_a: Mapped[int]
+        comp_b: Mapped[int]
+        country: Mapped[str] = mapped_column(sa.String(2))
+        region: Mapped[str] = mapped_column(sa.String(30))
+        tenant_number: Mapped[int] = mapped_column(unique=True)
+
+
+    class Branch(Base):
+        __tablename__ = "branches"
+        __table_args__ = (
+            sa.ForeignKeyConstraint(
+                ["company_number", "company_country", "company_region"],
+                ["companies.tenant_number", "companies.country", "companies.region"],
+            ),
+        )
+        id: Mapped[int] = mapped_column(primary_key=True)
+        company_number: Mapped[int] = mapped_column(unique=True)
+        company_country: Mapped[str] = mapped_column(sa.String(2))
+        company_region: Mapped[str] = mapped_column(sa.String(30))
+"""
+
+
+def test_keys_of_several_columns(project: Sandbox) -> None:
+    """A row refers to a row that is there, whatever other combinations there are, with or without a model."""
+    project.write("models.py", PAIRS)
+    project.inv("make.migration", "create tables", "database.migrate")
+    url = f"sqlite:///{project.root / 'app.db'}"
+    execute(url, "INSERT INTO comps VALUES (2, 1), (1, 3)")
+    execute(url, "INSERT INTO regions VALUES ('de', 'Bayern'), ('at', 'Wien')")
+    said = project.inv("make.seeder", "company_of_a_tenant", "make.seeder", "branch").stdout
+    assert (
+        "Its rows refer to Comp, which no seeder makes yet: inv make.seeder comp, and then "
+        'depends_on = ["CompSeeder"] in this one.\n'
+        "Its rows refer to the table regions, which has no model: there has to be a row in it.\n"
+        "Created database/seeders/branch_seeder.py\n"
+    ) in said
+    for _ in range(2):
+        project.inv("database.seed")
+        rows = execute(url, "SELECT comp_a, comp_b, country, region, tenant_number FROM companies ORDER BY id")
+        assert rows == [(1, 3, "at", "Wien", 1), (1, 3, "at", "Wien", 2)]
+        assert execute(url, "SELECT company_number, company_country, company_region FROM branches") == [
+            (1, "at", "Wien")
+        ]
+    ruff(project)
+
+
+NEEDS = """
+    import sqlalchemy as sa
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+    class Base(DeclarativeBase):
+        pass
+
+
+    class Role(Base):
+        __tablename__ = "roles"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(20), unique=True)
+
+
+    class Team(Base):
+        __tablename__ = "teams"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(20), unique=True)
+        kind: Mapped[str] = mapped_column(sa.String(20))
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "team"}
+
+
+    class Squad(Team):
+        __mapper_args__ = {"polymorphic_identity": "squad"}
+
+
+    class User(Base):
+        __tablename__ = "users"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        email: Mapped[str] = mapped_column(sa.String(20), unique=True)
+        role_id: Mapped[int] = mapped_column(sa.ForeignKey("roles.id"))
+        team_id: Mapped[int] = mapped_column(sa.ForeignKey("teams.id"))
+        second_team_id: Mapped[int] = mapped_column(sa.ForeignKey("teams.id"))
+        parent_id: Mapped[int | None] = mapped_column(sa.ForeignKey("users.id"))
+
+
+    class Node(Base):
+        __tablename__ = "nodes"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        parent_id: Mapped[int] = mapped_column(sa.ForeignKey("nodes.id"))
+
+
+    class Egg(Base):
+        __tablename__ = "eggs"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        chick_id: Mapped[int] = mapped_column(sa.ForeignKey("chicks.id"))
+
+
+    class Chick(Base):
+        __tablename__ = "chicks"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        hen_id: Mapped[int] = mapped_column(sa.ForeignKey("hens.id"))
+
+
+    class Hen(Base):
+        __tablename__ = "hens"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        egg_id: Mapped[int] = mapped_column(sa.ForeignKey("eggs.id"))
+"""
+
+
+def test_what_has_to_be_there_first(project: Sandbox) -> None:
+    """What a row refers to and no seeder makes is told with the command that makes one, and what to write then."""
+    project.write("models.py", NEEDS)
+    needs = (
+        "Its rows refer to Role and Team, which no seeder makes yet: inv make.seeder role make.seeder team, and then "
+        'depends_on = ["RoleSeeder", "TeamSeeder"] in this one.\n'
+    )
+    assert project.inv("make.seeder", "user", "--pretend").stdout.endswith(f"{needs}Nothing was written.\n")
+    assert project.inv("make.seeder", "role").stdout == "Created database/seeders/role_seeder.py\n"
+    assert project.inv("make.seeder", "user").stdout == (
+        "Created database/seeders/user_seeder.py\n"
+        "Its rows refer to Team, which no seeder makes yet: inv make.seeder team, and then "
+        'depends_on = ["RoleSeeder", "TeamSeeder"] in this one.\n'
+    )
+    (project.root / "database/seeders/user_seeder.py").unlink()
+    said = project.inv("make.seeder", "squad", "make.seeder", "user").stdout
+    assert said == "Created database/seeders/squad_seeder.py\nCreated database/seeders/user_seeder.py\n"
+    assert 'depends_on = ["RoleSeeder", "SquadSeeder"]' in (project.root / "database/seeders/user_seeder.py").read_text(
+        "utf-8"
+    )
+
+
+def test_what_no_seeder_can_begin(project: Sandbox) -> None:
+    """Keys that are never NULL and lead back to where they are: what is left to do by hand is told."""
+    project.write("models.py", NEEDS)
+    assert project.inv("make.seeder", "node").stdout == (
+        "Created database/seeders/node_seeder.py\n"
+        "Its rows refer to Node itself, and parent_id may not be NULL: write the first one by hand, one that refers "
+        "to itself.\n"
+    )
+    first = project.inv("make.seeder", "egg").stdout
+    assert first == (
+        "Created database/seeders/egg_seeder.py\n"
+        "No seeder can go first: Egg -> Chick -> Hen -> Egg refer to each other by keys that may not be NULL. Make one "
+        "of them nullable, or deferrable and write the first rows by hand.\n"
+    )
+    assert "Hen -> Egg -> Chick -> Hen" in project.inv("make.seeder", "hen").stdout
+    assert "depends_on" not in (project.root / "database/seeders/hen_seeder.py").read_text("utf-8")
+    ruff(project)
+
+
 SHADOWS = """
     import datetime as dt
     import enum

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -13,12 +15,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?"
 _TEXT = r"'(?:[^']|'')*'"
+_DAY = r"(?:date\s+|timestamp\s+)?'\d{4}-\d\d-\d\d(?: 00:00:00(?:\.0+)?)?'"
+_LITERAL = rf"(?:{_NUMBER}|{_TEXT}|\b(?:true|false)\b)"
+_AMOUNT = rf"({_NUMBER}|{_DAY})"
+# A condition of its own, not a part of a longer expression.
+_START = r"(?:^|\(|\band\b)\s*"
+_END = r"(?![\w.]|\s*[-+*/%|])"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Numbers between ``low`` and ``high``, those excluded where they are ``above`` and ``below``; one of ``choices``,
-    where there are any; texts of ``shortest`` to ``longest`` characters."""
+    """Amounts between ``low`` and ``high``, those excluded where they are ``above`` and ``below``; one of ``choices``,
+    where there are any; texts of ``shortest`` to ``longest`` characters. A date's amount is its ordinal."""
 
     low: Fraction | None = None
     above: bool = False
@@ -29,16 +37,22 @@ class Limits:
     longest: int | None = None
 
     @property
-    def numeric(self) -> bool:
-        """Whether anything is said of numbers."""
-        return self.low is not None or self.high is not None or bool(self.choices)
+    def amounts(self) -> list[Fraction]:
+        """The ``choices`` that are numbers or dates."""
+        return [amount for choice in self.choices if (amount := _amount(choice)) is not None]
 
-    def number(self, wish: int, step: Fraction) -> Fraction:
-        """A multiple of ``step`` within the limits; ``wish`` itself, where it is, and for other wishes another one
+    @property
+    def numeric(self) -> bool:
+        """Whether anything is said of amounts."""
+        return self.low is not None or self.high is not None or bool(self.amounts)
+
+    def number(self, wish: int, step: Fraction, start: int = 0) -> Fraction:
+        """A multiple of ``step`` within the limits; ``start + wish``, where it is, and for other wishes another one
         where there is room."""
-        if self.choices:
-            return Fraction(self.choices[(wish - 1) % len(self.choices)])
-        value = Fraction(wish)
+        if self.amounts:
+            return self.amounts[(wish - 1) % len(self.amounts)]
+        value = Fraction(start + wish)
+        lowest = highest = None
         if self.low is not None:
             lowest = math.ceil(self.low / step) * step
             lowest += step if self.above and lowest == self.low else 0
@@ -47,9 +61,9 @@ class Limits:
             highest = math.floor(self.high / step) * step
             highest -= step if self.below and highest == self.high else 0
             if value > highest:
-                value = highest - (wish - 1) * step
-                # With no room for another number the first one is repeated.
-                value = highest if self.low is not None and value < self.low else value
+                # From the top downwards, and with no room left from the top again.
+                room = wish if lowest is None else max(1, int((highest - lowest) / step) + 1)
+                value = highest - (wish - 1) % room * step
         return value
 
 
@@ -57,7 +71,7 @@ def limits(column: Column[Any]) -> Limits:
     """What can be read of the constraints on ``column``."""
     found = Limits()
     table = column.table
-    for constraint in table.constraints if isinstance(table, Table) else ():
+    for constraint in (*column.constraints, *(table.constraints if isinstance(table, Table) else ())):
         if isinstance(constraint, CheckConstraint):
             text = _sql(constraint)
             # One of several alternatives says nothing for sure.
@@ -75,32 +89,43 @@ def _sql(constraint: CheckConstraint) -> str:
 
 
 def _read(found: Limits, name: str, sql: str) -> Limits:
-    column = rf"(?:\w+\.)?[\"`\[]?(?<!\w){re.escape(name)}\b[\"`\]]?"
+    column = rf"(?:(?:\w+|\"[^\"]*\")\.)*[\"`\[]?{re.escape(name)}\b[\"`\]]?"
     length = rf"(?:length|char_length|character_length|len)\s*\(\s*{column}\s*\)"
-    for match in re.finditer(rf"{column}\s+between\s+({_NUMBER})\s+and\s+({_NUMBER})", sql, re.IGNORECASE):
-        found = _at_least(_at_most(found, match[2], False), match[1], False)
-    for match in re.finditer(rf"(?<!\w){length}\s*(<=|>=|<|>|=)\s*(\d+)", sql, re.IGNORECASE):
+
+    def conditions(pattern: str) -> list[re.Match[str]]:
+        return list(re.finditer(f"{_START}{pattern}{_END}", sql, re.IGNORECASE))
+
+    for match in conditions(rf"{column}\s+between\s+{_AMOUNT}\s+and\s+{_AMOUNT}"):
+        found = _bounded(_bounded(found, ">=", match[1]), "<=", match[2])
+    for match in conditions(rf"{length}\s*(<=|>=|<|>|=)\s*(\d+)"):
         found = _long(found, match[1], int(match[2]))
-    for match in re.finditer(rf"{column}\s*(<=|>=|<(?!>)|>)\s*({_NUMBER})(?!\s*[-+*/])", sql):
-        strict = len(match[1]) == 1
-        found = (_at_least if match[1][0] == ">" else _at_most)(found, match[2], strict)
-    for match in re.finditer(rf"({_NUMBER})\s*(<=|>=|<(?!>)|>)\s*{column}", sql):
-        strict = len(match[2]) == 1
-        found = (_at_most if match[2][0] == ">" else _at_least)(found, match[1], strict)
-    for match in re.finditer(rf"{column}\s+in\s*\(((?:\s*(?:{_TEXT}|{_NUMBER})\s*,?)+)\)", sql, re.IGNORECASE):
-        words = re.findall(rf"{_TEXT}|{_NUMBER}", match[1])
-        found = replace(found, choices=tuple(_bare(word) for word in words))
+    for match in conditions(rf"{column}\s*(<=|>=|<|>)\s*{_AMOUNT}"):
+        found = _bounded(found, match[1], match[2])
+    for match in conditions(rf"{_AMOUNT}\s*(<=|>=|<|>)\s*{column}"):
+        found = _bounded(found, match[2].translate(str.maketrans("<>", "><")), match[1])
+    for match in conditions(rf"{column}\s*(?:=\s*({_LITERAL})|in\s*\(((?:\s*{_LITERAL}\s*,?)+)\))"):
+        words = [_bare(word) for word in re.findall(_LITERAL, match[1] or match[2], re.IGNORECASE)]
+        found = replace(found, choices=tuple(word for word in words if not found.choices or word in found.choices))
     return found
 
 
-def _at_least(found: Limits, number: str, strict: bool) -> Limits:
-    low = Fraction(number)
-    return found if found.low is not None and found.low >= low else replace(found, low=low, above=strict)
+def _bounded(found: Limits, sign: str, text: str) -> Limits:
+    amount = _amount(_bare(text.partition(" ")[2].strip() if text[:1].isalpha() else text))
+    if amount is None:
+        return found
+    strict = len(sign) == 1
+    if sign[0] == ">":
+        known = found.low is not None and found.low >= amount
+        return found if known else replace(found, low=amount, above=strict)
+    known = found.high is not None and found.high <= amount
+    return found if known else replace(found, high=amount, below=strict)
 
 
-def _at_most(found: Limits, number: str, strict: bool) -> Limits:
-    high = Fraction(number)
-    return found if found.high is not None and found.high <= high else replace(found, high=high, below=strict)
+def _amount(text: str) -> Fraction | None:
+    """The number that ``text`` is, or the ordinal of the date."""
+    with suppress(ValueError):
+        return Fraction(text) if re.fullmatch(_NUMBER, text) else Fraction(date.fromisoformat(text[:10]).toordinal())
+    return None
 
 
 def _long(found: Limits, sign: str, number: int) -> Limits:

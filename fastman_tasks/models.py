@@ -9,17 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from sqlalchemy import MetaData, Table
-from sqlalchemy.exc import NoInspectionAvailable
-from sqlalchemy.inspection import inspect
 
 from fastman_tasks.errors import ModelsFailed
 from fastman_tasks.sources import blame
-
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Mapper
 
 # Where models live, relative to the root and to src/; each is a module, or a folder of modules.
 _CONVENTIONS = ("models", "{package}/models", "{package}/features/*/models", "{package}/api/*/models")
@@ -51,23 +45,15 @@ class Models:
     @cached_property
     def mapped(self) -> tuple[type, ...]:
         """Every mapped class of the modules, each once, where it was defined."""
+        # SQLAlchemy's ORM is a tenth of a second that most commands do without.
+        from fastman_tasks.columns import mapper_of
+
         found: dict[type, None] = {}
         for module in self.modules:
             for value in vars(module).values():
                 if isinstance(value, type) and mapper_of(value) is not None:
                     found[value] = None
         return tuple(found)
-
-
-def mapper_of(value: type) -> Mapper[object] | None:
-    """The mapper of a mapped class; None for any other class."""
-    from sqlalchemy.orm import Mapper
-
-    try:
-        mapper: object = inspect(value)
-    except NoInspectionAvailable:
-        return None
-    return mapper if isinstance(mapper, Mapper) else None
 
 
 def _metadata_of(value: object) -> MetaData | None:

@@ -8,21 +8,24 @@ from typing import TYPE_CHECKING
 
 from fastman_tasks import names, skeletons
 from fastman_tasks.errors import FileNotWritten, ModelsFailed, UsageError
-from fastman_tasks.sources import described
+from fastman_tasks.sources import described, shown
 
 if TYPE_CHECKING:
     from fastman_tasks.models import Models
+    from fastman_tasks.names import SeederName
     from fastman_tasks.project import Project
     from fastman_tasks.samples import Sample
 
 
 @dataclass(frozen=True)
 class SeederDraft:
-    """A new seeder: its file, its text, and the model's name, None where no model is known."""
+    """A new seeder: its file, its text, the model's name (None where no model is known), and what has to be done
+    before it can run on an empty database."""
 
     file: Path
     text: str
     model: str | None
+    notes: tuple[str, ...] = ()
 
 
 def draft_seeder(project: Project, typed: str, *, model: str | None = None, pretend: bool = False) -> SeederDraft:
@@ -34,41 +37,77 @@ def draft_seeder(project: Project, typed: str, *, model: str | None = None, pret
     name = names.seeder(typed)
     file = project.settings.seeders / f"{name.module}.py"
     if file.exists():
-        shown = file.relative_to(project.root) if file.is_relative_to(project.root) else file
-        raise FileNotWritten(f"{shown} exists already; it was left as it is.")
-    sample = _sample(project, model or name.subject, required=model is not None)
+        raise FileNotWritten(f"{shown(file, project.root)} exists already; it was left as it is.")
+    sample = _sample(project, model or name.subject, required=model is not None, taken=name.class_)
+    depends_on, notes = _parents(project, sample, name.class_) if sample else ([], ())
     text = skeletons.render(
         "seeder.py",
         name=name,
         sample=sample,
-        imports=_imports(sample),
-        depends_on=_depends_on(project, sample, name.class_),
-        summary=f"Sample rows of {sample.model.__name__}." if sample else f"What inv database.seed adds for {typed}.",
+        imports=sample.names.import_lines if sample else ["from sqlalchemy.orm import Session"],
+        depends_on=depends_on,
+        summary=f"Sample rows of {sample.model}." if sample else f"What inv database.seed adds for {typed}.",
     )
     if not pretend:
         skeletons.write(text, file)
-    return SeederDraft(file, text, sample.model.__name__ if sample else None)
+    return SeederDraft(file, text, sample.model if sample else None, notes)
 
 
-def _depends_on(project: Project, sample: Sample | None, own: str) -> list[str]:
-    """The seeders, of those that have a file, of the models that the sample rows refer to."""
+def _parents(project: Project, sample: Sample, own: str) -> tuple[list[str], tuple[str, ...]]:
+    """The seeders of the models that the sample rows refer to, and what is to be said of those that cannot be named:
+    there are none yet, or no seeder can go first."""
+    from fastman_tasks.references import circle
+
     modules = {file.stem for file in project.settings.seeders.rglob("*_seeder.py")}
-    parents = [names.seeder(parent.__name__) for parent in (sample.parents if sample else ())]
-    found = [parent.class_ for parent in parents if parent.module in modules and parent.class_ != own]
-    return list(dict.fromkeys(found))
+    found: list[str] = []
+    missing: dict[str, SeederName] = {}
+    notes: list[str] = []
+    for reference in sample.references:
+        parent = reference.parent
+        if parent is None:
+            table = reference.table.description
+            notes.append(f"Its rows refer to the table {table}, which has no model: there has to be a row in it.")
+        elif way := circle(sample.mapper, reference):
+            notes.append(_by_hand([each.class_.__name__ for each in way], [each.name for each in reference.columns]))
+        else:
+            # A row of a class that inherits is one of the model, too.
+            seeders = [names.seeder(each.class_.__name__) for each in parent.self_and_descendants]
+            known = [each.class_ for each in seeders if each.module in modules and each.class_ != own]
+            found += known[:1]
+            if not known:
+                missing[parent.class_.__name__] = seeders[0]
+    found = list(dict.fromkeys(found))
+    if missing:
+        notes.insert(0, _to_make(found, missing))
+    return found, tuple(dict.fromkeys(notes))
 
 
-def _imports(sample: Sample | None) -> list[str]:
-    if sample is None:
-        return ["from sqlalchemy.orm import Session"]
-    from fastman_tasks.samples import import_lines
+def _to_make(found: list[str], missing: dict[str, SeederName]) -> str:
+    """How to make the ``missing`` seeders, by model, and what to depend on then."""
+    commands = " ".join(f"make.seeder {each.module.removesuffix('_seeder')}" for each in missing.values())
+    seeders = ", ".join(f'"{each}"' for each in [*found, *(each.class_ for each in missing.values())])
+    return (
+        f"Its rows refer to {' and '.join(missing)}, which no seeder makes yet: inv {commands}, and then "
+        f"depends_on = [{seeders}] in this one."
+    )
 
-    return import_lines(sample.imports)
+
+def _by_hand(models: list[str], columns: list[str]) -> str:
+    """What to do where rows refer to themselves, by way of ``models``."""
+    if len(models) == 2:
+        return (
+            f"Its rows refer to {models[0]} itself, and {', '.join(columns)} may not be NULL: write the first one by "
+            "hand, one that refers to itself."
+        )
+    return (
+        f"No seeder can go first: {' -> '.join(models)} refer to each other by keys that may not be NULL. Make one of "
+        "them nullable, or deferrable and write the first rows by hand."
+    )
 
 
-def _sample(project: Project, wanted: str, *, required: bool) -> Sample | None:
+def _sample(project: Project, wanted: str, *, required: bool, taken: str) -> Sample | None:
     # Without a model to look up, neither the models nor SQLAlchemy's ORM need to be imported.
-    from fastman_tasks import models
+    from fastman_tasks import columns, models
 
     if not project.settings.models and not any(models.find(project.root)) and not required:
         return None
@@ -79,14 +118,15 @@ def _sample(project: Project, wanted: str, *, required: bool) -> Sample | None:
 
     from fastman_tasks.samples import sample
 
-    mapper = models.mapper_of(class_)
+    mapper = columns.mapper_of(class_)
     assert mapper is not None
     try:
         # A relationship to a class that is not there comes to light when the mappers are first put together.
         mapper.registry.configure(cascade=True)
+        # So does a foreign key to a table that is not there.
+        return sample(mapper, [taken])
     except SQLAlchemyError as error:
         raise ModelsFailed(f"The models do not fit together: {described(error)}") from error
-    return sample(mapper)
 
 
 def _class(found: Models, wanted: str, required: bool) -> type | None:

@@ -11,7 +11,7 @@ class ${name.class_}:
 
 % endif
     @staticmethod
-    def run(db: Session) -> None:
+    def run(db: ${sample.called['Session'] if sample else 'Session'}) -> None:
 % if sample is None:
         # db is a SQLAlchemy Session; inv database.seed commits what is added to it.
         # db.add(${name.subject}(...))
@@ -34,19 +34,19 @@ class ${name.class_}:
 % endfor
         ]
 % if sample.upserts:
-        upsert(db, ${sample.model.__qualname__}, rows, key=[${", ".join(f'"{each}"' for each in sample.key)}])
+        ${sample.called['upsert']}(db, ${sample.called['model']}, rows, key=[${", ".join(f'"{each}"' for each in sample.key)}])
 % elif len(sample.key) == 1:
-        known = set(db.scalars(select(${sample.key_attributes})))
+        known = set(db.scalars(${sample.called['select']}(${", ".join(sample.known)})))
         rows = [row for row in rows if ${sample.key_of_row} not in known]
 % elif sample.key:
-        known = {tuple(row) for row in db.execute(select(${sample.key_attributes}))}
+        known = {tuple(row) for row in db.execute(${sample.called['select']}(${", ".join(sample.known)}))}
         rows = [row for row in rows if (${sample.key_of_row}) not in known]
 % endif
 % if sample.key and not sample.upserts:
         if rows:
-            db.execute(insert(${sample.model.__qualname__}), rows)
+            db.execute(${sample.called['insert']}(${sample.called['model']}), rows)
 % elif not sample.key:
-        db.execute(insert(${sample.model.__qualname__}), rows)
+        db.execute(${sample.called['insert']}(${sample.called['model']}), rows)
 % endif
         db.commit()
 % endif

@@ -163,11 +163,12 @@ def draft(draft: Draft, root: Path, pretend: bool) -> None:
 
 def seeder_draft(draft: SeederDraft, root: Path, pretend: bool) -> None:
     """What was written, or would be."""
+    line(draft.text if pretend else f"Created {relative(draft.file, root)}")
+    for note in draft.notes:
+        line(note, style="yellow")
     if pretend:
-        line(f"{draft.text}\nNothing was written.")
-        return
-    line(f"Created {relative(draft.file, root)}")
-    if draft.model is None:
+        line("Nothing was written.")
+    elif draft.model is None:
         line("No model of that name was found, so it has no sample rows; --model=NAME chooses one.")
 
 

@@ -199,7 +199,7 @@ def make_tables(project: Project) -> None:
 
 def ruff(project: Sandbox) -> None:
     """The seeders are what ruff would have them be."""
-    for arguments in (["check", "--select", "F,I,E"], ["format", "--check", "--diff"]):
+    for arguments in (["check", "--select", "F,I,E,W"], ["format", "--check", "--diff"]):
         command = [sys.executable, "-m", "ruff", *arguments, "--no-cache", "--isolated", "--line-length", "120"]
         done = subprocess.run([*command, "database/seeders"], cwd=project.root, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -304,6 +304,298 @@ def test_models_of_sqlmodel(project: Sandbox) -> None:
     ruff(project)
 
 
+STAFF = """
+    import sqlalchemy as sa
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+    class Base(DeclarativeBase):
+        pass
+
+
+    class Emp(Base):
+        __tablename__ = "employees"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        kind: Mapped[str] = mapped_column(sa.String(20))
+        name: Mapped[str] = mapped_column(sa.String(20), unique=True)
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "emp"}
+
+
+    class Eng(Emp):
+        __mapper_args__ = {"polymorphic_identity": "eng"}
+
+
+    class Mgr(Emp):
+        __tablename__ = "managers"
+        id: Mapped[int] = mapped_column(sa.ForeignKey("employees.id"), primary_key=True)
+        level: Mapped[int]
+        __mapper_args__ = {"polymorphic_identity": "mgr"}
+
+
+    class Boss(Mgr):
+        __mapper_args__ = {"polymorphic_identity": "boss"}
+"""
+
+
+def test_classes_that_share_a_table(project: Sandbox) -> None:
+    """Each class of a hierarchy gets rows of its own, whose names are unique in all of it; running again changes
+    nothing, and a name that another class has is left alone."""
+    project.write("models.py", STAFF)
+    project.inv("make.migration", "create tables", "database.migrate")
+    made = [word for name in ("emp", "eng", "mgr", "boss") for word in ("make.seeder", name)]
+    project.inv(*made, "database.seed")
+    url = f"sqlite:///{project.root / 'app.db'}"
+    before = execute(url, "SELECT kind, name FROM employees ORDER BY name")
+    assert [name for _, name in before] == [f"Name {number}" for number in range(1, 9)]
+    assert {kind for kind, _ in before} == {"emp", "eng", "mgr", "boss"}
+    project.inv("database.seed")
+    assert execute(url, "SELECT kind, name FROM employees ORDER BY name") == before
+    execute(url, "DELETE FROM managers")
+    execute(url, "UPDATE employees SET kind = 'emp'")
+    project.inv("database.seed", "--class=mgr")
+    assert execute(url, "SELECT count(*) FROM employees") == [(8,)]
+    ruff(project)
+
+
+PAIRS = """
+    import sqlalchemy as sa
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+    class Base(DeclarativeBase):
+        pass
+
+
+    class Comp(Base):
+        __tablename__ = "comps"
+        a: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+        b: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+
+
+    regions = sa.Table(
+        "regions",
+        Base.metadata,
+        sa.Column("country", sa.String(2), primary_key=True),
+        sa.Column("name", sa.String(30), primary_key=True),
+    )
+
+
+    class CompanyOfATenant(Base):
+        __tablename__ = "companies"
+        __table_args__ = (
+            sa.ForeignKeyConstraint(["comp_a", "comp_b"], ["comps.a", "comps.b"]),
+            sa.ForeignKeyConstraint(["country", "region"], ["regions.country", "regions.name"]),
+        )
+        id: Mapped[int] = mapped_column(primary_key=True)
+        tax_number: Mapped[str] = mapped_column(sa.String(20), unique=True)
+        comp_a: Mapped[int]
+        comp_b: Mapped[int]
+        country: Mapped[str] = mapped_column(sa.String(2))
+        region: Mapped[str] = mapped_column(sa.String(30))
+        tenant_number: Mapped[int] = mapped_column(unique=True)
+
+
+    class Branch(Base):
+        __tablename__ = "branches"
+        __table_args__ = (
+            sa.ForeignKeyConstraint(
+                ["company_number", "company_country", "company_region"],
+                ["companies.tenant_number", "companies.country", "companies.region"],
+            ),
+        )
+        id: Mapped[int] = mapped_column(primary_key=True)
+        company_number: Mapped[int] = mapped_column(unique=True)
+        company_country: Mapped[str] = mapped_column(sa.String(2))
+        company_region: Mapped[str] = mapped_column(sa.String(30))
+"""
+
+
+def test_keys_of_several_columns(project: Sandbox) -> None:
+    """A row refers to a row that is there, whatever other combinations there are, with or without a model."""
+    project.write("models.py", PAIRS)
+    project.inv("make.migration", "create tables", "database.migrate")
+    url = f"sqlite:///{project.root / 'app.db'}"
+    execute(url, "INSERT INTO comps VALUES (2, 1), (1, 3)")
+    execute(url, "INSERT INTO regions VALUES ('de', 'Bayern'), ('at', 'Wien')")
+    said = project.inv("make.seeder", "company_of_a_tenant", "make.seeder", "branch").stdout
+    assert (
+        "Its rows refer to Comp, which no seeder makes yet: inv make.seeder comp, and then "
+        'depends_on = ["CompSeeder"] in this one.\n'
+        "Its rows refer to the table regions, which has no model: there has to be a row in it.\n"
+        "Created database/seeders/branch_seeder.py\n"
+    ) in said
+    for _ in range(2):
+        project.inv("database.seed")
+        rows = execute(url, "SELECT comp_a, comp_b, country, region, tenant_number FROM companies ORDER BY id")
+        assert rows == [(1, 3, "at", "Wien", 1), (1, 3, "at", "Wien", 2)]
+        assert execute(url, "SELECT company_number, company_country, company_region FROM branches") == [
+            (1, "at", "Wien")
+        ]
+    ruff(project)
+
+
+NEEDS = """
+    import sqlalchemy as sa
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+    class Base(DeclarativeBase):
+        pass
+
+
+    class Role(Base):
+        __tablename__ = "roles"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(20), unique=True)
+
+
+    class Team(Base):
+        __tablename__ = "teams"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(20), unique=True)
+        kind: Mapped[str] = mapped_column(sa.String(20))
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "team"}
+
+
+    class Squad(Team):
+        __mapper_args__ = {"polymorphic_identity": "squad"}
+
+
+    class User(Base):
+        __tablename__ = "users"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        email: Mapped[str] = mapped_column(sa.String(20), unique=True)
+        role_id: Mapped[int] = mapped_column(sa.ForeignKey("roles.id"))
+        team_id: Mapped[int] = mapped_column(sa.ForeignKey("teams.id"))
+        second_team_id: Mapped[int] = mapped_column(sa.ForeignKey("teams.id"))
+        parent_id: Mapped[int | None] = mapped_column(sa.ForeignKey("users.id"))
+
+
+    class Node(Base):
+        __tablename__ = "nodes"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        parent_id: Mapped[int] = mapped_column(sa.ForeignKey("nodes.id"))
+
+
+    class Egg(Base):
+        __tablename__ = "eggs"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        chick_id: Mapped[int] = mapped_column(sa.ForeignKey("chicks.id"))
+
+
+    class Chick(Base):
+        __tablename__ = "chicks"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        hen_id: Mapped[int] = mapped_column(sa.ForeignKey("hens.id"))
+
+
+    class Hen(Base):
+        __tablename__ = "hens"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        egg_id: Mapped[int] = mapped_column(sa.ForeignKey("eggs.id"))
+"""
+
+
+def test_what_has_to_be_there_first(project: Sandbox) -> None:
+    """What a row refers to and no seeder makes is told with the command that makes one, and what to write then."""
+    project.write("models.py", NEEDS)
+    needs = (
+        "Its rows refer to Role and Team, which no seeder makes yet: inv make.seeder role make.seeder team, and then "
+        'depends_on = ["RoleSeeder", "TeamSeeder"] in this one.\n'
+    )
+    assert project.inv("make.seeder", "user", "--pretend").stdout.endswith(f"{needs}Nothing was written.\n")
+    assert project.inv("make.seeder", "role").stdout == "Created database/seeders/role_seeder.py\n"
+    assert project.inv("make.seeder", "user").stdout == (
+        "Created database/seeders/user_seeder.py\n"
+        "Its rows refer to Team, which no seeder makes yet: inv make.seeder team, and then "
+        'depends_on = ["RoleSeeder", "TeamSeeder"] in this one.\n'
+    )
+    (project.root / "database/seeders/user_seeder.py").unlink()
+    said = project.inv("make.seeder", "squad", "make.seeder", "user").stdout
+    assert said == "Created database/seeders/squad_seeder.py\nCreated database/seeders/user_seeder.py\n"
+    assert 'depends_on = ["RoleSeeder", "SquadSeeder"]' in (project.root / "database/seeders/user_seeder.py").read_text(
+        "utf-8"
+    )
+
+
+def test_what_no_seeder_can_begin(project: Sandbox) -> None:
+    """Keys that are never NULL and lead back to where they are: what is left to do by hand is told."""
+    project.write("models.py", NEEDS)
+    assert project.inv("make.seeder", "node").stdout == (
+        "Created database/seeders/node_seeder.py\n"
+        "Its rows refer to Node itself, and parent_id may not be NULL: write the first one by hand, one that refers "
+        "to itself.\n"
+    )
+    first = project.inv("make.seeder", "egg").stdout
+    assert first == (
+        "Created database/seeders/egg_seeder.py\n"
+        "No seeder can go first: Egg -> Chick -> Hen -> Egg refer to each other by keys that may not be NULL. Make one "
+        "of them nullable, or deferrable and write the first rows by hand.\n"
+    )
+    assert "Hen -> Egg -> Chick -> Hen" in project.inv("make.seeder", "hen").stdout
+    assert "depends_on" not in (project.root / "database/seeders/hen_seeder.py").read_text("utf-8")
+    ruff(project)
+
+
+SHADOWS = """
+    import datetime as dt
+    import enum
+
+    import sqlalchemy as sa
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+    class Base(DeclarativeBase):
+        pass
+
+
+    class date(enum.Enum):
+        today = "today"
+
+
+    class Session(Base):
+        __tablename__ = "sessions"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(20), unique=True)
+
+
+    class select(Base):
+        __tablename__ = "selected"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        db: Mapped[int] = mapped_column(sa.ForeignKey("sessions.id"))
+        rows: Mapped[int] = mapped_column(sa.ForeignKey("sessions.id"))
+        Session: Mapped[int] = mapped_column(sa.ForeignKey("sessions.id"))
+        upsert: Mapped[int] = mapped_column(sa.ForeignKey("sessions.id"))
+        day: Mapped[date]
+        born: Mapped[dt.date] = mapped_column(unique=True)
+        kind: Mapped[str] = mapped_column(sa.String(20))
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "select"}
+
+
+    class insert(select):
+        __tablename__ = "inserted"
+        id: Mapped[int] = mapped_column(sa.ForeignKey("selected.id"), primary_key=True)
+        known: Mapped[int] = mapped_column(sa.ForeignKey("sessions.id"))
+        tuple: Mapped[int] = mapped_column(sa.ForeignKey("sessions.id"))
+        __mapper_args__ = {"polymorphic_identity": "insert"}
+"""
+
+
+def test_names_that_mean_something_already(project: Sandbox) -> None:
+    """Models and foreign keys may be called as what a seeder imports and uses; it still runs, twice, and is tidy."""
+    project.write("models.py", SHADOWS)
+    project.inv("make.migration", "create tables", "database.migrate")
+    project.inv("make.seeder", "session", "make.seeder", "select", "database.seed", "database.seed")
+    url = f"sqlite:///{project.root / 'app.db'}"
+    assert execute(url, "SELECT db, rows, Session, upsert, born FROM selected ORDER BY id") == [
+        (1, 1, 1, 1, "2026-01-01"), (1, 1, 1, 1, "2026-01-02"),
+    ]  # fmt: skip
+    execute(url, "DELETE FROM selected")
+    project.inv("make.seeder", "insert", *["database.seed", "--class=insert"] * 2)
+    assert execute(url, "SELECT known, tuple FROM inserted") == [(1, 1), (1, 1)]
+    ruff(project)
+
+
 def test_one_file_under_many_names(project: Sandbox) -> None:
     """Each spelling is the same file; once it is there it is left as it is, with exit code 1."""
     made = project.inv("make.seeder", "user").stdout
@@ -399,4 +691,9 @@ def test_models_that_cannot_be_used(project: Sandbox) -> None:
     failed = project.inv("make.seeder", "user", code=1)
     assert failed.stderr.startswith("The models do not fit together: ")
     assert "Nobody" in failed.stderr
+    project.write("models.py", MODELS)
+    project.replace("models.py", 'sa.ForeignKey("users.id"), unique', 'sa.ForeignKey("absent.id"), unique')
+    failed = project.inv("make.seeder", "profile", code=1)
+    assert failed.stderr.startswith("The models do not fit together: ")
+    assert "absent" in failed.stderr
     assert project.files() == before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Interval, Table, TypeDecorator, inspect
+from sqlalchemy import Column, Index, Interval, Table, TypeDecorator, UniqueConstraint, inspect
 from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import Mapper
 
@@ -65,6 +65,20 @@ class NoContext:
 
     def __getattr__(self, name: str) -> Any:
         raise self._refusal
+
+
+def unique(table: Table, *, exact: bool) -> list[tuple[Column[Any], ...]]:
+    """The groups of columns whose values ``table`` holds once; with ``exact`` not those that are unique only in some
+    rows, or in an expression: no ON CONFLICT takes these."""
+    groups = [tuple(table.primary_key.columns)]
+    groups += [tuple(each.columns) for each in table.constraints if isinstance(each, UniqueConstraint)]
+    groups += [tuple(each.columns) for each in table.indexes if each.unique and not (exact and _partial(each))]
+    return groups
+
+
+def _partial(index: Index) -> bool:
+    somewhere = any(index.dialect_options[name].get("where") is not None for name in ("postgresql", "sqlite"))
+    return somewhere or not all(isinstance(each, Column) for each in index.expressions)
 
 
 def required(column: Column[Any]) -> bool:

@@ -18,6 +18,7 @@ from fastman_tasks.columns import plain
 
 _TRUE, _FALSE = {"true", "t", "yes", "y", "on", "1"}, {"false", "f", "no", "n", "off", "0"}
 Parse = Callable[[str], Any]
+_A_DAY = date(1, 2, 3)
 
 
 class Converter:
@@ -31,6 +32,9 @@ class Converter:
         # SQLAlchemy makes None the JSON text null, which is not NULL.
         self._keeps_none = isinstance(kind, types.JSON) and column.nullable
         self._process = column.type.dialect_impl(dialect).bind_processor(dialect)
+        if isinstance(kind, types.Date) and self._process and self._process(_A_DAY) == _A_DAY.isoformat():
+            # On SQLite: the same at a tenth of the time.
+            self._process, self._keeps_none = date.isoformat, True  # type: ignore[assignment]
 
     def texts(self, texts: Sequence[str]) -> list[Any]:
         """The values of ``texts``, an empty one being NULL where the column takes it. Raises ValueError."""

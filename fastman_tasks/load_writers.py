@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from sqlalchemy import Column, Connection, Table, insert, types
@@ -77,8 +77,15 @@ class Inserts:
             raise RowRefused(number, reason) from error
 
     def _insert(self, values: list[Any]) -> None:
-        with self._connection.begin_nested():
+        # By hand: SQLAlchemy compiles the statements of each new savepoint.
+        self._connection.exec_driver_sql("SAVEPOINT fastman_load")
+        try:
             self._connection.exec_driver_sql(self._sql, values)
+        except Exception:
+            with suppress(DBAPIError):
+                self._connection.exec_driver_sql("ROLLBACK TO SAVEPOINT fastman_load")
+            raise
+        self._connection.exec_driver_sql("RELEASE SAVEPOINT fastman_load")
 
     def _refused(self, values: list[Any], error: Exception) -> tuple[int | None, Exception]:
         """Which of ``values``, written one by one, is the first that the database does not take, and why."""

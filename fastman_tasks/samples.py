@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Column, Index, UniqueConstraint
+from sqlalchemy import Column, Table
 from sqlalchemy.orm import Mapper
 
-from fastman_tasks.columns import required
+from fastman_tasks.columns import required, unique
 from fastman_tasks.generated_names import GeneratedNames, quoted
 from fastman_tasks.references import Reference, attribute_of, lookups, own_columns, references
 from fastman_tasks.sample_values import value
@@ -109,16 +109,7 @@ def _unique_together(chosen: dict[str, Column[Any]], exact: bool = False) -> lis
     """The groups of ``chosen`` columns that may hold each combination of values once, single columns first; with
     ``exact`` only those that are unique as they are, in every row."""
     names = {column: name for name, column in chosen.items()}
-    groups: list[list[Any]] = []
-    for table in {id(column.table): column.table for column in names}.values():
-        groups.append(list(table.primary_key.columns))
-        groups += [list(each.columns) for each in table.constraints if isinstance(each, UniqueConstraint)]
-        groups += [list(each.columns) for each in table.indexes if each.unique and not (exact and _partial(each))]
+    tables = {id(column.table): column.table for column in names}.values()
+    groups = [group for table in tables if isinstance(table, Table) for group in unique(table, exact=exact)]
     found = {tuple(names[column] for column in group) for group in groups if group and set(group) <= set(names)}
     return sorted(found, key=lambda group: (len(group), group))
-
-
-def _partial(index: Index) -> bool:
-    """Whether ``index`` is of expressions, or of some rows only."""
-    somewhere = any(index.dialect_options[name].get("where") is not None for name in ("postgresql", "sqlite"))
-    return somewhere or not all(isinstance(each, Column) for each in index.expressions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Collection
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -81,4 +82,10 @@ class Seeding:
             run = SeedRun(connection, self._order, project.root, project.settings.environment, options, watch)
             return run.run(selected)
 
-        return project.database.run(work)
+        # Alembic, SQLAlchemy and the models stay. Looking through them whenever a seeder has made many objects would
+        # take a fifth of its time.
+        gc.freeze()
+        try:
+            return project.database.run(work)
+        finally:
+            gc.unfreeze()

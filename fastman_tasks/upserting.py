@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, overload
 
-from sqlalchemy import Column, Table, UniqueConstraint
+from sqlalchemy import Column
 from sqlalchemy.orm import Session
 
 from fastman_tasks import upsert_statements
-from fastman_tasks.columns import Target
+from fastman_tasks.columns import Target, unique
 from fastman_tasks.errors import UpsertRefused
 from fastman_tasks.recording import found
 
@@ -87,7 +87,7 @@ class _Target(Target):
         super().__init__(model, "upsert()", UpsertRefused)
         self._key = key
         self.keys = [self._column(name) for name in key]
-        if not self.keys or set(self.keys) not in _unique(self.table):
+        if not self.keys or set(self.keys) not in map(set, unique(self.table, exact=True)):
             raise UpsertRefused(
                 f"Nothing makes {', '.join(key) or 'an empty key'} unique in {self.table.fullname}: a key is a primary "
                 "key, a unique constraint or a unique index."
@@ -145,18 +145,3 @@ class _Target(Target):
 
 def _shown(value: object) -> str:
     return repr(dict(value))[:60] if isinstance(value, Mapping) else f"object of {type(value).__name__}"
-
-
-def _unique(table: Table) -> list[set[Column[Any]]]:
-    """The groups of columns whose values the table holds once."""
-    groups: list[Iterable[Any]] = [table.primary_key.columns]
-    groups += [each.columns for each in table.constraints if isinstance(each, UniqueConstraint)]
-    groups += [
-        index.columns
-        for index in table.indexes
-        # An index of expressions, or of some rows only, is no arbiter of others.
-        if index.unique
-        and len(index.columns) == len(index.expressions)
-        and not any(index.dialect_options[name].get("where") is not None for name in ("postgresql", "sqlite"))
-    ]
-    return [set(group) for group in groups]

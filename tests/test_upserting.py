@@ -14,6 +14,7 @@ from seeds import EVERY, POSTGRESQL, SQLITE
 from servers import Server, execute
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from fastman_tasks.columns import unique
 from fastman_tasks.connection import Database
 from fastman_tasks.errors import UpsertRefused
 from fastman_tasks.seeding import Upserted, upsert
@@ -182,6 +183,14 @@ def test_many_rows(place: Place) -> None:
     assert place.run(first) == Upserted(2500, 0, 1)
     assert place.run(lambda db: upsert(db, User, rows(1), key=["email"])) == Upserted(0, 1250, 1251)
     assert execute(place.url, "SELECT count(*) FROM users WHERE first = 'f8'") == [(2,)]
+
+
+def test_an_index_of_an_expression_is_no_key() -> None:
+    """ON CONFLICT does not take its column."""
+    table = sa.Table("t", sa.MetaData(), sa.Column("a", sa.Integer, primary_key=True), sa.Column("b", sa.String(9)))
+    sa.Index("ix", sa.func.lower(table.c.b), unique=True)
+    assert unique(table, exact=True) == [(table.c.a,)]
+    assert unique(table, exact=False) == [(table.c.a,), (table.c.b,)]
 
 
 REFUSED = [

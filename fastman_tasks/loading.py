@@ -170,6 +170,9 @@ class _Loading:
         try:
             yield
         except dbapi.Error as error:
+            # Before 3.2 psycopg raises what the server says to a COPY that an error here has ended.
+            if isinstance(error.__context__, LoadFailed):
+                raise error.__context__ from None
             message = " ".join(part for part in (error.diag.message_primary, error.diag.message_detail) if part)
             # In English: COPY users, line 3, column age: "x". Names may hold anything.
             where = re.search(rf"COPY {re.escape(self.table.name)}\D*(\d+)(?:, \w+ (.*))?", error.diag.context or "")

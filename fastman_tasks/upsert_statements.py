@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, Column, Connection, Table, Text, cast, func, literal_column, or_, select, text
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    CursorResult,
+    Table,
+    Text,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.elements import ColumnElement
@@ -14,6 +27,7 @@ from fastman_tasks import sequences
 from fastman_tasks.columns import NoContext, plain
 from fastman_tasks.errors import UpsertRefused
 from fastman_tasks.recording import Counts
+from fastman_tasks.upsert_arrays import Arrays
 
 Batch = list[dict[str, Any]]
 
@@ -37,18 +51,15 @@ def run(
     # PostgreSQL tells of each row whether it is new; elsewhere the table's size tells how many are.
     tells = dialect == "postgresql" and _is_plain(connection, table)
     before = 0 if tells else _size(connection, table)
-    statements: dict[tuple[str, ...], Insert] = {}
+    statements: dict[tuple[str, ...], _Statement] = {}
     rows = created = updated = touched = 0
     for batch in batches:
         names = tuple(batch[0])
         if names not in statements:
             values = [name for name in names if table.c[name] not in keys and name not in kept]
-            statements[names] = _STATEMENTS[dialect](table, keys, values)
-            if tells:
-                statements[names] = statements[names].returning(literal_column("xmax = 0"))
-            elif dialect in _RETURNING:
-                statements[names] = statements[names].returning(literal_column("1"))
-        result = connection.execute(statements[names], batch)
+            told = "xmax = 0" if tells else "1" if dialect in _RETURNING else None
+            statements[names] = _Statement(dialect, table, keys, names, values, told)
+        result = statements[names].execute(connection, batch)
         if tells:
             new = list(result.scalars())
             created += sum(new)
@@ -66,6 +77,34 @@ def run(
             updated = touched - created
     sequences.move_up(connection, table, {table.c[name] for names in statements for name in names})
     return Counts(created, updated, 0, rows - created - updated)
+
+
+class _Statement:
+    """Writes batches that name the columns ``names``, of which ``values`` are updated; ``told`` is returned of each."""
+
+    def __init__(
+        self,
+        dialect: str,
+        table: Table,
+        keys: Sequence[Column[Any]],
+        names: Sequence[str],
+        values: Sequence[str],
+        told: str | None,
+    ) -> None:
+        def made(insert: Any) -> Insert:
+            statement = _STATEMENTS[dialect](insert, table, keys, values)
+            return statement.returning(literal_column(told)) if told else statement
+
+        self._rows = made(_INSERTS[dialect](table))
+        self._arrays, self._short = Arrays(table, names), None
+        if dialect == "postgresql" and self._arrays.insert is not None:
+            self._short = made(self._arrays.insert)
+
+    def execute(self, connection: Connection, batch: Batch) -> CursorResult[Any]:
+        """Write ``batch``."""
+        if self._short is not None and (values := self._arrays.values(batch)):
+            return connection.execute(self._short, values)
+        return connection.execute(self._rows, batch)
 
 
 def _is_plain(connection: Connection, table: Table) -> bool:
@@ -115,27 +154,25 @@ def _on_update(table: Table, given: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _postgresql(table: Table, keys: Sequence[Column[Any]], names: Sequence[str]) -> Insert:
-    return _on_conflict(postgresql.insert(table), table, keys, names)
-
-
-def _sqlite(table: Table, keys: Sequence[Column[Any]], names: Sequence[str]) -> Insert:
-    return _on_conflict(sqlite.insert(table), table, keys, names)
-
-
-def _mysql(table: Table, keys: Sequence[Column[Any]], names: Sequence[str]) -> Insert:
-    insert = mysql.insert(table)
+def _on_duplicate_key(insert: Any, table: Table, keys: Sequence[Column[Any]], names: Sequence[str]) -> Insert:
     values = {name: insert.inserted[name] for name in names}
     # A row that is there has its key already: writing it again changes nothing.
-    return insert.on_duplicate_key_update(values or {keys[0].key: insert.inserted[keys[0].key]})
+    made: Insert = insert.on_duplicate_key_update(values or {keys[0].key: insert.inserted[keys[0].key]})
+    return made
 
 
 # Where each statement gives a row for every row that it wrote.
 _RETURNING = ("postgresql", "sqlite")
-# A statement for a table, its key, and the columns to update.
-_STATEMENTS: dict[str, Callable[[Table, Sequence[Column[Any]], Sequence[str]], Insert]] = {
-    "postgresql": _postgresql,
-    "sqlite": _sqlite,
-    "mysql": _mysql,
-    "mariadb": _mysql,
+_INSERTS: dict[str, Callable[[Table], Insert]] = {
+    "postgresql": postgresql.insert,
+    "sqlite": sqlite.insert,
+    "mysql": mysql.insert,
+    "mariadb": mysql.insert,
+}
+# What makes of an insert one that updates, too, for a table, its key, and the columns to update.
+_STATEMENTS: dict[str, Callable[[Any, Table, Sequence[Column[Any]], Sequence[str]], Insert]] = {
+    "postgresql": _on_conflict,
+    "sqlite": _on_conflict,
+    "mysql": _on_duplicate_key,
+    "mariadb": _on_duplicate_key,
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -76,6 +78,20 @@ class Dog(Animal):
 
     id: Mapped[int] = mapped_column(sa.ForeignKey("animals.id"), primary_key=True)
     __mapper_args__: ClassVar = {"polymorphic_identity": "dog"}
+
+
+class Part(Base):
+    """Only what goes into arrays."""
+
+    __tablename__ = "parts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column("the code", sa.String(5), unique=True)
+    price: Mapped[Decimal | None] = mapped_column(sa.Numeric(10, 2))
+    weight: Mapped[float | None]
+    sold: Mapped[bool | None]
+    made: Mapped[date | None]
+    key: Mapped[uuid.UUID | None]
 
 
 Work = Callable[[Session], Any]
@@ -183,6 +199,31 @@ def test_many_rows(place: Place) -> None:
     assert place.run(first) == Upserted(2500, 0, 1)
     assert place.run(lambda db: upsert(db, User, rows(1), key=["email"])) == Upserted(0, 1250, 1251)
     assert execute(place.url, "SELECT count(*) FROM users WHERE first = 'f8'") == [(2,)]
+
+
+@pytest.mark.parametrize("driver", EVERY)
+def test_every_plain_type(place: Place) -> None:
+    """Each value is the same again, NULL too; numbers of several types go together; a text too long is refused."""
+    full = {"price": Decimal("1.50"), "weight": 0.5, "sold": True, "made": date(2026, 1, 31), "key": uuid.UUID(int=7)}
+    rows: list[dict[str, Any]] = [
+        {"code": "a", **full},
+        {"code": "b", **dict.fromkeys(full)},
+        {"code": "c", **full, "sold": False},
+    ]
+    assert place.run(lambda db: upsert(db, Part, rows, key=["code"])) == Upserted(3, 0, 0)
+    assert place.run(lambda db: upsert(db, Part, rows, key=["code"])) == Upserted(0, 0, 3)
+    found = place.run(
+        lambda db: [
+            {name: getattr(part, name) for name in ("code", *full)} for part in db.scalars(sa.select(Part)).all()
+        ]
+    )
+    assert sorted(found, key=lambda row: row["code"]) == rows
+    mixed = [{"code": "a", "price": 2}, {"code": "b", "price": Decimal("2.5")}, {"code": "d", "price": None}]
+    assert place.run(lambda db: upsert(db, Part, mixed, key=["code"])) == Upserted(1, 2, 0)
+    assert execute(place.url, "SELECT sum(price) FROM parts") == [(6,)]
+    if not place.url.startswith("sqlite"):
+        with pytest.raises(sa.exc.DBAPIError, match="too long"):
+            place.run(lambda db: upsert(db, Part, [{"code": "far too long"}], key=["code"]))
 
 
 def test_an_index_of_an_expression_is_no_key() -> None:

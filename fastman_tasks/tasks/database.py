@@ -31,9 +31,10 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
     target = flags.given("to", to)
     console.target(project)
     plan = project.migrator.plan_migrate(target)
-    options = flags.seed_options(pretend, False, None)
-    seeders = project.seeding.select(options=options) if seed else ()
-    if seed:
+    # Where nothing is to be seeded, what seeds is not imported either.
+    options = flags.seed_options(pretend, False, None) if seed else None
+    seeders = project.seeding.select(options=options) if options else ()
+    if options:
         project.seeding.require_migrated(plan.revisions)
     if pretend and plan.revisions:
         console.sql(project.migrator.preview(plan))
@@ -49,7 +50,7 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
         _migrate(project, plan)
     else:
         console.line("Nothing to migrate.")
-    if seed:
+    if options:
         console.line()
         with seed_report.Lines(project, options) as report, _migrations_stay(plan):
             _seed(project, seeders, options, report)

@@ -361,3 +361,6 @@ def test_help_for_everything_and_nothing_heavy(shop: Sandbox) -> None:
     assert "imported: alembic sqlalchemy mako\n" in shop.inv("migrate.status", anew=True).stderr, (
         "the watch sees nothing"
     )
+    watch = WATCH.replace('"alembic", "sqlalchemy", "mako", "rich"', '"alembic", "fastman_tasks.seeding"')
+    shop.write("tasks.py", watch + text)
+    assert "imported: alembic\n" in shop.inv("database.migrate").stderr, "what seeds is not wanted here"

@@ -82,8 +82,8 @@ class Seeding:
             run = SeedRun(connection, self._order, project.root, project.settings.environment, options, watch)
             return run.run(selected)
 
-        # Alembic, SQLAlchemy and the models stay. Looking through them whenever a seeder has made many objects would
-        # take a fifth of its time.
+        # Alembic, SQLAlchemy and the models stay: the collector need not look through them whenever a seeder has made
+        # many objects.
         gc.freeze()
         try:
             return project.database.run(work)

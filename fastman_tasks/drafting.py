@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 from alembic.autogenerate import RevisionContext, render_python_code
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
+from alembic.util import asbool
 from sqlalchemy import MetaData
 
 from fastman_tasks import models, names, scaffolding
 from fastman_tasks.changes import Change, described, imports
-from fastman_tasks.environment import Environment
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
 from fastman_tasks.history import Revision
-from fastman_tasks.migrator import Migrator
+from fastman_tasks.migrating.environment import Environment
+from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.operations import Body, body
 from fastman_tasks.wording import counted
 
@@ -118,6 +119,8 @@ class _Author:
     def __init__(self, environment: Environment, message: str) -> None:
         self._environment = environment
         self._migrator = Migrator(environment)
+        # Where new files belong, and what they may need, env.py says when it runs for the first time.
+        self._history = self._migrator.history
         self._batch = False
         # Alembic's message goes between the docstring's quotes, and by its letters into the file's name.
         self._revision = RevisionContext(
@@ -138,7 +141,7 @@ class _Author:
 
     def refuse_forked(self) -> None:
         """Raises MigrationRefused where there are several heads to continue."""
-        if len(self._environment.history.heads) > 1:
+        if len(self._history.heads) > 1:
             raise MigrationRefused(
                 f"{self._migrator.forked()}\nMerge them: alembic merge heads. Or continue one of them with Alembic: "
                 'alembic revision --head=REVISION -m "…"'
@@ -158,16 +161,19 @@ class _Author:
 
         def fill(heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
             nonlocal filled
-            self._revision.run_no_autogenerate(heads, context)
             self._batch = bool(context.opts["render_as_batch"])
-            assert meaning is not None and context.bind is not None
-            filled = body(meaning, context.bind)
-            self._script.upgrade_ops = ops.UpgradeOps(filled.upgrade)
-            self._script.downgrade_ops = ops.DowngradeOps(filled.downgrade)
+            if meaning is not None and context.bind is not None:
+                filled = body(meaning, context.bind)
+                self._script.upgrade_ops = ops.UpgradeOps(filled.upgrade)
+                self._script.downgrade_ops = ops.DowngradeOps(filled.downgrade)
+            # With its operations in place: env.py's process_revision_directives may change them.
+            self._revision.run_no_autogenerate(heads, context)
             return ()
 
-        if meaning is not None:
+        if meaning is not None or asbool(self._environment.config.get_alembic_option("revision_environment")):
             self._environment.run(fill, reading=True, **self._options)
+        if not self._revision.generated_revisions:
+            return Draft(None, (), None, (), "", "", "env.py (process_revision_directives) wants no such file")
         return self._finish(pretend, tables=None, note=filled.note)
 
     def from_models(self, found: Sequence[MetaData] | None, allow_drops: bool, pretend: bool) -> Draft:
@@ -227,7 +233,7 @@ class _Author:
         return render_python_code(operations, render_as_batch=self._batch)
 
     def _write(self) -> Path:
-        _wait_for_a_new_second(self._environment.history.revisions)
+        _wait_for_a_new_second(self._history.revisions)
         with self._environment.errors():
             try:
                 # Older Alembic does not make it, and git does not keep an empty one.

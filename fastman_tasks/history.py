@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +10,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Revision:
-    """One version file; ``parents`` are the ids it revises and depends on, ``message`` its docstring's first line."""
+    """One version file; ``parents`` are the ids it revises and depends on, ``message`` its docstring's first line.
+
+    ``location`` is the folder of version files that it belongs to: one of Alembic's ``version_locations``.
+    """
 
     id: str
     file: Path
@@ -19,6 +21,7 @@ class Revision:
     parents: tuple[str, ...]
     labels: tuple[str, ...] = ()
     is_head: bool = False
+    location: Path = Path()
 
     @property
     def name(self) -> str:
@@ -27,7 +30,7 @@ class Revision:
 
 
 class History:
-    """All revisions of a project, in an order in which they can be applied."""
+    """All revisions of a project, given in the order in which Alembic applies them: parents before children."""
 
     def __init__(self, revisions: Iterable[Revision]) -> None:
         self._by_id = {revision.id: revision for revision in revisions}
@@ -40,23 +43,8 @@ class History:
 
     @cached_property
     def revisions(self) -> tuple[Revision, ...]:
-        """Every revision, parents before children; between branches, by file name (which begins with the time)."""
-        waiting = {revision.id: len(revision.parents) for revision in self._by_id.values()}
-        children: dict[str, list[Revision]] = {}
-        for revision in self._by_id.values():
-            for parent in revision.parents:
-                children.setdefault(parent, []).append(revision)
-        ready = [(revision.file.name, revision.id) for revision in self._by_id.values() if not revision.parents]
-        heapq.heapify(ready)
-        ordered = []
-        while ready:
-            _, revision_id = heapq.heappop(ready)
-            ordered.append(self._by_id[revision_id])
-            for child in children.get(revision_id, ()):
-                waiting[child.id] -= 1
-                if not waiting[child.id]:
-                    heapq.heappush(ready, (child.file.name, child.id))
-        return tuple(ordered)
+        """Every revision, parents before children; between branches, as a whole ``alembic upgrade heads`` goes."""
+        return tuple(self._by_id.values())
 
     @property
     def heads(self) -> tuple[Revision, ...]:
@@ -69,12 +57,12 @@ class History:
         return tuple(sorted(ids - implied))
 
     def independent(self, heads: tuple[Revision, ...]) -> bool:
-        """Whether each of ``heads`` has a branch label that no other one has."""
-        labels = [set(head.labels) for head in heads]
-        return all(
-            own - set().union(*(other for number, other in enumerate(labels) if number != position))
-            for position, own in enumerate(labels)
-        )
+        """Whether ``heads`` are meant to stay apart: each has a branch label that no other one has, or keeps its line
+        in a folder of its own, or shares no ancestor with any other one."""
+        lines = [self.with_ancestors([head.id]) for head in heads]
+        shared = {each for number, line in enumerate(lines) for other in lines[:number] for each in line & other}
+        folders = [{self._by_id[each].location for each in line - shared} for line in lines]
+        return not shared or _are_distinct([set(head.labels) for head in heads]) or _are_apart(folders)
 
     def with_ancestors(self, ids: Iterable[str]) -> set[str]:
         """``ids`` and everything they revise or depend on; ids that no file has are left out."""
@@ -86,3 +74,16 @@ class History:
                 found.add(revision_id)
                 open_ids.extend(self._by_id[revision_id].parents)
         return found
+
+
+def _are_distinct(groups: list[set[str]]) -> bool:
+    """Whether each group has a member that no other one has."""
+    return all(
+        own - set().union(*(other for number, other in enumerate(groups) if number != position))
+        for position, own in enumerate(groups)
+    )
+
+
+def _are_apart(groups: list[set[Path]]) -> bool:
+    """Whether no group shares a member with another one."""
+    return sum(map(len, groups)) == len(set().union(*groups))

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
+
+from fastman_tasks.databases.hooks import listening
 
 _LEAD = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
 _READS = re.compile(
@@ -112,27 +114,6 @@ class Ledger:
         self.undone += self.open
         self.open = []
 
-    def rest(self, known: list[str]) -> list[str]:
-        """Of ``known``, every statement of the migration, those that come after what was sent.
-
-        Offline SQL has values where what is sent has parameters: the statements are matched by how they begin.
-        Empty where they do not match.
-        """
-        sent = [sent.text for sent in (*self.kept, *self.undone, *self.open) for _ in range(sent.times)]
-        sent += [text for text in (self.failed or self.under_way,) if text]
-        reached = 0
-        for position, statement in enumerate(known):
-            if reached == len(sent):
-                return known[position:]
-            reached += _beginning(statement) == _beginning(sent[reached])
-        return []
-
-
-def _beginning(statement: str) -> str:
-    words = re.sub(_LEAD, "", statement, count=1, flags=re.S).lower().rstrip(";").split()
-    # DDL has no parameters.
-    return " ".join(words if _DDL.match(statement) else words[:3])
-
 
 @contextmanager
 def watching(current: Callable[[], Ledger | None]) -> Iterator[None]:
@@ -145,17 +126,11 @@ def watching(current: Callable[[], Ledger | None]) -> Iterator[None]:
 
         return note
 
-    listeners = [
+    with listening(
         ("before_cursor_execute", noting(Ledger.sent)),
         ("after_cursor_execute", noting(Ledger.carried_out)),
         ("handle_error", noting(Ledger.refused)),
         ("commit", noting(Ledger.commit)),
         ("rollback", noting(Ledger.rollback)),
-    ]
-    for name, listener in listeners:
-        event.listen(Engine, name, listener)
-    try:
+    ):
         yield
-    finally:
-        for name, listener in listeners:
-            event.remove(Engine, name, listener)

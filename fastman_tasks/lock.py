@@ -15,7 +15,8 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, text
 
 from fastman_tasks import urls
-from fastman_tasks.connection import Database, HeldConnection, require_folder
+from fastman_tasks.databases.database import Database, HeldConnection
+from fastman_tasks.databases.hooks import require_folder
 from fastman_tasks.errors import LockTimeout, UsageError
 
 # A blocking lock would hang for ever with CREATE INDEX CONCURRENTLY, which waits for every other transaction.

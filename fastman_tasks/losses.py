@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, ColumnElement, Connection, MetaData, Table, func, inspect, literal_column, select, text
 from sqlalchemy.engine import Dialect
 
-from fastman_tasks.connection import Database
-from fastman_tasks.environment import Environment
+from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Plan
-from fastman_tasks.recorder import record
+from fastman_tasks.recorder import EMPTY, record
 
 #: Rows up to which a table is counted exactly; beyond, the server's estimate serves.
 EXACT_LIMIT = 100_000
@@ -45,15 +46,18 @@ def found(environment: Environment, plan: Plan) -> tuple[Loss, ...]:
     """The losses of ``plan`` in its order. The database is only read, with a bounded cost for each table."""
     dialect = plan.state.url.get_dialect()()
     named = list(dict.fromkeys(_named(environment, plan, dialect)))
-    if not any(loss.table for loss in named):
-        return tuple(named)
-    database = Database(plan.state.url)
+    counted: list[Loss] = []
 
-    def count(connection: Connection) -> tuple[Loss, ...]:
-        counted = (_counted(loss, connection) if loss.table else loss for loss in named)
-        return tuple(loss for loss in counted if loss is not None)
+    def count(_heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
+        assert context.bind is not None
+        counted.extend(loss for each in named if (loss := _counted(each, context.bind)) is not None)
+        return ()
 
-    return database.run(count)
+    if any(loss.table for loss in named):
+        # On env.py's own connection: the URL alone need not lead to the same database.
+        environment.run(count, reading=True)
+        return tuple(counted)
+    return tuple(named)
 
 
 class _Names:
@@ -88,24 +92,65 @@ class _Names:
 def _named(environment: Environment, plan: Plan, dialect: Dialect) -> Iterator[Loss]:
     names = _Names()
     for revision in plan.revisions:
+        if revision.id in plan.passed:
+            yield Loss(sql=f"{revision.name}: {EMPTY}; what it did is not undone")
+            continue
         recording = record(environment.module(revision).downgrade, dialect)
         for operation in recording.operations:
-            names.follow(operation)
-            match operation:
-                case ops.DropTableOp():
-                    if table := names.table(_qualified(operation.schema, operation.table_name)):
-                        yield Loss(table)
-                case ops.DropColumnOp():
-                    name = _qualified(operation.schema, operation.table_name)
-                    if (table := names.table(name)) and (column := names.column(name, operation.column_name)):
-                        yield Loss(table, column)
-                case ops.ExecuteSQLOp():
-                    yield Loss(sql=" ".join(str(operation.sqltext).split()))
-                case _ if type(operation).__module__ != ops.__name__:
-                    # An operation of the project's, or of another library's, may drop anything.
-                    yield Loss(sql=f"{revision.name}: {type(operation).__name__}")
+            try:
+                loss = _loss_of(operation, names)
+            except (AttributeError, TypeError):
+                # Alembic takes whatever it is given; that it cannot be a table or a column only shows when it is used.
+                loss = Loss(sql=_described(operation))
+            if loss is not None:
+                yield loss if loss.table else replace(loss, sql=f"{revision.name}: {loss.sql}")
         if recording.error is not None:
             yield Loss(sql=f"{revision.name}: its downgrade() asks the database what to do")
+
+
+def _loss_of(operation: ops.MigrateOperation, names: _Names) -> Loss | None:
+    names.follow(operation)
+    match operation:
+        case ops.DropTableOp(table_name=str()):
+            table = names.table(_qualified(operation.schema, operation.table_name))
+            return Loss(table) if table else None
+        case ops.DropColumnOp(column_name=str()):
+            name = _qualified(operation.schema, operation.table_name)
+            table, column = names.table(name), names.column(name, operation.column_name)
+            return Loss(table, column) if table and column else None
+        case ops.ExecuteSQLOp():
+            sql = " ".join(str(operation.sqltext).split())
+            return None if _keeps_everything(sql) else Loss(sql=sql)
+        case ops.DropTableOp() | ops.DropColumnOp():
+            return Loss(sql=_described(operation))
+        case _ if type(operation).__module__ != ops.__name__:
+            # An operation of the project's, or of another library's, may drop anything.
+            return Loss(sql=_described(operation))
+    return None
+
+
+# What makes something, or says something of it. UPDATE, DELETE and DROP lose data, and so may whatever is called.
+_HARMLESS = re.compile(
+    r"(create (?!or replace)|insert into |comment on |grant |revoke |set |alter sequence |"
+    r"select (pg_catalog\.)?(setval|nextval|set_config)\s*\()",
+    re.IGNORECASE,
+)
+_OVERWRITES = re.compile(r"\bon (conflict|duplicate key)\b|\b(update|delete|drop|truncate|replace)\b", re.IGNORECASE)
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|\$(\w*)\$.*?\$\1\$")
+
+
+def _keeps_everything(sql: str) -> bool:
+    """Whether each statement of ``sql`` certainly loses nothing."""
+    statements = [text for each in _QUOTED.sub("''", sql).split(";") if (text := each.strip())]
+    return all(_HARMLESS.match(each) and not _OVERWRITES.search(each) for each in statements)
+
+
+def _described(operation: ops.MigrateOperation) -> str:
+    """What an operation says of itself, or else its name with what it holds."""
+    if type(operation).__repr__ is not object.__repr__:
+        return repr(operation)
+    held = (f"{name}={value!r}" for name, value in vars(operation).items() if value and not name.startswith("_"))
+    return f"{type(operation).__name__}({', '.join(held)})"
 
 
 def _qualified(schema: str | None, table: str) -> str:
@@ -114,7 +159,9 @@ def _qualified(schema: str | None, table: str) -> str:
 
 def _counted(loss: Loss, connection: Connection) -> Loss | None:
     """``loss`` with its count; None where there is no such table or column now (an earlier step makes it)."""
-    schema, _, name = str(loss.table).rpartition(".")
+    if loss.table is None:
+        return loss
+    schema, _, name = loss.table.rpartition(".")
     inspector = inspect(connection)
     if not inspector.has_table(name, schema=schema or None):
         return None

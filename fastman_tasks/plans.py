@@ -53,11 +53,24 @@ class Status:
 
 @dataclass(frozen=True)
 class Plan:
-    """Revisions to apply or to roll back, in that order, from ``state`` on."""
+    """Revisions to apply or to roll back, in that order, from ``state`` on.
+
+    ``passed`` are the ids of those whose empty ``downgrade()`` undoes nothing.
+    """
 
     direction: Literal["upgrade", "downgrade"]
     revisions: tuple[Revision, ...]
     state: State
+    passed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The ``statements`` of a revision. Where they cannot be told, in whole or in part, ``reason`` says why."""
+
+    revision: Revision
+    statements: tuple[str, ...]
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,25 +8,24 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.engine import URL
-
 from fastman_tasks import settings as settings_module
 from fastman_tasks import urls
-from fastman_tasks.connection import Database
-from fastman_tasks.errors import SettingsError
+from fastman_tasks.databases.database import Database
+from fastman_tasks.errors import DatabaseUnavailable, SettingsError
 from fastman_tasks.settings import Settings
+from fastman_tasks.sources import shown
 
 if TYPE_CHECKING:
     from fastman_tasks.drafting import Drafting
-    from fastman_tasks.environment import Environment
     from fastman_tasks.history import Revision
-    from fastman_tasks.migrator import Migrator
+    from fastman_tasks.migrating.environment import Environment
+    from fastman_tasks.migrating.migrator import Migrator
     from fastman_tasks.plans import Done, Plan
     from fastman_tasks.seeding import Seeding
 
@@ -70,40 +69,45 @@ class Project:
     ) -> None:
         os.chdir(self._came_from)
 
-    @property
-    def url(self) -> URL | None:
-        """The database that the settings name; None in production when none of them names one."""
-        return self._url_and_source[0]
-
-    @cached_property
-    def _url_and_source(self) -> tuple[URL | None, str]:
-        if self.settings.url is not None:
-            return self.settings.url, f"from {self.settings.url_source}"
-        if self.has_environment and (url := self.environment.configured_url):
-            return url, f"from {self.environment.config_file.name}"
-        if self.settings.production:
-            return None, ""
-        return urls.anchored(urls.parse("sqlite:///app.db"), self.root), "by default: no DATABASE_URL is set"
-
     @cached_property
     def configured_database(self) -> Database:
-        """The database that the settings name. Raises SettingsError where there is none."""
-        if self.url is None:
+        """The database that the settings name, or else alembic.ini, or else the default: for an env.py that asks.
+
+        Raises SettingsError where there is none, or what names it cannot be used.
+        """
+        settings = self.settings
+        if settings.url is not None:
+            return Database(settings.url, f"from {settings.url_source}")
+        if settings.url_problem is not None:
+            raise settings.url_problem
+        if self.has_environment and (url := self.environment.configured_url):
+            return Database(url, f"from {self.environment.config_file.name}")
+        if settings.production:
             raise SettingsError(
-                f"ENVIRONMENT={self.settings.environment} and no DATABASE_URL. "
+                f"ENVIRONMENT={settings.environment} and no DATABASE_URL. "
                 "In production the database has to be named; nothing is assumed."
             )
-        return Database(self.url)
+        default = urls.anchored(urls.parse("sqlite:///app.db"), self.root)
+        return Database(default, "by default: no DATABASE_URL is set")
 
     @cached_property
     def database(self) -> Database:
         """The database that the project's migrations act on: what its env.py connects to, if it has one."""
-        return Database(self.migrator.state.url) if self.has_environment else self.configured_database
+        if not self.has_environment:
+            return self.configured_database
+        url = urls.anchored(self.migrator.state.url, self.root)
+        # Whether a generated env.py has asked for it.
+        asked = self.__dict__.get("configured_database")
+        if asked is not None and asked.url == url:
+            return Database(url, asked.source)
+        if self.settings.url == url:
+            return Database(url, f"from {self.settings.url_source}")
+        source = self.environment.config_file if self.environment.names(url) else self.environment.file
+        return Database(url, f"from {shown(source, self.root)}")
 
     def described(self) -> str:
         """``sqlite:///app.db (development, from .env)``, the password masked."""
-        source = self._url_and_source[1] if self.database.url == self.url else f"from {self._env_py}"
-        return f"{self.shown_url} ({self.settings.environment or 'development'}, {source})"
+        return f"{self.shown_url} ({self.settings.environment or 'development'}, {self.database.source})"
 
     @property
     def shown_url(self) -> str:
@@ -118,11 +122,6 @@ class Project:
             text = text if url is None else urls.redacted(text, url)
         return text
 
-    @property
-    def _env_py(self) -> str:
-        file = Path(self.environment.scripts.env_py_location).resolve()
-        return file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else str(file)
-
     @contextmanager
     def locked(
         self, on_wait: Callable[[str | None], None], on_taken: Callable[[float], None] = lambda waited: None
@@ -130,7 +129,7 @@ class Project:
         """Hold the database's migration lock in this block; what the database said before is forgotten.
 
         ``on_wait`` is called with the holder when somebody else has it, ``on_taken`` with the seconds waited when it
-        is had. Raises LockTimeout after FASTMAN_LOCK_TIMEOUT.
+        is had. Raises LockTimeout after FASTMAN_LOCK_TIMEOUT; DatabaseUnavailable where only env.py gets a connection.
         """
         from fastman_tasks import lock
 
@@ -141,7 +140,16 @@ class Project:
         if found is None:
             yield
             return
-        with lock.held(found, self.settings.lock_timeout, on_wait) as waited:
+        with ExitStack() as stack:
+            try:
+                waited = stack.enter_context(lock.held(found, self.settings.lock_timeout, on_wait))
+            except DatabaseUnavailable as error:
+                if not self.has_environment:
+                    raise
+                raise DatabaseUnavailable(
+                    "env.py reaches the database, but the migration lock, which takes a connection of its own, cannot "
+                    f"be had. {error}\nFASTMAN_LOCK=off does without it, where nobody else migrates at the same time."
+                ) from error
             if waited >= 1:
                 on_taken(waited)
             if self.has_environment:
@@ -167,21 +175,21 @@ class Project:
     @property
     def has_environment(self) -> bool:
         """Whether the project has migrations set up."""
-        from fastman_tasks import configuration
+        from fastman_tasks.migrating import config
 
-        return configuration.find(self.root) is not None
+        return config.find(self.settings) is not None
 
     @cached_property
     def environment(self) -> Environment:
         """The project's Alembic environment. Raises NoEnvironment where there is none."""
-        from fastman_tasks.environment import Environment
+        from fastman_tasks.migrating.environment import Environment
 
         return Environment(self)
 
     @cached_property
     def migrator(self) -> Migrator:
         """Plans and applies migrations. Raises NoEnvironment where there is no Alembic environment."""
-        from fastman_tasks.migrator import Migrator
+        from fastman_tasks.migrating.migrator import Migrator
 
         return Migrator(self.environment)
 

@@ -16,7 +16,10 @@ from alembic.operations.batch import BatchOperationsImpl
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Dialect
 
-from fastman_tasks.connection import untouched
+from fastman_tasks.databases.hooks import untouched
+
+#: Why a migration cannot be rolled back where nothing but that is wrong with it: it can be passed over.
+EMPTY = "its downgrade() is empty"
 
 
 @dataclass
@@ -77,7 +80,7 @@ def irreversible(module: ModuleType, file: Path, dialect: Dialect) -> str | None
         return "it has no downgrade()"
     bodies = _bodies(file)
     if bodies.get("downgrade", "") == "empty" and bodies.get("upgrade") != "empty":
-        return "its downgrade() is empty"
+        return EMPTY
     if bodies.get("downgrade") == "refuses" or _refuses(record(module.downgrade, dialect).error):
         return "its downgrade() raises NotImplementedError"
     return None

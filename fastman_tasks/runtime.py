@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from alembic import context
 from sqlalchemy import Connection, MetaData
 
-from fastman_tasks.environment import MODELS, PROJECT
+from fastman_tasks.migrating.environment import MODELS, PROJECT
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project

@@ -33,6 +33,9 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "FASTMAN_DDL_LOCK_TIMEOUT": (),
     "FASTMAN_STATEMENT_TIMEOUT": (),
     "FASTMAN_PROHIBIT_DESTRUCTIVE": (),
+    "FASTMAN_ALEMBIC_NAME": (),
+    "FASTMAN_ALEMBIC_X": (),
+    "ALEMBIC_CONFIG": (),
 }
 _PARTS = ("DB_CONNECTION", "DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD")
 _PRODUCTION = {"production", "prod", "live"}
@@ -45,15 +48,18 @@ _SINGLE_QUOTED = re.compile(r"\s*[^=]+=[^\S\n]*'")
 class Settings:
     """What the project's surroundings say.
 
-    ``url`` is None where nobody gave one; ``url_source`` says who did (".env", "the environment", …).
+    ``url`` is None where nobody gave one; ``url_source`` says who did (".env", "the environment", …). What they gave
+    may be no URL, or parts of another program's: ``url_problem`` is then the error for whoever needs the URL.
     ``environment`` is None where it is not set. ``models`` are module names, ``seeders`` an absolute folder. Times
     are in seconds; ``ddl_lock_timeout`` and ``statement_timeout`` are None where they are not set, 0 for no limit.
+    ``alembic_config`` is an absolute file, ``alembic_name`` its section, ``alembic_x`` texts like ``key=value``.
     """
 
     root: Path
     environment: str | None
     url: URL | None
     url_source: str
+    url_problem: SettingsError | None
     models: tuple[str, ...]
     seeders: Path
     lock: bool
@@ -61,6 +67,9 @@ class Settings:
     ddl_lock_timeout: float | None
     statement_timeout: float | None
     prohibit_destructive: bool
+    alembic_config: Path | None
+    alembic_name: str
+    alembic_x: tuple[str, ...]
 
     @property
     def production(self) -> bool:
@@ -92,7 +101,7 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
     are the variables' names in lower case, without FASTMAN_. The first of environment, ``.env.<ENVIRONMENT>``,
     ``.env`` and configuration that has a value wins; an empty value is none.
 
-    Raises SettingsError for a file that cannot be read and for values that cannot be used.
+    Raises SettingsError for a file that cannot be read and for values that cannot be used, but for the database's URL.
     """
     shell = _Layer("the environment", environ)
     base = _Layer(".env", read_env_file(root / ".env"))
@@ -108,13 +117,18 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
         variable: next(((value, layer.source) for layer in layers if (value := layer.get(variable))), None)
         for variable in VARIABLES
     }
-    url, source = _url(values)
+    url, source, problem = None, "", None
+    try:
+        url, source = _url(values)
+    except SettingsError as error:
+        problem = error
     text = {variable: found[0] for variable, found in values.items() if found}
     return Settings(
         root=root,
         environment=environment,
         url=None if url is None else urls.anchored(url, root),
         url_source=source,
+        url_problem=problem,
         models=tuple(re.findall(r"[^,\s]+", text.get("FASTMAN_MODELS", ""))),
         seeders=root / text.get("FASTMAN_SEEDERS", "database/seeders"),
         lock=_switch(text, "FASTMAN_LOCK", default=True),
@@ -122,6 +136,9 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
         ddl_lock_timeout=_seconds(text, "FASTMAN_DDL_LOCK_TIMEOUT", default=None),
         statement_timeout=_seconds(text, "FASTMAN_STATEMENT_TIMEOUT", default=None),
         prohibit_destructive=_switch(text, "FASTMAN_PROHIBIT_DESTRUCTIVE", default=False),
+        alembic_config=root / text["ALEMBIC_CONFIG"] if "ALEMBIC_CONFIG" in text else None,
+        alembic_name=text.get("FASTMAN_ALEMBIC_NAME", "alembic"),
+        alembic_x=tuple(each for part in text.get("FASTMAN_ALEMBIC_X", "").split(",") if (each := part.strip())),
     )
 
 
@@ -188,10 +205,16 @@ def _configured_values(configured: Mapping[str, Any]) -> dict[str, str]:
     return {keys[key]: text(value) for key, value in configured.items() if key in keys and value is not None}
 
 
+def _is_ours(line: str) -> bool:
+    names = {*VARIABLES, *(other for others in VARIABLES.values() for other in others)}
+    return not names.isdisjoint(re.findall(r"\w+", line.upper()))
+
+
 def read_env_file(path: Path) -> dict[str, str]:
     """The variables of one ``.env`` file, ``${NAME}`` expanded; empty where there is no such file.
 
-    Raises SettingsError, naming file and line, when it is unreadable, not UTF-8 or malformed.
+    Raises SettingsError, naming file and line, when it is unreadable, not UTF-8, or malformed where it is about one of
+    our variables; what other programs read may be written as they like it.
     """
     try:
         content = path.read_bytes()
@@ -206,7 +229,7 @@ def read_env_file(path: Path) -> dict[str, str]:
         raise SettingsError(f"{path.name}, line {line}: not UTF-8. Save the file as UTF-8.") from error
     bindings = list(parse_stream(io.StringIO(text)))
     for binding in bindings:
-        if binding.error or (binding.key and binding.value is None):
+        if _is_ours(binding.original.string) and (binding.error or (binding.key and binding.value is None)):
             blank = len(binding.original.string) - len(binding.original.string.lstrip())
             line = binding.original.line + binding.original.string[:blank].count("\n")
             raise SettingsError(f"{path.name}, line {line}: not NAME=value. A value with spaces or # goes in quotes.")

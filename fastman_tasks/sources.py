@@ -34,8 +34,9 @@ def shown(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
-def place(error: BaseException, root: Path, file: Path | None = None) -> str | None:
-    """``path:line`` of the innermost line of ``file``, or of any file in ``root``, that ``error`` passed through.
+def place(error: BaseException, root: Path, file: Path | None = None, *, folder: Path | None = None) -> str | None:
+    """``path:line`` of the innermost line of ``file``, or of any file in ``root`` or ``folder``, that ``error`` passed
+    through.
 
     Paths are relative to ``root`` where they lie in it. None where no such line is known.
     """
@@ -45,12 +46,12 @@ def place(error: BaseException, root: Path, file: Path | None = None) -> str | N
     for name, line in reversed(frames):
         path = Path(name)
         own = path == file if file else path.is_relative_to(root) and "site-packages" not in path.parts
-        if own:
+        if own or (folder and not file and path.is_relative_to(folder)):
             return f"{shown(path, root)}:{line}"
     return None
 
 
-def blame(error: BaseException, root: Path, file: Path | None = None) -> str:
+def blame(error: BaseException, root: Path, file: Path | None = None, *, folder: Path | None = None) -> str:
     """``path:line: what went wrong``, the place left out where it is not in the user's files; see ``place``."""
-    where = place(error, root, file)
+    where = place(error, root, file, folder=folder)
     return f"{where}: {described(error)}" if where else described(error)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from fastman_tasks.history import History, Revision
 
 
@@ -20,14 +17,23 @@ def ids(history: History) -> list[str]:
     return [each.id for each in history.revisions]
 
 
-def test_parents_come_before_children_whatever_their_files_are_named() -> None:
-    """The order is the one they can be applied in; file names only decide between branches."""
-    line = History([revision("c", "b", file="1"), revision("b", "a", file="2"), revision("a", file="3")])
-    assert ids(line) == ["a", "b", "c"]
+def test_several_heads_are_meant_to_stay_apart_or_not() -> None:
+    """By a label of their own, by a folder of their own, or by having nothing in common; otherwise they are a fork."""
 
-    merged = [revision("m", "l", "r"), revision("r", "a", file="1"), revision("l", "a", file="2"), revision("a")]
-    assert ids(History(merged)) == ["a", "r", "l", "m"]
-    assert ids(History(reversed(merged))) == ["a", "r", "l", "m"]
+    def independent(*made: Revision) -> bool:
+        return History(made).independent(History(made).heads)
+
+    def head(id: str, *parents: str, label: str = "", location: str = "versions") -> Revision:
+        labels = (label,) if label else ()
+        return Revision(id, Path(f"{id}.py"), "", parents, labels, is_head=True, location=Path(location))
+
+    assert not independent(revision("a"), head("l", "a"), head("r", "a"))
+    assert not independent(revision("a"), head("l", "a", label="one"), head("r", "a"))
+    assert independent(revision("a"), head("l", "a", label="one"), head("r", "a", label="two"))
+    assert independent(revision("a"), head("l", "a", location="expand"), head("r", "a", location="contract"))
+    assert not independent(revision("a"), head("l", "a", location="expand"), head("r", "a", location="expand"))
+    assert independent(head("l"), head("r"))
+    assert not independent(revision("a"), head("l", "a"), head("r", "a"), head("apart"))
 
 
 def test_ancestors_are_counted_through_branches_and_merges() -> None:
@@ -51,17 +57,3 @@ def test_a_long_line_is_no_deeper_than_a_short_one() -> None:
 def test_a_revision_is_called_by_its_file() -> None:
     """People know a migration by its file's name without .py."""
     assert Revision("1a", Path("/x/2026_01_01_000000_create_users.py"), "", ()).name == "2026_01_01_000000_create_users"
-
-
-@given(st.data())
-def test_any_graph_is_ordered_completely(data: st.DataObject) -> None:
-    """Of any graph every revision is listed once, after all of its parents."""
-    size = data.draw(st.integers(0, 12))
-    made = [
-        revision(str(n), *map(str, data.draw(st.sets(st.integers(0, n - 1), max_size=3)) if n else ()))
-        for n in range(size)
-    ]
-    ordered = ids(History(data.draw(st.permutations(made))))
-    assert sorted(ordered) == sorted(each.id for each in made)
-    for each in made:
-        assert all(ordered.index(parent) < ordered.index(each.id) for parent in each.parents)

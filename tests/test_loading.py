@@ -19,7 +19,7 @@ from seeds import EVERY, POSTGRESQL, SQLITE
 from servers import Server, execute
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from fastman_tasks.connection import Database
+from fastman_tasks.databases.database import Database
 from fastman_tasks.errors import LoadFailed
 from fastman_tasks.seeding import load
 from fastman_tasks.urls import parse

@@ -17,7 +17,7 @@ from servers import Server, execute
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fastman_tasks.columns import unique
-from fastman_tasks.connection import Database
+from fastman_tasks.databases.database import Database
 from fastman_tasks.errors import UpsertRefused
 from fastman_tasks.seeding import Upserted, upsert
 from fastman_tasks.urls import parse

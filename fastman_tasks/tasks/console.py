@@ -6,7 +6,8 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fastman_tasks.wording import counted
@@ -77,14 +78,25 @@ def plan(planned: Plan) -> None:
     line()
 
 
-def sql(revisions: Iterable[tuple[Revision, list[str] | None]]) -> None:
-    """What each revision would run."""
-    for revision, statements in revisions:
-        line(f"-- {revision.name}", style="bold")
-        if statements is None:
-            line("-- It asks the live database what to do; its SQL cannot be shown.\n")
-        else:
-            line("\n".join(statements or ["-- nothing"]) + "\n")
+def passed(planned: Plan) -> None:
+    """The revisions that were rolled back without anything being undone."""
+    names = [revision.name for revision in planned.revisions if revision.id in planned.passed]
+    if names:
+        line("Passed without undoing anything, as their downgrade() is empty:", style="yellow")
+        for name in names:
+            line(f"  {name}", style="yellow")
+
+
+def preview(project: Project, planned: Plan) -> None:
+    """What each revision of a plan would run; what env.py and migrations print meanwhile goes to stderr."""
+    with redirect_stdout(sys.stderr):
+        previews = project.migrator.preview(planned)
+    for each in previews:
+        line(f"-- {each.revision.name}", style="bold")
+        if each.reason:
+            line(f"-- Not all of it can be shown: {each.reason}", style="yellow")
+        line("\n".join(each.statements or ([] if each.reason else ["-- nothing"])))
+        line()
     line("Nothing was changed.")
 
 
@@ -97,7 +109,7 @@ def losses(found: Sequence[Loss]) -> None:
         for loss in dropped:
             line(f"  {_loss(loss)}", style=None if loss.harmless else "red")
     if unknown:
-        line("Not understood, so what it loses is not known:")
+        line("Could not be analysed; data may be lost:")
         for loss in unknown:
             line(f"  {loss.sql}", style="red")
     if found:

@@ -37,7 +37,7 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
     if options:
         project.seeding.require_migrated(plan.revisions)
     if pretend and plan.revisions:
-        console.sql(project.migrator.preview(plan))
+        console.preview(project, plan)
         if seed:
             console.line("The seeders were not run: they need these migrations.")
         return

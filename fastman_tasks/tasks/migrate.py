@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     help={
         "steps": "How many of the newest applied migrations to roll back (default 1).",
         "to": "Roll back everything but this revision and its ancestors.",
+        "accept-empty": "Roll back past migrations whose downgrade() is empty; what they did is not undone.",
         "pretend": "Print the SQL; change nothing.",
         "force": "Do not ask.",
         "confirm": "The database's name, where data of a protected database would be lost.",
@@ -31,29 +32,39 @@ def rollback(
     project: Project,
     steps: Value = None,
     to: Value = None,
+    accept_empty: bool = False,
     pretend: bool = False,
     force: bool = False,
     confirm: Value = None,
 ) -> None:
     """Roll back the newest applied migrations."""
     count, target = flags.steps_or_target(steps, to)
-    command = flags.command("migrate.rollback", steps=count, to=target)
-    rolled_back = _roll_back(project, count, target, command, pretend, force, flags.given("confirm", confirm))
+    command = flags.command("migrate.rollback", steps=count, to=target, accept_empty=accept_empty)
+    name = flags.given("confirm", confirm)
+    rolled_back = _roll_back(project, count, target, command, accept_empty, pretend, force, name)
     if count and 0 < rolled_back < count:
         console.line(f"{rolled_back} of {count} were applied.")
 
 
 @task(
     help={
+        "accept-empty": "Roll back past migrations whose downgrade() is empty; what they did is not undone.",
         "pretend": "Print the SQL; change nothing.",
         "force": "Do not ask.",
         "confirm": "The database's name, where data of a protected database would be lost.",
     },
     optional=["confirm"],
 )
-def reset(project: Project, pretend: bool = False, force: bool = False, confirm: Value = None) -> None:
+def reset(
+    project: Project,
+    accept_empty: bool = False,
+    pretend: bool = False,
+    force: bool = False,
+    confirm: Value = None,
+) -> None:
     """Roll back every applied migration."""
-    _roll_back(project, None, None, "inv migrate.reset", pretend, force, flags.given("confirm", confirm))
+    command = flags.command("migrate.reset", accept_empty=accept_empty)
+    _roll_back(project, None, None, command, accept_empty, pretend, force, flags.given("confirm", confirm))
 
 
 def _roll_back(
@@ -61,6 +72,7 @@ def _roll_back(
     steps: int | None,
     to: str | None,
     command: str,
+    accept_empty: bool,
     pretend: bool,
     force: bool,
     confirm: str | None,
@@ -71,13 +83,13 @@ def _roll_back(
     console.target(project)
     if not pretend:
         guard.permit_rollback(project.settings)
-    plan = project.migrator.plan_rollback(steps=steps, to=to)
+    plan = project.migrator.plan_rollback(steps=steps, to=to, accept_empty=accept_empty)
     count = len(plan.revisions)
     if not plan.revisions:
         console.line("Nothing to roll back.")
         return 0
     if pretend:
-        console.sql(project.migrator.preview(plan))
+        console.preview(project, plan)
         return count
     lost = project.migrator.losses(plan)
     needed = guard.to_roll_back(project.settings, plan.state.url, lost)
@@ -89,6 +101,7 @@ def _roll_back(
         plan, on_wait=console.waiting, on_taken=console.waited, on_done=console.done, on_retry=console.retrying
     )
     console.line(f"\n{counted(len(done), 'migration')} rolled back.")
+    console.passed(plan)
     return count
 
 

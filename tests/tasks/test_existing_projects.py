@@ -152,12 +152,24 @@ def test_an_env_py_with_the_application_s_own_url(project: Sandbox, alembic_init
     assert not (project.root / "app.db").exists()
 
 
+def test_an_environment_that_names_no_database(project: Sandbox, alembic_init: Init) -> None:
+    """The default is for our own env.py: the placeholder of alembic init is named, and no app.db is made."""
+    alembic_init(project)
+    add_two_migrations(project)
+    before = project.files()
+    refused = project.inv("database.migrate", code=1)
+    assert refused.stderr.startswith(
+        "sqlalchemy.url is still the placeholder that alembic init wrote. Set DATABASE_URL"
+    )
+    assert project.files() == before
+
+
 def test_an_async_environment_without_an_async_url(project: Sandbox, alembic_init: Init) -> None:
     """It is said which URL that is, and what one would look like."""
     alembic_init(project, template="async")
-    refused = project.inv("migrate.status", code=1)
+    refused = project.inv("migrate.status", env={"DATABASE_URL": "sqlite:///shop.db"}, code=1)
     assert refused.stderr.startswith("env.py connects with async code, and sqlite:///")
-    assert "app.db is not async. Set DATABASE_URL to an async one: sqlite+aiosqlite:///app.db" in refused.stderr
+    assert "shop.db is not async. Set DATABASE_URL to an async one: sqlite+aiosqlite:///app.db" in refused.stderr
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
@@ -285,8 +297,8 @@ def test_two_heads_without_labels(project: Sandbox, alembic_init: Init) -> None:
     ).stdout
     assert "3 applied, 0 pending." in both
 
-    # The newest by file name went; the other head stayed.
-    assert "Running upgrade 1a1a -> 3c3c" in project.alembic("upgrade", "heads").stderr
+    # Alembic applies 3c3c first, so that 2b2b is the newest.
+    assert "Running upgrade 1a1a -> 2b2b" in project.alembic("upgrade", "heads").stderr
     assert "3 migrations rolled back." in project.inv("migrate.reset", "--force").stdout
     assert tables(f"sqlite:///{project.root / 'shop.db'}") == {"alembic_version"}
 

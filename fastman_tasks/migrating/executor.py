@@ -10,12 +10,12 @@ from alembic.runtime.migration import MigrationContext, MigrationStep
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from fastman_tasks import ledger, pretending
-from fastman_tasks.environment import Environment
+from fastman_tasks import ledger
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused
 from fastman_tasks.history import Revision
 from fastman_tasks.ledger import Ledger
 from fastman_tasks.limits import is_lock_timeout
+from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Done, Plan, State
 from fastman_tasks.sources import blame
 from fastman_tasks.wording import counted
@@ -26,8 +26,8 @@ PAUSES = (1.0, 3.0, 9.0)
 
 @dataclass
 class _Progress:
-    """How far a run has come; ``ledger`` is the running revision's. ``enclosed`` is whether env.py had begun a
-    transaction of its own, which then holds all migrations: none is through before the run is."""
+    """How far a run has come; ``ledger`` is the running revision's. ``enclosed`` is whether one transaction of env.py's
+    holds all migrations: none has been applied before the run has finished."""
 
     done: list[Done] = field(default_factory=list)
     running: Revision | None = None
@@ -35,7 +35,7 @@ class _Progress:
     ledger: Ledger = field(default_factory=Ledger)
 
 
-class Applying:
+class Executor:
     """Carries out plans in one Alembic environment; ``read`` tells the database's state, ``prepare`` sets limits."""
 
     def __init__(
@@ -92,11 +92,22 @@ class Applying:
         return tuple(each for each in plan.revisions if (each.id in now) == (plan.direction == "downgrade"))
 
     def _run(self, plan: Plan, progress: _Progress, on_done: Callable[[Done], None]) -> None:
+        ran = False
+
         def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[MigrationStep]:
+            nonlocal ran
+            if ran:
+                # An env.py that runs migrations twice on one database; Alembic would have nothing left to do, either.
+                return
+            ran = True
             if set(heads) != set(plan.state.heads):
                 raise MigrationRefused("Somebody else has migrated this database meanwhile. Run the command again.")
+            one_transaction = context.impl.transactional_ddl and not context.opts["transaction_per_migration"]
+            progress.enclosed = progress.enclosed or one_transaction
+            # What env.py says of it (transactional_ddl=False) does not change what these two can roll back.
+            transactional = context.impl.transactional_ddl or context.dialect.name in ("postgresql", "sqlite")
             for revision in plan.revisions:
-                progress.running, progress.ledger = revision, Ledger(context.impl.transactional_ddl)
+                progress.running, progress.ledger = revision, Ledger(transactional)
                 started = self._clock()
                 yield self._environment.step(plan.direction, revision)
                 # Alembic asks for the next step when this one, and its transaction, are through.
@@ -126,12 +137,10 @@ class Applying:
         try:
             state = self._read()
         except FastmanError as failure:
-            lines += [*self._kept(plan, progress), f"What is applied now cannot be told: {failure}"]
+            lines += [*self._kept(progress), f"What is applied now cannot be told: {failure}"]
         else:
             # A signal may come when the last statement, the commit, is through.
-            lines += (
-                self._kept(plan, progress) if revision in self._undone(plan, state) else ["It was through by then."]
-            )
+            lines += self._kept(progress) if revision in self._undone(plan, state) else ["It was through by then."]
             lines += self._standing(plan, state)
             correct = "" if isinstance(error, KeyboardInterrupt) else "correct the file, then "
             if left := self._undone(plan, state):
@@ -149,7 +158,8 @@ class Applying:
         one = len(history.heads) == 1 or history.independent(history.heads)
         return "database.migrate" if one else "database.migrate --to=heads"
 
-    def _kept(self, plan: Plan, progress: _Progress) -> list[str]:
+    @staticmethod
+    def _kept(progress: _Progress) -> list[str]:
         assert progress.running is not None
         found = progress.ledger
         if not found.kept and found.under_way is None:
@@ -168,10 +178,8 @@ class Applying:
             lines += ["Carried out, and still there:", *_listed(sent.text for sent in found.kept)]
         if found.under_way is not None:
             lines += ["Under way, so it may be carried out yet:", *_listed([found.under_way])]
-        known = pretending.statements(self._environment, plan, progress.running) or []
         left = [sent.text for sent in (*found.undone, *found.open)]
         left += [found.failed] if found.failed and found.failed != found.under_way else []
-        left += found.rest(known)
         return [*lines, *(["Not carried out:", *_listed(left)] if left else [])]
 
     def _standing(self, plan: Plan, state: State) -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
@@ -16,11 +16,10 @@ from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy.engine import URL, Connection
 
-from fastman_tasks import configuration, flask
-from fastman_tasks.connection import connecting, driver_errors
-from fastman_tasks.errors import EnvironmentFailed, NoEnvironment
+from fastman_tasks.errors import EnvironmentFailed, FastmanError, NoEnvironment
 from fastman_tasks.history import History, Revision
-from fastman_tasks.loggers import logging_kept
+from fastman_tasks.migrating import config as configuration
+from fastman_tasks.migrating import env_py
 from fastman_tasks.sources import first_line
 
 if TYPE_CHECKING:
@@ -43,28 +42,49 @@ class Environment:
 
     def __init__(self, project: Project, config_file: Path | None = None) -> None:
         self._project = project
-        found = config_file or configuration.find(project.root)
+        found = config_file or configuration.find(project.settings)
         if found is None:
             raise NoEnvironment(
                 "This project has no migrations yet (no alembic.ini, no [tool.alembic]). "
                 'Make the first one: inv make.migration "create users table"'
             )
         self.config_file = found
+        self._newest: tuple[Config, ScriptDirectory] | None = None
 
-    @cached_property
+    @property
     def config(self) -> Config:
-        """Alembic's configuration, with the URL that it is to use."""
-        config = configuration.read(self.config_file, self.root, {PROJECT: self._project})
+        """Alembic's configuration as env.py left it when it ran last."""
+        return self._ran[0]
+
+    @property
+    def scripts(self) -> ScriptDirectory:
+        """Alembic's view of the version files, as env.py left it when it ran last."""
+        return self._ran[1]
+
+    @property
+    def _ran(self) -> tuple[Config, ScriptDirectory]:
+        # An env.py says where the version files lie, and what they can import: without it nothing is known of them.
+        assert self._newest is not None, "env.py has to run before version files are read"
+        return self._newest
+
+    def _made(self) -> tuple[Config, ScriptDirectory]:
+        """What an alembic command begins with; each run of env.py gets its own, since env.py may change both."""
+        config = configuration.read(self.config_file, self.settings, {PROJECT: self._project})
         if self.url is not None:
             # ConfigParser interpolates: a % in the URL has to be doubled.
             text = self.url.render_as_string(hide_password=False)
             config.set_main_option("sqlalchemy.url", text.replace("%", "%%"))
-        return config
+        with self.errors():
+            scripts = ScriptDirectory.from_config(config)
+        if self._newest is not None and "history" in self.__dict__:
+            # The version files have been imported already.
+            scripts.revision_map = self._newest[1].revision_map
+        return config, scripts
 
     @property
-    def configured_url(self) -> URL | None:
-        """``sqlalchemy.url`` of alembic.ini; None where it is absent or still ``alembic init``'s placeholder."""
-        return configuration.url(self.config_file, self.root)
+    def file(self) -> Path:
+        """The project's env.py."""
+        return Path(self.scripts.env_py_location).resolve()
 
     @property
     def root(self) -> Path:
@@ -78,14 +98,24 @@ class Environment:
 
     @property
     def url(self) -> URL | None:
-        """The URL that the project's settings hand to env.py, if any."""
-        return self._project.url
+        """The URL that the user has set for us; only that is handed to env.py, as ``sqlalchemy.url``."""
+        return self.settings.url
 
-    @cached_property
-    def scripts(self) -> ScriptDirectory:
-        """Alembic's view of the version files."""
-        with self.errors():
-            return ScriptDirectory.from_config(self.config)
+    @property
+    def configured_url(self) -> URL | None:
+        """``sqlalchemy.url`` of alembic.ini; None where it is absent or still ``alembic init``'s placeholder.
+
+        Raises EnvironmentFailed or SettingsError where it cannot be used.
+        """
+        return configuration.url(self.config_file, self.settings)
+
+    def names(self, url: URL) -> bool:
+        """Whether ``sqlalchemy.url`` of alembic.ini is ``url``."""
+        try:
+            return self.configured_url == url
+        except FastmanError:
+            # It is env.py that makes something of it.
+            return False
 
     @cached_property
     def history(self) -> History:
@@ -93,13 +123,13 @@ class Environment:
         with self.errors(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
-                scripts = list(self.scripts.walk_revisions())
+                newest_first = list(self.scripts.walk_revisions())
             except KeyError as error:
                 # Alembic warns of a down_revision that no file has, then trips over it.
                 said = "; ".join(str(warning.message) for warning in caught) or f"revision {error} is not there"
                 raise EnvironmentFailed(f"The version files do not fit together: {said}.") from error
-        known = {script.revision for script in scripts}
-        return History(self._revision(script, known) for script in scripts)
+        known = {script.revision for script in newest_first}
+        return History(self._revision(script, known) for script in reversed(newest_first))
 
     def _revision(self, script: Script, known: set[str]) -> Revision:
         named = (*_ids(script.down_revision), *_ids(script.dependencies))
@@ -109,14 +139,29 @@ class Environment:
             for name in named
             for parent in ([name] if name in known else [found.revision for found in self.scripts.get_revisions(name)])
         }
+        file = Path(script.path)
         return Revision(
             id=script.revision,
-            file=Path(script.path),
+            file=file,
             message=first_line(script.doc),
             parents=tuple(sorted(parents)),
             labels=tuple(sorted(script.branch_labels)),
             is_head=script.is_head,
+            location=next((each for each in self._locations if file.is_relative_to(each)), file.parent),
         )
+
+    @cached_property
+    def _locations(self) -> tuple[Path, ...]:
+        # Of one folder in another, the inner one.
+        named = self.scripts.version_locations or [self.scripts.versions]
+        return tuple(sorted((Path(each).resolve() for each in named), key=lambda each: -len(each.parts)))
+
+    def in_order(self, targets: Sequence[str], heads: Sequence[str]) -> list[str]:
+        """The revisions that ``alembic upgrade`` runs from ``heads`` to ``targets``, in its order."""
+        with self.errors():
+            # "base" is what Alembic takes for a database without revisions.
+            newest_first = self.scripts.iterate_revisions(tuple(targets), tuple(heads) or "base", implicit_base=True)
+            return [script.revision for script in newest_first][::-1]
 
     def module(self, revision: Revision) -> ModuleType:
         """The module of a revision's file."""
@@ -135,57 +180,29 @@ class Environment:
         reading: bool,
         models: bool | None = None,
         prepare: Callable[[Connection], None] | None = None,
+        output: TextIO | None = None,
         **options: Any,
     ) -> None:
         """Run env.py. Alembic hands the database's heads to ``steps`` and carries out the steps it returns.
 
         While ``reading`` no table, no file and no row is written. ``models`` says whether the models' metadata is
         needed (by default only when not reading). ``prepare`` is called with the connection that env.py gives
-        Alembic, before Alembic uses it. ``options`` go to EnvironmentContext.
+        Alembic, before Alembic uses it. ``output`` takes what Alembic writes offline. ``options`` go to
+        EnvironmentContext.
         Raises DatabaseUnavailable, EnvironmentFailed, and any FastmanError that ``steps`` raises.
         """
-        self.config.attributes[MODELS] = not reading if models is None else models
+        self._newest = config, scripts = self._made()
+        config.attributes[MODELS] = not reading if models is None else models
         writes = not options.setdefault("dont_mutate", reading)
-        environment = EnvironmentContext(self.config, self.scripts, fn=steps, **options)
-        _one_transaction_a_migration(environment, prepare)
-        with (
-            self.errors(),
-            driver_errors(self.url),
-            self._application(),
-            logging_kept(),
-            connecting(reading=reading, migrating=writes),
-            environment,
-        ):
-            self.scripts.run_env()
-
-    def _application(self) -> AbstractContextManager[Any]:
-        env_py = Path(self.scripts.env_py_location)
-        if env_py.is_file() and "current_app" in env_py.read_text("utf-8", errors="replace"):
-            return flask.application_context()
-        return nullcontext()
+        context = EnvironmentContext(config, scripts, fn=steps, **options)
+        env_py.wrap_configure(context, prepare, output)
+        with self.errors(), env_py.surroundings(self.file, self.url, reading=reading, migrating=writes), context:
+            scripts.run_env()
 
     def errors(self) -> AbstractContextManager[None]:
         """Turn what Alembic, a driver or the project's own files raise into a FastmanError."""
-        return configuration.errors(self.config_file, self.root)
-
-
-def _one_transaction_a_migration(environment: EnvironmentContext, prepare: Callable[[Connection], None] | None) -> None:
-    """Give the ``configure`` that env.py calls the safe defaults; what env.py says itself stands.
-
-    Alembic's own are one transaction for all migrations, and none at all on SQLite.
-    """
-    original = environment.configure
-
-    def configure(connection: Connection | None = None, **options: Any) -> None:
-        options.setdefault("transaction_per_migration", True)
-        if connection is not None:
-            if connection.dialect.name == "sqlite" and options.get("transactional_ddl") is None:
-                options["transactional_ddl"] = True
-            if prepare is not None:
-                prepare(connection)
-        original(connection=connection, **options)
-
-    environment.configure = configure  # type: ignore[method-assign,assignment]
+        folder = Path(self._newest[1].dir).resolve() if self._newest else None
+        return configuration.errors(self.config_file, self.root, folder)
 
 
 def _ids(value: str | Iterable[str] | None) -> tuple[str, ...]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from fastman_tasks import branches, losses, pretending
-from fastman_tasks.applying import Applying
-from fastman_tasks.environment import Environment
-from fastman_tasks.errors import EnvironmentFailed, MigrationRefused, UsageError
+from fastman_tasks import branches, losses
+from fastman_tasks.errors import MigrationRefused, UsageError
 from fastman_tasks.history import History, Revision
 from fastman_tasks.limits import PROTECTED_LOCK_TIMEOUT, limiter
 from fastman_tasks.losses import Loss
-from fastman_tasks.plans import Done, Entry, Plan, State, Status
-from fastman_tasks.recorder import irreversible
+from fastman_tasks.migrating import preview, state
+from fastman_tasks.migrating.environment import Environment
+from fastman_tasks.migrating.executor import Executor
+from fastman_tasks.plans import Done, Entry, Plan, Preview, State, Status
+from fastman_tasks.recorder import EMPTY, irreversible
 
 
 class Migrator:
@@ -30,33 +30,20 @@ class Migrator:
     @property
     def history(self) -> History:
         """Every revision that has a file."""
+        # An env.py may say where the files lie, and what they can import: it has to run first.
+        _ = self.state
         return self._environment.history
 
     @property
     def state(self) -> State:
         """The database as it was when this was first asked for, or last read again."""
         if self._state is None:
-            self._state = self._read()
+            self._state = state.read(self._environment)
         return self._state
 
     def read_again(self) -> None:
         """Forget what the database said before."""
         self._state = None
-
-    def _read(self) -> State:
-        seen: list[State] = []
-
-        def look(heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
-            if context.bind is not None:
-                schema = context.version_table_schema or context.bind.dialect.default_schema_name
-                has_metadata = context.opts.get("target_metadata") is not None
-                seen.append(State(context.bind.engine.url, heads, context.version_table, schema, has_metadata))
-            return ()
-
-        self._environment.run(look, reading=True)
-        if not seen:
-            raise EnvironmentFailed(f"{self._environment.scripts.env_py_location} ran no migrations.")
-        return seen[-1]
 
     def status(self) -> Status:
         """Where every revision stands."""
@@ -91,16 +78,20 @@ class Migrator:
         and when there are several heads to choose from.
         """
         pending = self.pending()
-        wanted = self.history.with_ancestors(self._targets(to))
-        revisions = tuple(revision for revision in pending if revision.id in wanted)
-        return Plan("upgrade", revisions, self.state)
+        targets = self._targets(to)
+        wanted = self.history.with_ancestors(targets)
+        revisions = [revision for revision in pending if revision.id in wanted]
+        if revisions:
+            order = {each: place for place, each in enumerate(self._environment.in_order(targets, self.state.heads))}
+            revisions.sort(key=lambda revision: order.get(revision.id, len(order)))
+        return Plan("upgrade", tuple(revisions), self.state)
 
-    def plan_rollback(self, *, steps: int | None = None, to: str | None = None) -> Plan:
-        """What takes back the newest ``steps`` applied revisions, or all but ``to`` and its ancestors; or, with
-        neither, everything.
+    def plan_rollback(self, *, steps: int | None = None, to: str | None = None, accept_empty: bool = False) -> Plan:
+        """What rolls back the newest ``steps`` applied revisions, or all but ``to`` and its ancestors; or, with
+        neither, everything. ``accept_empty`` passes over a ``downgrade()`` that is empty.
 
         Raises UsageError for a ``to`` that is unknown or not applied; MigrationRefused as ``plan_migrate`` does, and
-        for a revision that cannot be taken back: its ``downgrade()`` is missing, empty or raises NotImplementedError.
+        for a revision that cannot be rolled back: its ``downgrade()`` is missing, empty or raises NotImplementedError.
         """
         applied = self._applied()
         kept: set[str] = set()
@@ -115,20 +106,18 @@ class Migrator:
             for revision in reversed(self.history.revisions)
             if revision.id in applied and revision.id not in kept
         ]
-        plan = Plan("downgrade", tuple(newest_first[:steps]), self.state)
-        dialect = plan.state.url.get_dialect()()
-        stuck = [
-            f"  {revision.name}: {reason}"
-            for revision in plan.revisions
-            if (reason := irreversible(self._environment.module(revision), revision.file, dialect))
-        ]
+        revisions = tuple(newest_first[:steps])
+        dialect = self.state.url.get_dialect()()
+        reasons = {
+            each: reason
+            for each in revisions
+            if (reason := irreversible(self._environment.module(each), each.file, dialect))
+        }
+        empty = tuple(each.id for each, reason in reasons.items() if reason == EMPTY)
+        stuck = [each for each in reasons if not (accept_empty and each.id in empty)]
         if stuck:
-            raise MigrationRefused(
-                "These migrations cannot be rolled back, so nothing was done:\n"
-                + "\n".join(stuck)
-                + "\nWrite their downgrade(), or roll back fewer: --steps=N or --to=REVISION."
-            )
-        return plan
+            raise MigrationRefused(_cannot_roll_back({each.name: reasons[each] for each in stuck}))
+        return Plan("downgrade", revisions, self.state, passed=empty)
 
     def losses(self, plan: Plan) -> tuple[Loss, ...]:
         """What ``plan`` would drop, with the rows and values that are in it now."""
@@ -186,13 +175,18 @@ class Migrator:
         database is no longer as planned.
         """
         try:
-            return Applying(self._environment, self._read, self._limits(plan)).apply(plan, on_done, on_retry)
+            return Executor(self._environment, lambda: state.read(self._environment), self._limits(plan)).apply(
+                plan, on_done, on_retry
+            )
         finally:
             self.read_again()
 
-    def preview(self, plan: Plan) -> list[tuple[Revision, list[str] | None]]:
-        """The statements of each revision of ``plan``; None for one that cannot be shown. Keeps nothing."""
-        return pretending.preview(self._environment, plan, self._limits(plan))
+    def preview(self, plan: Plan) -> tuple[Preview, ...]:
+        """The statements of each revision of ``plan``, as far as they can be told. Changes nothing.
+
+        Raises MigrationFailed for a revision that fails.
+        """
+        return preview.preview(self._environment, plan)
 
     def _limits(self, plan: Plan) -> Callable[[Connection], None] | None:
         settings = self._environment.settings
@@ -202,3 +196,14 @@ class Migrator:
             lock if lock is not None else PROTECTED_LOCK_TIMEOUT if protected else 0.0,
             settings.statement_timeout or 0.0,
         )
+
+
+def _cannot_roll_back(stuck: dict[str, str]) -> str:
+    listed = "".join(f"\n  {name}: {reason}" for name, reason in stuck.items())
+    ways = "Write their downgrade(), or roll back fewer: --steps=N or --to=REVISION."
+    if set(stuck.values()) == {EMPTY}:
+        ways = (
+            "Write their downgrade(), or roll back fewer: --steps=N or --to=REVISION. "
+            "Or leave what they did as it is, and roll back past them: --accept-empty"
+        )
+    return f"These migrations cannot be rolled back, so nothing was done:{listed}\n{ways}"

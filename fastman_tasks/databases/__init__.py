@@ -1,0 +1,1 @@
+"""One database: its URL, its connections, and what happens on them."""

@@ -1,0 +1,80 @@
+"""One database: its engine, and work done on a connection to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, pool
+from sqlalchemy.engine import URL
+
+from fastman_tasks import urls
+from fastman_tasks.databases.failures import driver_errors
+from fastman_tasks.databases.hooks import connecting
+
+T = TypeVar("T")
+
+
+class Database:
+    """The database at ``url``, which ``source`` names (".env", "alembic.ini", …). Nothing is opened before ``run``."""
+
+    def __init__(self, url: URL, source: str = "") -> None:
+        self.url = url
+        self.source = source
+
+    @property
+    def exists(self) -> bool:
+        """False for a SQLite file that is not there; True where only connecting can tell."""
+        file = urls.sqlite_file(self.url)
+        return file is None or file.exists()
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Call ``work`` with a connection and return what it returns; also under an async URL.
+
+        Raises DatabaseUnavailable when there is no connection, and whatever ``work`` raises.
+        """
+        with connecting(reading=False), driver_errors(self.url):
+            if self._is_async:
+                from fastman_tasks import async_connection
+
+                return async_connection.run(self.url, work)
+            with self._engine().connect() as connection:
+                return work(connection)
+
+    def hold(self) -> HeldConnection:
+        """A connection in autocommit that stays open until it is closed. Raises DatabaseUnavailable."""
+        with connecting(reading=False), driver_errors(self.url):
+            if self._is_async:
+                from fastman_tasks import async_connection
+
+                return async_connection.HeldConnection(self.url)
+            return _Held(self._engine().execution_options(isolation_level="AUTOCOMMIT").connect())
+
+    @property
+    def _is_async(self) -> bool:
+        return self.url.get_dialect().is_async
+
+    def _engine(self) -> Engine:
+        return create_engine(self.url, poolclass=pool.NullPool)
+
+
+class HeldConnection(Protocol):
+    """One connection in autocommit, kept open while others work."""
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Call ``work`` with the connection and return what it returns."""
+
+    def close(self) -> None:
+        """Close the connection, and with it all that the server keeps for it."""
+
+
+@dataclass
+class _Held:
+    connection: Connection
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        return work(self.connection)
+
+    def close(self) -> None:
+        self.connection.close()

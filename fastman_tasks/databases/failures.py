@@ -1,0 +1,95 @@
+"""What is wrong when there is no connection, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.exc import DatabaseError, InvalidRequestError, NoSuchModuleError
+
+from fastman_tasks import urls
+from fastman_tasks.errors import DatabaseUnavailable, SettingsError
+
+# Module that is missing -> what to install.
+_PACKAGES = {
+    "psycopg": "fastman-tasks[postgresql]",
+    "psycopg2": "psycopg2-binary",
+    "asyncpg": "fastman-tasks[async]",
+    "aiosqlite": "fastman-tasks[async]",
+    "greenlet": "fastman-tasks[async]",
+    "pymysql": "fastman-tasks[mysql]",
+    "MySQLdb": "mysqlclient",
+}
+
+
+@contextmanager
+def driver_errors(url: URL | None) -> Iterator[None]:
+    """Name the package to install when an engine's driver, or the database's dialect, is missing; the file that is no
+    SQLite database; and what is wrong with a URL that is not async for an env.py that is.
+
+    ``url`` is the database that an engine is most likely wanted for; a foreign env.py may have one of its own.
+    """
+    try:
+        yield
+    except DatabaseError as error:
+        if url is None or "not a database" not in str(error.orig):
+            raise
+        raise DatabaseUnavailable(
+            f"{urls.masked(url)} is no SQLite database. Move the file away, or correct DATABASE_URL."
+        ) from error
+    except InvalidRequestError as error:
+        if url is None or "async driver" not in str(error):
+            raise
+        raise SettingsError(
+            f"env.py connects with async code, and {urls.masked(url)} is not async. Set DATABASE_URL to an async one: "
+            "sqlite+aiosqlite:///app.db, postgresql+asyncpg://…"
+        ) from error
+    except (NoSuchModuleError, ModuleNotFoundError) as error:
+        wanted = url is not None and _breaks_on(url, error)
+        which = f" ({urls.masked(url)})" if url is not None and wanted else ""
+        if isinstance(error, NoSuchModuleError):
+            name = str(error).rpartition(":")[2]
+            if name == "driver":
+                raise SettingsError(
+                    "sqlalchemy.url is still the placeholder that alembic init wrote. "
+                    "Set DATABASE_URL, or write the database's URL in its place."
+                ) from error
+            raise SettingsError(f"Unknown database {name!r}{which}; use sqlite, postgresql or mysql.") from error
+        package = _PACKAGES.get(error.name or "", error.name if wanted else None)
+        if package is None:
+            raise
+        raise DatabaseUnavailable(
+            f'The driver {error.name} is not installed{which}. Install it: pip install "{package}"'
+        ) from error
+
+
+def _breaks_on(url: URL, error: Exception) -> bool:
+    """Whether it is the driver of ``url`` that ``error`` misses."""
+    try:
+        url.get_dialect().import_dbapi()
+    except (NoSuchModuleError, ModuleNotFoundError) as own:
+        return str(own) == str(error)
+    return False
+
+
+def connection_failure(dialect: Dialect, arguments: list[Any], options: dict[str, Any], error: Exception) -> str:
+    """Why a connection with the driver's ``arguments`` and ``options`` failed, and what to do."""
+    reason = " ".join(str(error.args[-1] if error.args else error).split()) or type(error).__name__
+    if dialect.name == "sqlite":
+        return f"Cannot open the SQLite file {arguments[0]}: {reason}."
+    host = options.get("host") or "localhost"
+    port = options.get("port")
+    name = next((options[key] for key in ("dbname", "database", "db") if options.get(key)), None)
+    where = f"{dialect.name} at {host}{f':{port}' if port else ''}, database {name or '(none named)'}"
+    said = reason.lower()
+    if "password" in said or "access denied" in said or "authentication" in said:
+        remedy = "Check the user and the password."
+    elif "permission denied" in said:
+        remedy = "Grant the user the right to connect, or choose another one."
+    elif "does not exist" in said or "unknown database" in said:
+        remedy = "Create the database, or correct its name."
+    else:
+        remedy = "Start the server, or correct its address."
+    return f"Cannot connect to {where}: {reason.rstrip('.?! ')}. {remedy}"

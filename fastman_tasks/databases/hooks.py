@@ -1,0 +1,127 @@
+"""What happens on every connection while an env.py or a seeder runs, whichever engine it comes from.
+
+The engine of a foreign env.py can only be reached through events on ``Engine``. Nothing is done twice: what the
+engine's own listeners have done by then is left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import Dialect
+
+from fastman_tasks.databases.failures import connection_failure
+from fastman_tasks.errors import DatabaseUnavailable
+
+
+def require_folder(file: Path) -> None:
+    """Raises DatabaseUnavailable where the folder of a SQLite file does not exist."""
+    if not file.parent.is_dir():
+        raise DatabaseUnavailable(f"The folder of the SQLite file {file} does not exist. Create {file.parent}.")
+
+
+@contextmanager
+def connecting(*, reading: bool, migrating: bool = False) -> Iterator[None]:
+    """Watch every connection that any engine opens in this block, a foreign env.py's too.
+
+    A connection that fails raises DatabaseUnavailable. While ``reading``, a SQLite file that is not there reads as an
+    empty database: opening it would create it. SQLite's transactions hold DDL too; while ``migrating`` they do not
+    enforce foreign keys.
+    """
+    stand_ins: list[tuple[Any, bool]] = []
+
+    def connect(dialect: Dialect, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+        if dialect.name == "sqlite" and not options.get("uri") and arguments[0] != ":memory:":
+            file = Path(arguments[0])
+            if reading and not file.exists():
+                stand_ins.append((record, dialect.is_async))
+                return dialect.connect(":memory:", *arguments[1:], **options)
+            require_folder(file)
+        try:
+            return dialect.connect(*arguments, **options)
+        except Exception as error:
+            # Drivers raise what they like here: DBAPI errors, OSError, asyncpg's own classes.
+            raise DatabaseUnavailable(connection_failure(dialect, arguments, options, error)) from error
+
+    def begin_last(connection: Connection) -> None:
+        # A connection's own listeners are called after those of its engine, which may have begun already.
+        if connection.dialect.name == "sqlite":
+            event.listen(connection, "begin", _begin)
+
+    listeners: list[tuple[str, Callable[..., Any]]] = [("do_connect", connect), ("engine_connect", begin_last)]
+    if migrating:
+        # Within a transaction the pragma does nothing: it has to come before any listener of the engine's own.
+        listeners.append(("begin", _ignore_foreign_keys))
+    with listening(*listeners):
+        try:
+            yield
+        finally:
+            for record, is_async in stand_ins:
+                # The application's own engine may keep it in a pool, where the next command would write to it. An
+                # async one can only be closed within its event loop: a soft invalidation closes it when it is next
+                # asked for.
+                record.invalidate(soft=is_async)
+
+
+def _begin(connection: Connection) -> None:
+    """Begin SQLite's transactions here, so that they hold DDL and savepoints too; Python's driver commits around them.
+
+    Source: SQLAlchemy's documentation of pysqlite, on transactional DDL and savepoints.
+    """
+    # autocommit_block() means what it says.
+    autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+    if not autocommit and not _driver_connection(connection).in_transaction:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _ignore_foreign_keys(connection: Connection) -> None:
+    """Turn foreign keys off before a migration: SQLite alters a table by replacing it, and dropping the old one would
+    delete what refers to it.
+
+    Source: sqlite.org/lang_altertable.html, "Making other kinds of table schema changes".
+    """
+    if connection.dialect.name != "sqlite":
+        return
+    driver = _driver_connection(connection)
+    # With Python's autocommit=False (3.12 and later) the driver is always within a transaction.
+    implicit = getattr(driver, "autocommit", None) is False
+    if implicit:
+        driver.autocommit = True
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.execute("PRAGMA foreign_keys=OFF")
+    if implicit:
+        driver.autocommit = False
+
+
+def _driver_connection(connection: Connection) -> Any:
+    """The driver's own connection; sqlite3's and aiosqlite's both have ``in_transaction``."""
+    return connection.connection.driver_connection
+
+
+@contextmanager
+def untouched(when: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Let nothing be sent to any database in this block, while ``when`` is true: not through an engine that a
+    migration makes or imports either. What tries to fails with DatabaseUnavailable."""
+
+    def refuse(*_arguments: Any) -> None:
+        if when():
+            raise DatabaseUnavailable("Nothing is sent to the database here.")
+
+    with listening(("do_connect", refuse), ("before_cursor_execute", refuse)):
+        yield
+
+
+@contextmanager
+def listening(*listeners: tuple[str, Callable[..., Any]]) -> Iterator[None]:
+    """Have each listener called for its event of ``Engine``, on every engine there is, in this block."""
+    for name, listener in listeners:
+        event.listen(Engine, name, listener)
+    try:
+        yield
+    finally:
+        for name, listener in listeners:
+            event.remove(Engine, name, listener)

@@ -1,0 +1,93 @@
+"""What surrounds a run of the project's env.py: safe defaults, the Flask application, quiet logging."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, TextIO
+
+from alembic.runtime.environment import EnvironmentContext
+from sqlalchemy.engine import URL, Connection
+
+from fastman_tasks.databases.failures import driver_errors
+from fastman_tasks.databases.hooks import connecting
+from fastman_tasks.errors import EnvironmentFailed
+from fastman_tasks.migrating import flask
+
+
+def wrap_configure(
+    context: EnvironmentContext, prepare: Callable[[Connection], None] | None, output: TextIO | None
+) -> None:
+    """Give the ``configure`` that env.py calls the safe defaults; what env.py says itself stands.
+
+    Alembic's own are one transaction for all migrations, and none at all on SQLite. ``prepare`` and ``output`` are
+    those of ``Environment.run``.
+    """
+    original = context.configure
+
+    def configure(connection: Connection | None = None, **options: Any) -> None:
+        options.setdefault("transaction_per_migration", True)
+        if output is not None:
+            options["output_buffer"] = output
+        if connection is None and not context.is_offline_mode():
+            raise EnvironmentFailed(
+                f"{context.script.env_py_location} opens no connection: context.configure() needs connection=…"
+            )
+        if connection is not None:
+            if connection.dialect.name == "sqlite" and options.get("transactional_ddl") is None:
+                options["transactional_ddl"] = True
+            if prepare is not None:
+                prepare(connection)
+        original(connection=connection, **options)
+
+    context.configure = configure  # type: ignore[method-assign,assignment]
+
+
+@contextmanager
+def surroundings(file: Path, url: URL | None, *, reading: bool, migrating: bool) -> Iterator[None]:
+    """What env.py in ``file`` runs in; ``url`` is the database that it most likely connects to."""
+    with (
+        driver_errors(url),
+        _application(file),
+        _quiet_logging(),
+        connecting(reading=reading, migrating=migrating),
+    ):
+        yield
+
+
+def _application(file: Path) -> AbstractContextManager[Any]:
+    if file.is_file() and "current_app" in file.read_text("utf-8", errors="replace"):
+        return flask.application_context()
+    return nullcontext()
+
+
+@contextmanager
+def _quiet_logging() -> Iterator[None]:
+    """Leave Python's logging as the application set it up, without Alembic's own INFO lines.
+
+    ``logging.config.fileConfig()``, which most env.py call, disables every logger that there is, closes their files,
+    and prints Alembic's lines; the commands report each step themselves. With --debug all of them are seen.
+    """
+    original = logging.config.fileConfig
+    logging.config.fileConfig = lambda *_arguments, **_options: None
+    debug = logging.getLogger("invoke").isEnabledFor(logging.DEBUG)
+    alembic = [] if debug else [logging.getLogger(name) for name in _alembic_loggers()]
+
+    def is_warning(record: logging.LogRecord) -> bool:
+        return record.levelno > logging.INFO
+
+    for logger in alembic:
+        logger.addFilter(is_warning)
+    try:
+        yield
+    finally:
+        logging.config.fileConfig = original
+        for logger in alembic:
+            logger.removeFilter(is_warning)
+
+
+def _alembic_loggers() -> list[str]:
+    return [name for name in logging.Logger.manager.loggerDict if name.partition(".")[0] == "alembic"]

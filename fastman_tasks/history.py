@@ -85,5 +85,5 @@ def _are_distinct(groups: list[set[str]]) -> bool:
 
 
 def _are_apart(groups: list[set[Path]]) -> bool:
-    """Whether no group shares a member with another one."""
-    return sum(map(len, groups)) == len(set().union(*groups))
+    """Whether each group has members, and shares none with another one."""
+    return all(groups) and sum(map(len, groups)) == len(set().union(*groups))

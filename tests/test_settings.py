@@ -80,6 +80,9 @@ def test_every_variable_from_every_source_under_every_name(tmp_path: Path, varia
             "FASTMAN_DDL_LOCK_TIMEOUT": settings.ddl_lock_timeout == 5,
             "FASTMAN_STATEMENT_TIMEOUT": settings.statement_timeout == 120,
             "FASTMAN_PROHIBIT_DESTRUCTIVE": settings.prohibit_destructive,
+            "FASTMAN_ALEMBIC_NAME": settings.alembic_name == "given",
+            "FASTMAN_ALEMBIC_X": settings.alembic_x == ("given",),
+            "ALEMBIC_CONFIG": settings.alembic_config == tmp_path / "given",
         }[variable]
 
     if others:
@@ -179,9 +182,10 @@ def test_files_of_windows_editors(tmp_path: Path) -> None:
     ("content", "line"),
     [
         (b"A=1\n\n# caf\xe9\n", ".env, line 3: not UTF-8"),
-        (b"A=1\nB='open\n", ".env, line 2: not NAME=value"),
-        (b"A=1\n\n  \n'=x\n", ".env, line 4: not NAME=value"),
-        (b"A=1\nPASSWORD 'sesame\n", ".env, line 2: not NAME=value"),
+        (b"A=1\nENVIRONMENT='open\n", ".env, line 2: not NAME=value"),
+        (b"A=1\n\n  \n'=DB_NAME\n", ".env, line 4: not NAME=value"),
+        (b"A=1\nDB_PASSWORD 'sesame\n", ".env, line 2: not NAME=value"),
+        (b"A=1\nexport DATABASE_URL\n", ".env, line 2: not NAME=value"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_with_its_line(tmp_path: Path, content: bytes, line: str) -> None:
@@ -191,6 +195,12 @@ def test_a_file_that_cannot_be_read_is_named_with_its_line(tmp_path: Path, conte
         load(tmp_path)
     assert str(refused.value).startswith(line)
     assert "sesame" not in str(refused.value)
+
+
+def test_lines_that_are_not_ours(tmp_path: Path) -> None:
+    """What other programs read from the file may be written in their way; it is skipped, and nothing else is."""
+    (tmp_path / ".env").write_text("A='open\nexport B\n[section]\nC: 1\nDATABASE_URL=postgresql://h/d\n")
+    assert database(load(tmp_path)) == ("d", ".env")
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
@@ -209,15 +219,23 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
         ({"DB_CONNECTION": "my sql"}, "DB_CONNECTION='my sql' is not a database"),
         ({"DB_CONNECTION": "postgresql://u:sesame@h/d"}, "DB_CONNECTION is a whole URL; that goes in DATABASE_URL"),
         ({"DATABASE_URL": "sesame"}, "DATABASE_URL is not a database URL"),
-        ({"ENVIRONMENT": "../prod"}, "ENVIRONMENT='../prod' cannot be part of a file name"),
     ],
 )
-def test_values_that_cannot_be_used(tmp_path: Path, environ: dict[str, str], complaint: str) -> None:
-    """A value that cannot be meant is named, with what it could be; a password is never repeated."""
-    with pytest.raises(SettingsError) as refused:
-        load(tmp_path, **environ)
-    assert complaint in str(refused.value)
-    assert "sesame" not in str(refused.value)
+def test_a_database_that_cannot_be_meant(project: Sandbox, environ: dict[str, str], complaint: str) -> None:
+    """It is named, with what it could be, where the database is needed of us; a password is never repeated."""
+    project.add_environment()
+    settings = load(project.root, **environ)
+    assert settings.url is None
+    assert complaint in str(settings.url_problem)
+    refused = project.inv("database.migrate", env=environ, code=1)
+    assert complaint in refused.stderr
+    assert "sesame" not in refused.stdout + refused.stderr
+
+
+def test_an_environment_that_cannot_be_used(tmp_path: Path) -> None:
+    """Its name is part of a file's, so it cannot lead out of the project."""
+    with pytest.raises(SettingsError, match=r"ENVIRONMENT='../prod' cannot be part of a file name"):
+        load(tmp_path, ENVIRONMENT="../prod")
 
 
 def test_a_sqlite_database_by_its_parts(tmp_path: Path) -> None:

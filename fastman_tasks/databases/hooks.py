@@ -6,8 +6,9 @@ engine's own listeners have done by then is left as it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,22 +42,27 @@ def connecting(*, reading: bool, migrating: bool = False) -> Iterator[None]:
                 stand_ins.append((record, dialect.is_async))
                 return dialect.connect(":memory:", *arguments[1:], **options)
             require_folder(file)
+        for listener in dialect.dispatch.do_connect:
+            # The application may have its own, that fetches a token, say; whoever returns a connection is the last.
+            if listener.__module__ != __name__:
+                made = listener(dialect, record, arguments, options)
+                if made is not None:
+                    return made
         try:
             return dialect.connect(*arguments, **options)
         except Exception as error:
             # Drivers raise what they like here: DBAPI errors, OSError, asyncpg's own classes.
             raise DatabaseUnavailable(connection_failure(dialect, arguments, options, error)) from error
 
-    def begin_last(connection: Connection) -> None:
-        # A connection's own listeners are called after those of its engine, which may have begun already.
-        if connection.dialect.name == "sqlite":
-            event.listen(connection, "begin", _begin)
+    def begin(*arguments: Any) -> None:
+        # Of its own for each block: a generated env.py opens its connection within the one that runs it.
+        _begin(*arguments)
 
-    listeners: list[tuple[str, Callable[..., Any]]] = [("do_connect", connect), ("engine_connect", begin_last)]
-    if migrating:
-        # Within a transaction the pragma does nothing: it has to come before any listener of the engine's own.
-        listeners.append(("begin", _ignore_foreign_keys))
-    with listening(*listeners):
+    with ExitStack() as stack:
+        stack.enter_context(listening(("do_connect", connect), ("before_cursor_execute", begin)))
+        if migrating:
+            # Within a transaction, which a listener of the engine's own may have begun, the pragma does nothing.
+            stack.enter_context(listening(("begin", _ignore_foreign_keys), first=True))
         try:
             yield
         finally:
@@ -67,15 +73,22 @@ def connecting(*, reading: bool, migrating: bool = False) -> Iterator[None]:
                 record.invalidate(soft=is_async)
 
 
-def _begin(connection: Connection) -> None:
-    """Begin SQLite's transactions here, so that they hold DDL and savepoints too; Python's driver commits around them.
+def _begin(connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+    """Begin SQLite's transactions, so that they hold DDL and savepoints too; Python's driver commits around them.
 
+    Before a transaction's first statement, not when SQLAlchemy begins it: the engine may have a listener that does so.
     Source: SQLAlchemy's documentation of pysqlite, on transactional DDL and savepoints.
     """
+    if connection.dialect.name != "sqlite" or not connection.in_transaction() or _BEGIN.match(statement):
+        return
     # autocommit_block() means what it says.
     autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
     if not autocommit and not _driver_connection(connection).in_transaction:
-        connection.exec_driver_sql("BEGIN")
+        with closing(connection.connection.cursor()) as cursor:
+            cursor.execute("BEGIN")
+
+
+_BEGIN = re.compile(r"\s*BEGIN\b", re.IGNORECASE)
 
 
 def _ignore_foreign_keys(connection: Connection) -> None:
@@ -116,10 +129,11 @@ def untouched(when: Callable[[], bool] = lambda: True) -> Iterator[None]:
 
 
 @contextmanager
-def listening(*listeners: tuple[str, Callable[..., Any]]) -> Iterator[None]:
-    """Have each listener called for its event of ``Engine``, on every engine there is, in this block."""
+def listening(*listeners: tuple[str, Callable[..., Any]], first: bool = False) -> Iterator[None]:
+    """Have each listener called for its event of ``Engine``, on every engine there is, in this block; ``first``: before
+    those that are there."""
     for name, listener in listeners:
-        event.listen(Engine, name, listener)
+        event.listen(Engine, name, listener, insert=first)
     try:
         yield
     finally:

@@ -78,11 +78,11 @@ class Migrator:
         and when there are several heads to choose from.
         """
         pending = self.pending()
-        targets = self._targets(to)
-        wanted = self.history.with_ancestors(targets)
+        wanted = self.history.with_ancestors(self._targets(to))
         revisions = [revision for revision in pending if revision.id in wanted]
         if revisions:
-            order = {each: place for place, each in enumerate(self._environment.in_order(targets, self.state.heads))}
+            in_order = self._environment.in_order(self.history.heads_of(wanted), self.state.heads)
+            order = {each: place for place, each in enumerate(in_order)}
             revisions.sort(key=lambda revision: order.get(revision.id, len(order)))
         return Plan("upgrade", tuple(revisions), self.state)
 
@@ -135,7 +135,9 @@ class Migrator:
         if to is not None and to != "heads":
             return self._resolve(to)
         heads = self.history.heads
-        if to is None and len(heads) > 1 and not self.history.independent(heads):
+        # A head that another one depends on is on the way to it.
+        ends = self.history.heads_of({revision.id for revision in self.history.revisions})
+        if to is None and len(ends) > 1 and not self.history.independent(heads):
             raise MigrationRefused(
                 f"{self.forked()}\nMerge them: alembic merge heads. Or choose: --to=REVISION, or --to=heads for all."
             )

@@ -167,8 +167,7 @@ def test_failing_at_each_statement(
         rows = {name: value for name, value in dump(url)["rows"].items() if name != "alembic_version"}
         assert rows == dump(reference)["rows"], f"{position}: {report}"
         if carried_out:
-            not_carried_out = re.findall(r"^  ((?:CREATE|INSERT|ALTER|DELETE|DROP|UPDATE) .*)$", left, re.MULTILINE)
-            assert not_carried_out[:-1] == [BROKEN, *BODY[position:]], report
+            assert left.startswith(f"  {BROKEN}\n1 applied now."), report
     project.write(".env", f"DATABASE_URL={url}")
     if driver != "mysql+pymysql":
         project.add_migration("2_second", "2b", "1a", statements(*BODY))
@@ -253,9 +252,6 @@ def test_a_signal_on_mariadb(project: Sandbox, fresh_url: FreshUrl, number: sign
         "  INSERT INTO one VALUES (1)\n"
         "Under way, so it may be carried out yet:\n"
         "  CREATE TABLE two AS SELECT SLEEP(2) AS a\n"
-        "Not carried out:\n"
-        "  CREATE TABLE three (a INT)\n"
-        "  INSERT INTO alembic_version (version_num) VALUES ('1a')\n"
         "0 applied now. Remaining:\n"
         "  1_slow\n"
         "Next: inv database.migrate\n"
@@ -311,10 +307,7 @@ def test_a_migration_that_commits(project: Sandbox, fresh_url: FreshUrl) -> None
         assert "The failed one had committed a part of itself.\nCarried out, and still there:\n" in kept, name
         assert "  CREATE TABLE one (a INT)\n  CREATE INDEX " in kept, name
         assert "CREATE TABLE two" not in kept, name
-        if name != "commit":
-            assert (
-                "  CREATE TABLE two (a INT)\n  INSERT INTO nowhere VALUES (1)\n  CREATE TABLE three (a INT)\n" in left
-            )
+        assert left.startswith("  CREATE TABLE two (a INT)\n  INSERT INTO nowhere VALUES (1)\n0 applied now."), name
         assert "0 applied now." in failed.stderr
         assert tables(url) - {"alembic_version"} == {"one"}, name
         if name != "raw":
@@ -466,4 +459,4 @@ def test_the_next_command(project: Sandbox, fresh_url: FreshUrl) -> None:
     project.add_migration("4_fourth", "4d", "1a", statements("INSERT INTO nowhere VALUES (1)"))
     failed = project.inv("database.migrate", "--to=heads", code=1)
     assert failed.stderr.endswith("then inv database.migrate --to=heads\n")
-    assert tables(url) == {"a", "c", "alembic_version"}
+    assert tables(url) == {"a", "alembic_version"}, "Alembic begins with the branch of the fourth"

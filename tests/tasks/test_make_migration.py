@@ -382,6 +382,7 @@ def test_an_existing_environment_is_used_as_it_is(project: Sandbox) -> None:
     """In a project of ``alembic init`` the file goes where its script_location says, named as its ini says."""
     project.alembic("init", "alembic")
     project.write("models.py", BASE + USER)
+    project.write(".env", "DATABASE_URL=sqlite:///app.db")
     before = contents(project)
     said = project.inv("make.migration", "create users").stdout
     (new,) = set(contents(project)) - set(before)

@@ -96,11 +96,11 @@ def test_several_heads(project: Sandbox, url: str) -> None:
 
     assert refused.stderr == (
         "There are 2 heads, and nothing says which is meant. Nothing was done.\n"
-        "To 2b:\n"
-        "  2_left  2 left\n"
         "To 4d:\n"
         "  3_right  3 right\n"
         "  4_right_too  4 right too\n"
+        "To 2b:\n"
+        "  2_left  2 left\n"
         "Merge them: alembic merge heads. Or choose: --to=REVISION, or --to=heads for all.\n"
     )
     assert project.files() == before

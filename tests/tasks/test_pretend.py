@@ -86,7 +86,7 @@ def test_nothing_is_written(request: pytest.FixtureRequest, project: Sandbox, dr
     said = project.inv("--dry", "migrate.reset")
     assert everything(project, url) == before
     assert said.stdout.index("-- 3_more") < said.stdout.index("-- 2_asking") < said.stdout.index("-- 1_users")
-    assert ("DELETE FROM users;" in said.stdout) == (driver == "sqlite")
+    assert "DELETE FROM users;" in said.stdout
 
 
 @pytest.mark.parametrize("how", ["bind.commit()", 'op.execute("COMMIT")', 'op.execute("  /* now */ commit")'])
@@ -121,7 +121,7 @@ op.execute("INSERT INTO here VALUES (3)")
     assert (first.revision.name, second.revision.name) == ("1_committing", "2_after")
     assert first.reason == "it commits by itself"
     assert second.reason is None
-    assert second.statements[-1] == "CREATE TABLE rows_0 (a INT);"
+    assert "CREATE TABLE rows_0 (a INT);" in second.statements
 
 
 def test_what_does_not_commit_is_shown(project: Sandbox, request: pytest.FixtureRequest) -> None:

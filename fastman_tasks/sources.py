@@ -26,7 +26,14 @@ def described(error: BaseException) -> str:
         return f"{type(error).__name__}: {error.msg}"
     if isinstance(error, FastmanError):
         return str(error)
+    if isinstance(error, KeyError) and _is_of_environ(error):
+        return f"the environment variable {error.args[0]} is not set"
     return f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")
+
+
+def _is_of_environ(error: KeyError) -> bool:
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return bool(frames) and frames[-1][0].f_globals.get("__name__") == "os"
 
 
 def shown(path: Path, root: Path) -> str:

@@ -149,9 +149,16 @@ class Executor:
 
     def _again(self, plan: Plan, left: tuple[Revision, ...]) -> str:
         """The command that does what is ``left`` of ``plan``, and no more."""
-        if plan.direction == "downgrade":
-            return f"migrate.rollback --steps={len(left)}"
         history = self._environment.history
+        if plan.direction == "downgrade":
+            applied = history.with_ancestors(plan.state.heads) - {
+                each.id for each in plan.revisions if each not in left
+            }
+            newest_first = [each for each in reversed(history.revisions) if each.id in applied]
+            kept = history.heads_of(applied - {each.id for each in left})
+            how = f"--steps={len(left)}" if newest_first[: len(left)] == list(left) else f"--to={kept[-1]}"
+            passes = any(each.id in plan.passed for each in left)
+            return f"migrate.rollback {how}{' --accept-empty' if passes else ''}"
         planned = history.with_ancestors(plan.state.heads) | {revision.id for revision in plan.revisions}
         if planned != {revision.id for revision in history.revisions}:
             return f"database.migrate --to={left[-1].id}"

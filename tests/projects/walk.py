@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import alembic
 from command import Result, Sandbox
 from dumps import dump, sqlite_dump
 from servers import execute
@@ -99,6 +100,12 @@ def write_ini(
     before = file.read_text("utf-8") + "\n" if file.is_file() else ""
     lines = [*more, *([f"sqlalchemy.url = {url.replace('%', '%%')}"] if url else [])]
     project.write(path, before + _INI.format(section=section, location=location) + "\n".join(lines) + "\n")
+
+
+def write_mako(project: Sandbox, folder: str = "migrations") -> Path:
+    """Write the script.py.mako that ``alembic init`` writes."""
+    template = Path(alembic.__file__).parent / "templates/generic/script.py.mako"
+    return project.write(f"{folder}/script.py.mako", template.read_text("utf-8"))
 
 
 def add_chain(project: Sandbox, folder: str = "migrations/versions", folders: Sequence[str] = ()) -> None:
@@ -199,7 +206,7 @@ def walk(folder: Path, write: Write, urls: tuple[str, str], route: Route) -> Wal
     def everything(project: Sandbox) -> Any:
         return read_everything(project, urls[project is ours])
 
-    def alembic(*args: str, **env: str) -> int:
+    def run_alembic(*args: str, **env: str) -> int:
         return plain.run("alembic", *route.plain, *args, env={**route.env, **env}, code=None).code
 
     def inv(*args: str, code: int = 0, **env: str) -> Result:
@@ -219,31 +226,31 @@ def walk(folder: Path, write: Write, urls: tuple[str, str], route: Route) -> Wal
     assert f"0 applied, {len(route.revisions)} pending." in said.stdout
     assert contents(ours) == written, "status wrote files"
 
-    assert alembic("upgrade", route.middle) == 0
+    assert run_alembic("upgrade", route.middle) == 0
     check(inv("database.migrate", f"--to={route.middle}", "migrate.status", "--json"), route.half)
     half = everything(ours)
     assert half == everything(plain)
 
     if route.fails:
         # Plain alembic may leave half a migration behind, so there it fails at once.
-        assert alembic("upgrade", "heads", SHOP_FAILS="first") != 0
+        assert run_alembic("upgrade", "heads", SHOP_FAILS="first") != 0
         failed = inv("database.migrate", SHOP_FAILS="last" if route.atomic else "first", code=1)
         assert "nowhere" in failed.stderr
         assert everything(ours) == half, "the migration that failed left something behind"
 
-    assert alembic("upgrade", "heads") == 0
+    assert run_alembic("upgrade", "heads") == 0
     check(inv("database.migrate", "migrate.status", "--check", "--json"), route.revisions)
     full = everything(ours)
     assert full == everything(plain)
 
-    assert alembic("downgrade", route.back) == 0
+    assert run_alembic("downgrade", route.back) == 0
     check(
         inv("migrate.rollback", "--force", f"--steps={route.steps}", "migrate.status", "--check", "--json", code=3),
         route.rest,
     )
     assert everything(ours) == everything(plain)
 
-    assert alembic("upgrade", "heads") == 0
+    assert run_alembic("upgrade", "heads") == 0
     check(inv("database.migrate", "migrate.status", "--check", "--json"), route.revisions)
     assert everything(ours) == everything(plain)
 

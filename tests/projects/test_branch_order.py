@@ -68,7 +68,7 @@ def test_two_branches_that_alter_one_table(walk: Walk, driver: str) -> None:
 
     ids = frozenset({"base0", "a1", "b1", "c2", "d2", "m0"})
     half = frozenset({"base0"})
-    walked = walk(write, driver, revisions=ids, middle="base0", half=half, back="base0", rest=half, fails=False)
+    walked = walk(write, driver, revisions=ids, middle="base0", half=half, back="base0", rest=half)
 
     columns = columns_of(walked)
     assert sorted(columns) == ["a1", "b1", "c2", "d2", "id", "m0"]
@@ -90,7 +90,7 @@ def test_branches_with_labels_dependencies_and_bases_of_their_own(walk: Walk, dr
 
     ids = frozenset({"base0", "z_blog", "y_sales", "x_sales", "b_audit", "a_audit"})
     half = frozenset({"base0", "z_blog"})
-    walk(write, driver, revisions=ids, middle="z_blog", half=half, back="base", rest=frozenset(), fails=False)
+    walk(write, driver, revisions=ids, middle="z_blog", half=half, back="base", rest=frozenset())
 
 
 def columns_of(walked: Walked) -> list[str]:

@@ -72,7 +72,7 @@ def test_the_recipe_for_transactions(walk: Walk, driver: str, begin: str) -> Non
         write_shop(project, url, RECIPE.replace("{begin}", begin))
         add_chain(project)
 
-    walk(write, driver)
+    walk(write, driver, fails=True)
 
 
 def test_the_recipe_in_env_py(walk: Walk) -> None:
@@ -86,7 +86,7 @@ def test_the_recipe_in_env_py(walk: Walk) -> None:
             file.write('event.remove(Engine, "connect", do_connect)\nevent.remove(Engine, "begin", do_begin)\n')
         add_chain(project)
 
-    walk(write)
+    walk(write, fails=True)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_driver_that_is_told_when_to_begin(walk: Walk, arguments: str) -> None
         write_shop(project, url, arguments=arguments)
         add_chain(project)
 
-    walk(write)
+    walk(write, fails=True)
 
 
 @pytest.mark.parametrize("driver", ["postgresql+psycopg", "postgresql+asyncpg"])
@@ -110,7 +110,7 @@ def test_an_engine_with_a_pool_and_listeners_on_a_server(walk: Walk, driver: str
         write_shop(project, url, NAMING, "pool_pre_ping=True, pool_size=2")
         add_chain(project)
 
-    walk(write, driver)
+    walk(write, driver, fails=True)
 
 
 @pytest.mark.parametrize("recipe", [False, True], ids=["alone", "with the recipe"])

@@ -36,7 +36,7 @@ def test_version_locations_that_env_py_sets(walk: Walk, driver: str) -> None:
         )
         add_chain(project, folders=("history/2024", "history/2024", "history/2025"))
 
-    check_truth(walk(write, driver))
+    check_truth(walk(write, driver, fails=True))
 
 
 def test_version_locations_beside_files_that_are_not_meant(walk: Walk) -> None:

@@ -164,8 +164,8 @@ class Route:
     """Where a walk goes: to ``middle``, to all heads, back by ``steps`` (which plain alembic calls ``back``), and on.
 
     ``half`` and ``rest`` are the revisions that are applied at the middle, and after going back. ``plain`` are words
-    for the command line of ``alembic``, ``ours`` is more of the environment of ``inv``, ``env`` of both. ``atomic`` is
-    whether a migration that fails leaves nothing behind; ``fails`` whether one of them does so when it is told to.
+    for the command line that plain alembic has, ``ours`` is more of the environment of ``inv``, ``env`` of both. With
+    ``fails`` the last migration, 3c3c, also fails once; ``atomic`` is whether it then leaves nothing behind.
     """
 
     revisions: frozenset[str] = frozenset({"1a1a", "2b2b", "3c3c"})
@@ -173,11 +173,11 @@ class Route:
     half: frozenset[str] = frozenset({"1a1a", "2b2b"})
     back: str = "1a1a"
     rest: frozenset[str] = frozenset({"1a1a"})
-    plain: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ("alembic",)
     ours: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
+    fails: bool = False
     atomic: bool = True
-    fails: bool = True
 
     @property
     def steps(self) -> int:
@@ -207,7 +207,7 @@ def walk(folder: Path, write: Write, urls: tuple[str, str], route: Route) -> Wal
         return read_everything(project, urls[project is ours])
 
     def run_alembic(*args: str, **env: str) -> int:
-        return plain.run("alembic", *route.plain, *args, env={**route.env, **env}, code=None).code
+        return plain.run(*route.plain, *args, env={**route.env, **env}, code=None).code
 
     def inv(*args: str, code: int = 0, **env: str) -> Result:
         said = ours.inv(*args, env={**route.env, **route.ours, **env}, code=code)

@@ -169,7 +169,10 @@ def test_arguments_for_env_py(walk: Walk, driver: str) -> None:
         add_chain(project)
 
     walked = walk(
-        write, driver, plain=("alembic", "-x", "tenant=a", "-x", "mode=b"), ours={"FASTMAN_ALEMBIC_X": "tenant=a,mode=b"}
+        write,
+        driver,
+        plain=("alembic", "-x", "tenant=a", "-x", "mode=b"),
+        ours={"FASTMAN_ALEMBIC_X": "tenant=a,mode=b"},
     )
     url = walked.url if "postgresql" in driver else f"sqlite:///{walked.ours.root}/shop.db"
     assert execute(url, "SELECT version_num FROM a_b_version") == [("3c3c",)]

@@ -61,7 +61,11 @@ def test_it_is_refused(project: Sandbox, command: tuple[str, ...], down: str) ->
 @pytest.mark.parametrize("driver", ["sqlite", "postgresql+asyncpg"])
 @pytest.mark.parametrize(
     ("command", "back"),
-    [(("migrate.rollback", "--steps=2"), "1a1a"), (("migrate.rollback", "--to=1a1a"), "1a1a"), (("migrate.reset",), "base")],
+    [
+        (("migrate.rollback", "--steps=2"), "1a1a"),
+        (("migrate.rollback", "--to=1a1a"), "1a1a"),
+        (("migrate.reset",), "base"),
+    ],
 )
 def test_it_is_passed(
     request: pytest.FixtureRequest, project: Sandbox, driver: str, command: tuple[str, ...], back: str

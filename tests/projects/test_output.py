@@ -19,7 +19,9 @@ def test_the_lines_of_alembic(project: Sandbox, alembic_init: Init, logging: str
     """Which database, which kind of DDL, which revision: Alembic's INFO lines are for whoever debugs."""
     alembic_init(project, "sqlite:///shop.db")
     if logging == "basicConfig":
-        project.replace("migrations/env.py", "fileConfig(config.config_file_name)", "__import__('logging').basicConfig(level=20)")
+        project.replace(
+            "migrations/env.py", "fileConfig(config.config_file_name)", "__import__('logging').basicConfig(level=20)"
+        )
     add_chain(project)
     plain = project.alembic("upgrade", "1a1a", "--sql").stderr
     assert "Running upgrade  -> 1a1a" in plain

@@ -164,7 +164,9 @@ def test_an_operation_that_cannot_be_read(project: Sandbox) -> None:
         folder=VERSIONS,
     )
     down = 'op.drop_column("groups", sa.Column("size", sa.Integer))'
-    project.add_migration("2b2b_second", "2b2b", "1a1a", 'op.execute("ALTER TABLE groups ADD size INTEGER")', down, folder=VERSIONS)
+    project.add_migration(
+        "2b2b_second", "2b2b", "1a1a", 'op.execute("ALTER TABLE groups ADD size INTEGER")', down, folder=VERSIONS
+    )
     project.inv("database.migrate")
     before = read_everything(project, "sqlite:///shop.db")
     line = (project.root / VERSIONS / "2b2b_second.py").read_text("utf-8").splitlines().index(f"    {down}") + 1

@@ -59,7 +59,15 @@ def test_every_command_names_the_database_of_env_py(project: Sandbox, environmen
     """Each command's header line is of settings.url, in production without any DATABASE_URL too."""
     write_shop(project, "sqlite:///own.db", IF_NOT)
     commands = (
-        *("migrate.status", "database.migrate", "--pretend", "database.migrate", "--force", "migrate.status", "--check"),
+        *(
+            "migrate.status",
+            "database.migrate",
+            "--pretend",
+            "database.migrate",
+            "--force",
+            "migrate.status",
+            "--check",
+        ),
         *("migrate.rollback", "--pretend", "migrate.rollback", "--confirm=own.db", "migrate.reset", "--confirm=own.db"),
         *("make.migration", "more", "--empty", "--pretend"),
     )

@@ -302,9 +302,7 @@ def read_states(said: Result) -> dict[str, str]:
 def contents(project: Sandbox) -> dict[str, bytes | None]:
     """Every file with what is in it, and every folder; without what Python compiles, and what a database is."""
     return {
-        path.relative_to(project.root).as_posix(): None
-        if path.is_dir() or path.suffix == ".db"
-        else path.read_bytes()
+        path.relative_to(project.root).as_posix(): None if path.is_dir() or path.suffix == ".db" else path.read_bytes()
         for path in project.root.rglob("*")
         if "__pycache__" not in path.parts
     }

@@ -13,8 +13,8 @@ from alembic.script import ScriptDirectory
 from command import Sandbox
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from services import opened
 from servers import execute
+from services import opened
 from test_plans import Graph, ancestors, graphs
 from walk import Walked, write_env, write_ini
 

@@ -1,4 +1,4 @@
-"""``--pretend`` tells what it has seen, in one run of env.py: offline, on SQLite in a transaction that is rolled back."""
+"""``--pretend`` tells what it sees in one run of env.py: offline, on SQLite in a transaction that is rolled back."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def write_shop(project: Sandbox, url: str, middle: str) -> Any:
     """Three migrations with ``middle`` for the second one's upgrade(); returns what must stay as it is."""
     write_ini(project, url)
     write_env(project, url, head=NOTING)
-    up = 'print("hello from 1a1a")\nop.execute("CREATE TABLE users (id INTEGER)")\nop.execute("INSERT INTO users VALUES (7)")'
+    up = 'print("hello from 1a1a")\nop.execute("CREATE TABLE users (id INTEGER)")\n'
+    up += 'op.execute("INSERT INTO users VALUES (7)")'
     project.add_migration("1a1a_first", "1a1a", None, up, 'op.drop_table("users")', folder=VERSIONS)
     project.add_migration("2b2b_second", "2b2b", "1a1a", middle, "op.execute('DELETE FROM users')", folder=VERSIONS)
     up = 'op.create_table("tags", sa.Column("id", sa.Integer))'

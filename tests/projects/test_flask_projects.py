@@ -57,6 +57,11 @@ def flask_init(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
     return init
 
 
+def add_instance(project: Sandbox) -> None:
+    """Make the folder of what an instance of the application keeps; else Flask-SQLAlchemy does when it starts."""
+    (project.root / "instance").mkdir()
+
+
 @pytest.mark.parametrize(
     ("driver", "file", "application", "module"),
     [
@@ -85,8 +90,7 @@ def test_an_application_factory(
             variables.write(f"FLASK_APP={application}\n" if application else "")
         flask_init(project)
         add_chain(project)
-        # The folder of what an instance of the application keeps: Flask-SQLAlchemy makes it.
-        (project.root / "instance").mkdir()
+        add_instance(project)
 
     walked = walk(write, driver, plain=("flask", "db"))
 
@@ -99,6 +103,7 @@ def test_several_binds(project: Sandbox, flask_init: Callable[..., None]) -> Non
     project.write(".env", "SHOP_DATABASE=sqlite:///shop.db\nFLASK_APP=app:create_app\n")
     flask_init(project, "--multidb")
     add_chain(project)
+    add_instance(project)
     before = contents(project)
     for command in (("migrate.status", "--check"), ("database.migrate",), ("migrate.reset", "--force")):
         refused = project.inv(*command, code=1)
@@ -110,6 +115,7 @@ def test_no_application(project: Sandbox, flask_init: Callable[..., None]) -> No
     """An application that cannot be found, or that fails, is said, with FLASK_APP or its file and line."""
     flask_init(project)
     add_chain(project)
+    add_instance(project)
     before = contents(project)
     assert "FLASK_APP" in project.inv("database.migrate", code=1).stderr
     assert contents(project) == before

@@ -62,8 +62,9 @@ def write_shop(project: Sandbox, url: str, listeners: str = "", arguments: str =
     write_env(project, url, head="from shop.db import engine", url=repr(url), engine="engine")
 
 
-@pytest.mark.parametrize("begin", ["BEGIN", "BEGIN IMMEDIATE"])
-@pytest.mark.parametrize("driver", ["sqlite", "sqlite+aiosqlite"])
+@pytest.mark.parametrize(
+    ("driver", "begin"), [("sqlite", "BEGIN"), ("sqlite", "BEGIN IMMEDIATE"), ("sqlite+aiosqlite", "BEGIN IMMEDIATE")]
+)
 def test_the_recipe_for_transactions(walk: Walk, driver: str, begin: str) -> None:
     """An engine that begins SQLite's transactions itself is left to it: no second BEGIN, and no less than a whole
     migration is rolled back."""
@@ -113,8 +114,7 @@ def test_an_engine_with_a_pool_and_listeners_on_a_server(walk: Walk, driver: str
     walk(write, driver, fails=True)
 
 
-@pytest.mark.parametrize("recipe", [False, True], ids=["alone", "with the recipe"])
-@pytest.mark.parametrize("driver", ["sqlite", "sqlite+aiosqlite"])
+@pytest.mark.parametrize(("driver", "recipe"), [("sqlite", False), ("sqlite", True), ("sqlite+aiosqlite", False)])
 def test_foreign_keys_that_are_enforced(project: Sandbox, driver: str, recipe: bool) -> None:
     """A table that batch mode replaces loses nothing that refers to it, whoever has switched foreign keys on.
 

@@ -10,7 +10,6 @@ from servers import tables
 from walk import Walked, add_chain, contents, headers, read_states, write_env, write_ini
 
 Walk = Callable[..., Walked]
-DRIVERS = ["sqlite", "sqlite+aiosqlite", "postgresql+psycopg", "postgresql+asyncpg"]
 # Two ways to fall back on the application's own settings, as they are found in real projects.
 IF_NOT = """
 from shop import settings
@@ -38,7 +37,7 @@ def write_shop(project: Sandbox, url: str, head: str, ini_url: str | None = None
     add_chain(project)
 
 
-@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("driver", ["sqlite", "postgresql+asyncpg"])
 def test_a_default_that_env_py_sets(walk: Walk, driver: str) -> None:
     """``if not config.get_main_option("sqlalchemy.url")``: nothing is there, as under plain alembic."""
     walked = walk(lambda project, url: write_shop(project, url, IF_NOT), driver, fails=True)
@@ -46,7 +45,7 @@ def test_a_default_that_env_py_sets(walk: Walk, driver: str) -> None:
     assert not (walked.ours.root / "app.db").exists()
 
 
-@pytest.mark.parametrize("driver", ["sqlite", "postgresql+asyncpg"])
+@pytest.mark.parametrize("driver", ["sqlite+aiosqlite", "postgresql+psycopg"])
 def test_a_default_that_env_py_falls_back_on(walk: Walk, driver: str) -> None:
     """``config.get_main_option("sqlalchemy.url") or settings.url``: nothing is there, as under plain alembic."""
     walked = walk(lambda project, url: write_shop(project, url, OR), driver)
@@ -77,13 +76,15 @@ def test_every_command_names_the_database_of_env_py(project: Sandbox, environmen
     assert {path for path in project.files() if path.endswith(".db")} == {"own.db"}
 
 
-@pytest.mark.parametrize("head", [IF_NOT, OR], ids=["if not", "or"])
+URL = {"DATABASE_URL": "sqlite:///users.db"}
+PARTS = {"DB_CONNECTION": "sqlite", "DB_NAME": "users.db"}
+
+
 @pytest.mark.parametrize(
-    "variables",
-    [{"DATABASE_URL": "sqlite:///users.db"}, {"DB_CONNECTION": "sqlite", "DB_NAME": "users.db"}],
-    ids=["url", "parts"],
+    ("head", "variables", "place"),
+    [(IF_NOT, URL, "shell"), (IF_NOT, PARTS, ".env"), (OR, PARTS, "shell"), (OR, URL, ".env")],
+    ids=["if not-url-shell", "if not-parts-file", "or-parts-shell", "or-url-file"],
 )
-@pytest.mark.parametrize("place", ["shell", ".env"])
 def test_a_url_that_the_user_has_set(project: Sandbox, head: str, variables: dict[str, str], place: str) -> None:
     """DATABASE_URL, or DB_CONNECTION with its parts, is handed to env.py and named with where it was set."""
     write_shop(project, "sqlite:///own.db", head)
@@ -166,7 +167,6 @@ def test_a_url_with_a_name_that_env_py_fills_in(walk: Walk) -> None:
     ("driver", "placeholder"),
     [
         ("sqlite", "set in env.py"),
-        ("sqlite+aiosqlite", "%(nowhere)s"),
         ("postgresql+psycopg", "driver://user:pass@localhost/dbname"),
     ],
 )

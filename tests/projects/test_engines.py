@@ -1,0 +1,161 @@
+"""Engines with listeners and arguments of their own: an env.py, or the application, may have set up SQLite itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+from command import Sandbox
+from servers import execute
+from walk import Walked, add_chain, read_states, write_env, write_ini
+
+Walk = Callable[..., Walked]
+# SQLAlchemy's documentation, "SAVEPOINT support and transactional DDL" of pysqlite and of aiosqlite.
+RECIPE = """
+from sqlalchemy import event
+
+
+@event.listens_for({target}, "connect")
+def do_connect(dbapi_connection, connection_record):
+    dbapi_connection.isolation_level = None
+
+
+@event.listens_for({target}, "begin")
+def do_begin(connection):
+    connection.exec_driver_sql("{begin}")
+"""
+FOREIGN_KEYS = """
+from sqlalchemy import event
+
+
+@event.listens_for({target}, "connect")
+def enforce_foreign_keys(dbapi_connection, connection_record):
+    cursor = dbapi_connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+"""
+NAMING = """
+from sqlalchemy import event
+
+
+@event.listens_for({target}, "connect")
+def name_the_application(dbapi_connection, connection_record):
+    cursor = dbapi_connection.cursor()
+    cursor.execute("SET application_name = 'shop'")
+    cursor.close()
+    dbapi_connection.commit()
+"""
+# Python's driver has this from 3.12 on; SQLAlchemy recommends it there.
+AUTOCOMMIT = ['connect_args={"autocommit": False}'] if sys.version_info >= (3, 12) else []
+
+
+def write_shop(project: Sandbox, url: str, listeners: str = "", arguments: str = "") -> None:
+    """A project whose engine is made in shop/db.py, with ``listeners``; env.py takes it from there."""
+    is_async = "aiosqlite" in url or "asyncpg" in url
+    make, target = ("create_async_engine", "engine.sync_engine") if is_async else ("create_engine", "engine")
+    module = "sqlalchemy.ext.asyncio" if is_async else "sqlalchemy"
+    lines = [f"from {module} import {make}", "", f"engine = {make}({url!r}{arguments and f', {arguments}'})"]
+    project.write("shop/__init__.py", "")
+    project.write("shop/db.py", "\n".join(lines) + "\n" + listeners.replace("{target}", target))
+    write_ini(project)
+    write_env(project, url, head="from shop.db import engine", url=repr(url), engine="engine")
+
+
+@pytest.mark.parametrize(
+    ("driver", "begin"), [("sqlite", "BEGIN"), ("sqlite", "BEGIN IMMEDIATE"), ("sqlite+aiosqlite", "BEGIN IMMEDIATE")]
+)
+def test_the_recipe_for_transactions(walk: Walk, driver: str, begin: str) -> None:
+    """An engine that begins SQLite's transactions itself is left to it: no second BEGIN, and no less than a whole
+    migration is rolled back."""
+
+    def write(project: Sandbox, url: str) -> None:
+        write_shop(project, url, RECIPE.replace("{begin}", begin))
+        add_chain(project)
+
+    walk(write, driver, fails=True)
+
+
+def test_the_recipe_in_env_py(walk: Walk) -> None:
+    """The same for listeners on all engines, which env.py adds when it runs and takes away again."""
+
+    def write(project: Sandbox, url: str) -> None:
+        write_ini(project, url)
+        head = "from sqlalchemy import Engine" + RECIPE.replace("{target}", "Engine").replace("{begin}", "BEGIN")
+        write_env(project, head=head)
+        with (project.root / "migrations/env.py").open("a", encoding="utf-8") as file:
+            file.write('event.remove(Engine, "connect", do_connect)\nevent.remove(Engine, "begin", do_begin)\n')
+        add_chain(project)
+
+    walk(write, fails=True)
+
+
+@pytest.mark.parametrize(
+    "arguments", ['connect_args={"isolation_level": "IMMEDIATE"}', 'isolation_level="SERIALIZABLE"', *AUTOCOMMIT]
+)
+def test_a_driver_that_is_told_when_to_begin(walk: Walk, arguments: str) -> None:
+    """Arguments that tell the driver, or SQLAlchemy, how to begin a transaction stand in nobody's way."""
+
+    def write(project: Sandbox, url: str) -> None:
+        write_shop(project, url, arguments=arguments)
+        add_chain(project)
+
+    walk(write, fails=True)
+
+
+@pytest.mark.parametrize("driver", ["postgresql+psycopg", "postgresql+asyncpg"])
+def test_an_engine_with_a_pool_and_listeners_on_a_server(walk: Walk, driver: str) -> None:
+    """The application's engine on PostgreSQL keeps its pool, its pre-ping and what it does when it connects."""
+
+    def write(project: Sandbox, url: str) -> None:
+        write_shop(project, url, NAMING, "pool_pre_ping=True, pool_size=2")
+        add_chain(project)
+
+    walk(write, driver, fails=True)
+
+
+@pytest.mark.parametrize(("driver", "recipe"), [("sqlite", False), ("sqlite", True), ("sqlite+aiosqlite", False)])
+def test_foreign_keys_that_are_enforced(project: Sandbox, driver: str, recipe: bool) -> None:
+    """A table that batch mode replaces loses nothing that refers to it, whoever has switched foreign keys on.
+
+    Plain alembic would delete it: dropping the old table deletes its rows, and the rows of others by cascade.
+    """
+    listeners = FOREIGN_KEYS + (RECIPE.replace("{begin}", "BEGIN") if recipe else "")
+    write_shop(project, f"{driver}:///shop.db", listeners)
+    project.add_migration(
+        "1a1a_create_tables",
+        "1a1a",
+        None,
+        """
+        op.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR(50))")
+        op.execute(
+            "CREATE TABLE posts (id INTEGER PRIMARY KEY, user_id INTEGER REFERENCES users (id) ON DELETE CASCADE)"
+        )
+        op.execute("INSERT INTO users VALUES (1, 'Ann'), (2, 'Bob')")
+        op.execute("INSERT INTO posts VALUES (7, 1), (8, 2)")
+        """,
+        'op.drop_table("posts")\nop.drop_table("users")',
+        folder="migrations/versions",
+    )
+    rebuild = 'with op.batch_alter_table("users", recreate="always") as batch:\n    batch.alter_column("name", {})'
+    project.add_migration(
+        "2b2b_longer_names",
+        "2b2b",
+        "1a1a",
+        rebuild.format("type_=sa.String(80)"),
+        rebuild.format("type_=sa.String(50)"),
+        folder="migrations/versions",
+    )
+    url = f"sqlite:///{project.root}/shop.db"
+    before = project.files()
+
+    assert set(read_states(project.inv("migrate.status", "--json")).values()) == {"pending"}
+    assert project.files() == before
+
+    project.inv("database.migrate")
+    assert execute(url, "SELECT id, user_id FROM posts ORDER BY id") == [(7, 1), (8, 2)]
+    assert "VARCHAR(80)" in execute(url, "SELECT sql FROM sqlite_master WHERE name = 'users'")[0][0]
+    project.inv("migrate.rollback", "--force")
+    assert "VARCHAR(50)" in execute(url, "SELECT sql FROM sqlite_master WHERE name = 'users'")[0][0]
+    assert execute(url, "SELECT id, user_id FROM posts ORDER BY id") == [(7, 1), (8, 2)]
+    assert execute(url, "SELECT version_num FROM alembic_version") == [("1a1a",)]

@@ -149,7 +149,7 @@ def _described(operation: ops.MigrateOperation) -> str:
     """What an operation says of itself, or else its name with what it holds."""
     if type(operation).__repr__ is not object.__repr__:
         return repr(operation)
-    held = (f"{name}={value!r}" for name, value in vars(operation).items() if value and not name.startswith("_"))
+    held = (f"{name}={value!r}" for name, value in vars(operation).items() if value is not None and name[0] != "_")
     return f"{type(operation).__name__}({', '.join(held)})"
 
 

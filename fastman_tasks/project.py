@@ -37,9 +37,10 @@ class Project:
     ...     project.migrator.pending()
     """
 
-    def __init__(self, root: Path, settings: Settings) -> None:
+    def __init__(self, root: Path, settings: Settings, *, debug: bool = False) -> None:
         self.root = root
         self.settings = settings
+        self.debug = debug
 
     @classmethod
     def open(
@@ -48,16 +49,18 @@ class Project:
         *,
         environ: Mapping[str, str] = os.environ,
         configured: Mapping[str, Any] | None = None,
+        debug: bool = False,
     ) -> Project:
         """The project in ``root``; by default the nearest folder, from here upwards, with a tasks.py or tasks/.
 
-        ``configured`` is ``fastman.*`` of Invoke's configuration. Raises SettingsError.
+        ``configured`` is ``fastman.*`` of Invoke's configuration; ``debug`` lets Alembic's own log lines through.
+        Raises SettingsError.
         """
         root = (root or _nearest_root(Path.cwd())).resolve()
         for folder in (root / "src", root):
             if folder.is_dir() and str(folder) not in sys.path:
                 sys.path.insert(0, str(folder))
-        return cls(root, settings_module.load(root, environ, configured))
+        return cls(root, settings_module.load(root, environ, configured), debug=debug)
 
     def __enter__(self) -> Project:
         self._came_from = Path.cwd()
@@ -136,13 +139,10 @@ class Project:
         table, schema = "alembic_version", None
         if self.has_environment:
             table, schema = self.migrator.state.version_table, self.migrator.state.schema
-        found = lock.for_database(self.database, table, schema) if self.settings.lock else None
-        if found is None:
-            yield
-            return
         with ExitStack() as stack:
             try:
-                waited = stack.enter_context(lock.held(found, self.settings.lock_timeout, on_wait))
+                found = lock.for_database(self.database, table, schema) if self.settings.lock else None
+                waited = stack.enter_context(lock.held(found, self.settings.lock_timeout, on_wait)) if found else 0.0
             except DatabaseUnavailable as error:
                 if not self.has_environment:
                     raise
@@ -152,7 +152,7 @@ class Project:
                 ) from error
             if waited >= 1:
                 on_taken(waited)
-            if self.has_environment:
+            if found and self.has_environment:
                 self.migrator.read_again()
             yield
 

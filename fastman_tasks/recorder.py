@@ -17,6 +17,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Dialect
 
 from fastman_tasks.databases.hooks import untouched
+from fastman_tasks.migrating.env_py import without_info_lines
 
 #: Why a migration cannot be rolled back where nothing but that is wrong with it: it can be passed over.
 EMPTY = "its downgrade() is empty"
@@ -33,7 +34,7 @@ class Recording:
 def record(function: Callable[[], Any], dialect: Dialect) -> Recording:
     """Run ``function``, a migration's ``upgrade`` or ``downgrade``, and note its operations."""
     recording = Recording()
-    with _recorder(dialect, recording.operations), untouched():
+    with without_info_lines(), _recorder(dialect, recording.operations), untouched():
         try:
             function()
         except Exception as error:

@@ -120,7 +120,10 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
     url, source, problem = None, "", None
     try:
         url, source = _url(values)
+        if url is not None:
+            urls.require_known(url)
     except SettingsError as error:
+        url, source = None, ""
         problem = error
     text = {variable: found[0] for variable, found in values.items() if found}
     return Settings(

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from fastman_tasks.errors import SettingsError
 
@@ -48,6 +48,15 @@ def complete(url: URL) -> URL:
         installed = [name for name, module in candidates if find_spec(module)]
         driver = installed[0] if installed else candidates[0][0]
     return url.set(drivername=f"{backend}+{driver}" if driver else backend)
+
+
+def require_known(url: URL) -> None:
+    """Raises SettingsError where SQLAlchemy knows no such database, or no such driver of it."""
+    try:
+        url.get_dialect()
+    except NoSuchModuleError as error:
+        name = str(error).rpartition(":")[2]
+        raise SettingsError(f"Unknown database {name!r} ({masked(url)}); use sqlite, postgresql or mysql.") from error
 
 
 def sqlite_file(url: URL) -> Path | None:

@@ -54,6 +54,7 @@ def test_every_variable_from_every_source_under_every_name(tmp_path: Path, varia
     value = {
         "DB_PORT": "1234",
         "DATABASE_URL": "mysql://given/given",
+        "DB_CONNECTION": "sqlite+aiosqlite",
         "FASTMAN_LOCK": "off",
         "FASTMAN_LOCK_TIMEOUT": "500ms",
         "FASTMAN_DDL_LOCK_TIMEOUT": "5s",
@@ -66,7 +67,7 @@ def test_every_variable_from_every_source_under_every_name(tmp_path: Path, varia
         assert settings.url is not None
         return {
             "DATABASE_URL": settings.url.host == "given",
-            "DB_CONNECTION": settings.url.drivername == "given",
+            "DB_CONNECTION": settings.url.drivername == "sqlite+aiosqlite",
             "DB_HOST": settings.url.host == "given",
             "DB_PORT": settings.url.port == 1234,
             "DB_NAME": settings.url.database == "given",

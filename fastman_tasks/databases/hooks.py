@@ -33,13 +33,14 @@ def connecting(*, reading: bool, migrating: bool = False) -> Iterator[None]:
     empty database: opening it would create it. SQLite's transactions hold DDL too; while ``migrating`` they do not
     enforce foreign keys.
     """
-    stand_ins: list[tuple[Any, bool]] = []
+    stand_ins: list[Any] = []
+    async_engines: set[Engine] = set()
 
     def connect(dialect: Dialect, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
         if dialect.name == "sqlite" and not options.get("uri") and arguments[0] != ":memory:":
             file = Path(arguments[0])
             if reading and not file.exists():
-                stand_ins.append((record, dialect.is_async))
+                stand_ins.append(record)
                 return dialect.connect(":memory:", *arguments[1:], **options)
             require_folder(file)
         for listener in dialect.dispatch.do_connect:
@@ -54,23 +55,31 @@ def connecting(*, reading: bool, migrating: bool = False) -> Iterator[None]:
             # Drivers raise what they like here: DBAPI errors, OSError, asyncpg's own classes.
             raise DatabaseUnavailable(connection_failure(dialect, arguments, options, error)) from error
 
+    def note(connection: Connection) -> None:
+        if connection.dialect.is_async:
+            async_engines.add(connection.engine)
+
     def begin(*arguments: Any) -> None:
         # Of its own for each block: a generated env.py opens its connection within the one that runs it.
         _begin(*arguments)
 
     with ExitStack() as stack:
-        stack.enter_context(listening(("do_connect", connect), ("before_cursor_execute", begin)))
+        stack.enter_context(
+            listening(("do_connect", connect), ("engine_connect", note), ("before_cursor_execute", begin))
+        )
         if migrating:
             # Within a transaction, which a listener of the engine's own may have begun, the pragma does nothing.
             stack.enter_context(listening(("begin", _ignore_foreign_keys), first=True))
         try:
             yield
         finally:
-            for record, is_async in stand_ins:
-                # The application's own engine may keep it in a pool, where the next command would write to it. An
-                # async one can only be closed within its event loop: a soft invalidation closes it when it is next
-                # asked for.
-                record.invalidate(soft=is_async)
+            # The application's own engine may keep connections in a pool: the next run of env.py must not write to a
+            # stand-in, and can make no use of what belongs to an event loop that is closed.
+            for engine in async_engines:
+                engine.dispose(close=False)
+            for record in stand_ins:
+                if record.dbapi_connection is not None:
+                    record.invalidate()
 
 
 def _begin(connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:

@@ -47,12 +47,13 @@ def wrap_configure(
 
 
 @contextmanager
-def surroundings(file: Path, url: URL | None, *, reading: bool, migrating: bool) -> Iterator[None]:
-    """What env.py in ``file`` runs in; ``url`` is the database that it most likely connects to."""
+def surroundings(file: Path, url: URL | None, *, reading: bool, migrating: bool, debug: bool) -> Iterator[None]:
+    """What env.py in ``file`` runs in; ``url`` is the database that it most likely connects to. Alembic's own log lines
+    are left out, but for ``debug``."""
     with (
         driver_errors(url),
         _application(file),
-        _quiet_logging(),
+        _logging_kept(debug),
         connecting(reading=reading, migrating=migrating),
     ):
         yield
@@ -65,29 +66,33 @@ def _application(file: Path) -> AbstractContextManager[Any]:
 
 
 @contextmanager
-def _quiet_logging() -> Iterator[None]:
+def _logging_kept(debug: bool) -> Iterator[None]:
     """Leave Python's logging as the application set it up, without Alembic's own INFO lines.
 
     ``logging.config.fileConfig()``, which most env.py call, disables every logger that there is, closes their files,
-    and prints Alembic's lines; the commands report each step themselves. With --debug all of them are seen.
+    and prints Alembic's lines; the commands report each step themselves. With ``debug`` all of them are seen.
     """
     original = logging.config.fileConfig
     logging.config.fileConfig = lambda *_arguments, **_options: None
-    debug = logging.getLogger("invoke").isEnabledFor(logging.DEBUG)
-    alembic = [] if debug else [logging.getLogger(name) for name in _alembic_loggers()]
+    try:
+        with nullcontext() if debug else without_info_lines():
+            yield
+    finally:
+        logging.config.fileConfig = original
+
+
+@contextmanager
+def without_info_lines() -> Iterator[None]:
+    """Leave out what Alembic logs of its own going on, wherever the application sends its log."""
 
     def is_warning(record: logging.LogRecord) -> bool:
         return record.levelno > logging.INFO
 
-    for logger in alembic:
-        logger.addFilter(is_warning)
+    names = [name for name in logging.Logger.manager.loggerDict if name.partition(".")[0] == "alembic"]
+    for name in names:
+        logging.getLogger(name).addFilter(is_warning)
     try:
         yield
     finally:
-        logging.config.fileConfig = original
-        for logger in alembic:
-            logger.removeFilter(is_warning)
-
-
-def _alembic_loggers() -> list[str]:
-    return [name for name in logging.Logger.manager.loggerDict if name.partition(".")[0] == "alembic"]
+        for name in names:
+            logging.getLogger(name).removeFilter(is_warning)

@@ -196,7 +196,10 @@ class Environment:
         writes = not options.setdefault("dont_mutate", reading)
         context = EnvironmentContext(config, scripts, fn=steps, **options)
         env_py.wrap_configure(context, prepare, output)
-        with self.errors(), env_py.surroundings(self.file, self.url, reading=reading, migrating=writes), context:
+        surroundings = env_py.surroundings(
+            self.file, self.url, reading=reading, migrating=writes, debug=self._project.debug
+        )
+        with self.errors(), surroundings, context:
             scripts.run_env()
 
     def errors(self) -> AbstractContextManager[None]:

@@ -9,7 +9,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from fastman_tasks import branches, losses
-from fastman_tasks.errors import MigrationRefused, UsageError
+from fastman_tasks.errors import MigrationFailed, MigrationRefused, UsageError
 from fastman_tasks.history import History, Revision
 from fastman_tasks.limits import PROTECTED_LOCK_TIMEOUT, limiter
 from fastman_tasks.losses import Loss
@@ -183,11 +183,9 @@ class Migrator:
         finally:
             self.read_again()
 
-    def preview(self, plan: Plan) -> tuple[Preview, ...]:
-        """The statements of each revision of ``plan``, as far as they can be told. Changes nothing.
-
-        Raises MigrationFailed for a revision that fails.
-        """
+    def preview(self, plan: Plan) -> tuple[tuple[Preview, ...], MigrationFailed | None]:
+        """The statements of each revision of ``plan``, as far as they can be told; up to the one that fails, and how it
+        does, if one does. Changes nothing."""
         return preview.preview(self._environment, plan)
 
     def _limits(self, plan: Plan) -> Callable[[Connection], None] | None:

@@ -27,16 +27,20 @@ from fastman_tasks.sources import blame
 _ANNOUNCEMENT = re.compile(r"-- Running (upgrade|downgrade) [^\n]*\s*")
 
 
-def preview(environment: Environment, plan: Plan) -> tuple[Preview, ...]:
-    """The statements of each revision of ``plan``, from one run of env.py.
+def preview(environment: Environment, plan: Plan) -> tuple[tuple[Preview, ...], MigrationFailed | None]:
+    """The statements of each revision of ``plan``, from one run of env.py; up to the one that fails, if one does.
 
     Alembic's offline mode tells them, and no server is asked anything. SQLite's table rebuilds cannot be told offline:
     there the plan is run in a transaction that is rolled back. Where a migration needs the live database, or commits
-    by itself, the reason stands with what could be told of it. Raises MigrationFailed for a revision that fails.
+    by itself, the reason stands with what could be told of it.
     """
-    if plan.state.url.get_backend_name() == "sqlite":
-        return _rolled_back(environment, plan)
-    return _offline(environment, plan)
+    telling = _Telling()
+    tell = _rolled_back if plan.state.url.get_backend_name() == "sqlite" else _offline
+    try:
+        tell(environment, plan, telling)
+    except MigrationFailed as failure:
+        return tuple(telling.done), failure
+    return tuple(telling.done), None
 
 
 @dataclass
@@ -58,15 +62,15 @@ class _Telling:
 
     def failed(self, error: Exception, environment: Environment) -> MigrationFailed:
         assert self.running is not None
-        lines = [f"{self.running.name} fails: {blame(error, environment.root, self.running.file)}"]
+        revision = self.running
+        self.end("it fails")
+        lines = [f"{revision.name} fails: {blame(error, environment.root, revision.file)}"]
         if isinstance(error, DBAPIError) and error.statement:
             lines.append(f"  Statement: {' '.join(error.statement.split())}")
         return MigrationFailed("\n".join([*lines, "Nothing was changed."]))
 
 
-def _offline(environment: Environment, plan: Plan) -> tuple[Preview, ...]:
-    telling = _Telling()
-
+def _offline(environment: Environment, plan: Plan, telling: _Telling) -> None:
     def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[MigrationStep]:
         # Its own BEGIN and COMMIT are no part of any migration.
         telling.statements = []
@@ -82,7 +86,6 @@ def _offline(environment: Environment, plan: Plan) -> tuple[Preview, ...]:
     options: dict[str, Any] = {"starting_rev": heads, "destination_rev": plan.revisions[-1].id}
     with _noting_binds(telling), untouched(lambda: telling.running is not None):
         environment.run(steps, reading=True, as_sql=True, output=_Statements(telling), **options)
-    return tuple(telling.done)
 
 
 def _caught(migrate: Callable[..., Any], telling: _Telling, environment: Environment) -> Callable[..., None]:
@@ -145,9 +148,7 @@ class _Commits(FastmanError):
     """A migration tried to commit by itself."""
 
 
-def _rolled_back(environment: Environment, plan: Plan) -> tuple[Preview, ...]:
-    telling = _Telling()
-
+def _rolled_back(environment: Environment, plan: Plan, telling: _Telling) -> None:
     def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[MigrationStep]:
         # All is within one transaction here, which nothing may end: a failed commit cannot be taken up again.
         assert context.bind is not None
@@ -181,7 +182,6 @@ def _rolled_back(environment: Environment, plan: Plan) -> tuple[Preview, ...]:
     listeners: tuple[tuple[str, Callable[..., None]], ...] = (("before_cursor_execute", record), ("commit", commit))
     with listening(*listeners), suppress(_RollBack):
         environment.run(steps, reading=True, models=True, prepare=begin, dont_mutate=False)
-    return tuple(telling.done)
 
 
 def _undone(

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from fastman_tasks.project import Project
 
 
+# Whether Invoke was given --debug, which it tells by the level of its logger; an env.py may change that of all of them.
+_DEBUG = logging.getLogger("invoke").isEnabledFor(logging.DEBUG)
+
+
 def task(*, help: Mapping[str, str], optional: Iterable[str] = ()) -> Callable[[Callable[..., None]], Any]:
     """Make an Invoke task of a function ``(project, **flags)``.
 
@@ -80,7 +84,8 @@ def _opened(c: Context) -> Project:
     from fastman_tasks.project import Project
 
     configured = c.config.get("fastman", {})
-    return Project.open(_root(c), configured=configured if isinstance(configured, Mapping) else None)
+    configured = configured if isinstance(configured, Mapping) else None
+    return Project.open(_root(c), configured=configured, debug=_DEBUG)
 
 
 def _root(c: Context) -> Path | None:
@@ -99,6 +104,6 @@ def _exit(error: BaseException, project: Project | None) -> Exit:
         message = "Interrupted. What was under way has been rolled back where the database can; see inv migrate.status"
     else:
         message = f"Unexpected {type(error).__name__}: {error}\nThe traceback: inv --debug …"
-    if logging.getLogger("invoke").isEnabledFor(logging.DEBUG):
+    if _DEBUG:
         message = "".join(traceback.format_exception(error)) + message
     return Exit(message if project is None else project.redacted(message), code)

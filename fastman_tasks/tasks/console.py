@@ -6,8 +6,8 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fastman_tasks.wording import counted
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastman_tasks.drafting import Draft
     from fastman_tasks.history import Revision
     from fastman_tasks.losses import Loss
-    from fastman_tasks.plans import Done, Entry, Plan, Status
+    from fastman_tasks.plans import Done, Entry, Plan, Preview, Status
     from fastman_tasks.project import Project
     from fastman_tasks.seeder_drafting import SeederDraft
 
@@ -49,9 +49,18 @@ def line(text: str = "", style: str | None = None) -> None:
     _write(text, style)
 
 
-def target(project: Project) -> None:
+@contextmanager
+def only_ours(wanted: bool) -> Iterator[None]:
+    """Keep stdout for what is printed here where that is ``wanted``: what env.py prints goes to stderr."""
+    with redirect_stdout(sys.stderr) if wanted else nullcontext():
+        yield
+
+
+def target(project: Project, pretend: bool = False) -> None:
     """The database that is acted on."""
-    line(f"{project.described()}\n")
+    with only_ours(pretend):
+        described = project.described()
+    line(f"{described}\n")
 
 
 def result(name: str, took: float | None, word: str) -> None:
@@ -87,17 +96,17 @@ def passed(planned: Plan) -> None:
             line(f"  {name}", style="yellow")
 
 
-def preview(project: Project, planned: Plan) -> None:
-    """What each revision of a plan would run; what env.py and migrations print meanwhile goes to stderr."""
-    with redirect_stdout(sys.stderr):
-        previews = project.migrator.preview(planned)
-    for each in previews:
-        line(f"-- {each.revision.name}", style="bold")
-        if each.reason:
-            line(f"-- Not all of it can be shown: {each.reason}", style="yellow")
-        line("\n".join(each.statements or ([] if each.reason else ["-- nothing"])))
+def previews(each: Iterable[Preview]) -> None:
+    """What each revision of a plan would run."""
+    for preview in each:
+        line(f"-- {preview.revision.name}", style="bold")
+        if preview.reason:
+            line(f"-- Not all of it can be shown: {preview.reason}", style="yellow")
+        elif not preview.statements:
+            line("-- nothing")
+        for statement in preview.statements:
+            line(statement)
         line()
-    line("Nothing was changed.")
 
 
 def losses(found: Sequence[Loss]) -> None:

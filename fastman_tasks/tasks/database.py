@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fastman_tasks.tasks import consent, console, flags, seed_report
 from fastman_tasks.tasks.boundary import task
 from fastman_tasks.tasks.flags import Value
+from fastman_tasks.tasks.previewing import preview
 from fastman_tasks.wording import counted
 
 if TYPE_CHECKING:
@@ -29,15 +30,16 @@ if TYPE_CHECKING:
 def migrate(project: Project, to: Value = None, seed: bool = False, pretend: bool = False, force: bool = False) -> None:
     """Apply the pending migrations."""
     target = flags.given("to", to)
-    console.target(project)
-    plan = project.migrator.plan_migrate(target)
+    console.target(project, pretend)
+    with console.only_ours(pretend):
+        plan = project.migrator.plan_migrate(target)
     # Where nothing is to be seeded, what seeds is not imported either.
     options = flags.seed_options(pretend, False, None) if seed else None
     seeders = project.seeding.select(options=options) if options else ()
     if options:
         project.seeding.require_migrated(plan.revisions)
     if pretend and plan.revisions:
-        console.preview(project, plan)
+        preview(project, plan)
         if seed:
             console.line("The seeders were not run: they need these migrations.")
         return

@@ -11,6 +11,7 @@ from invoke import Exit
 from fastman_tasks.tasks import consent, console, flags
 from fastman_tasks.tasks.boundary import task
 from fastman_tasks.tasks.flags import Value
+from fastman_tasks.tasks.previewing import preview
 from fastman_tasks.wording import counted
 
 if TYPE_CHECKING:
@@ -80,16 +81,17 @@ def _roll_back(
     """Carry out what rollback and reset share; gives how many migrations the plan has."""
     from fastman_tasks import guard
 
-    console.target(project)
+    console.target(project, pretend)
     if not pretend:
         guard.permit_rollback(project.settings)
-    plan = project.migrator.plan_rollback(steps=steps, to=to, accept_empty=accept_empty)
+    with console.only_ours(pretend):
+        plan = project.migrator.plan_rollback(steps=steps, to=to, accept_empty=accept_empty)
     count = len(plan.revisions)
     if not plan.revisions:
         console.line("Nothing to roll back.")
         return 0
     if pretend:
-        console.preview(project, plan)
+        preview(project, plan)
         return count
     lost = project.migrator.losses(plan)
     needed = guard.to_roll_back(project.settings, plan.state.url, lost)

@@ -115,7 +115,8 @@ op.execute("INSERT INTO here VALUES (3)")
     before = everything(project, url)
 
     with opened(project, DATABASE_URL=url) as here:
-        first, second = here.migrator.preview(here.migrator.plan_migrate())
+        (first, second), failure = here.migrator.preview(here.migrator.plan_migrate())
+    assert failure is None
 
     assert everything(project, url) == before
     assert (first.revision.name, second.revision.name) == ("1_committing", "2_after")
@@ -146,7 +147,7 @@ def test_what_does_not_commit_is_shown(project: Sandbox, request: pytest.Fixture
 
 @pytest.mark.parametrize("driver", ["sqlite", "postgresql+psycopg"])
 def test_one_that_fails_is_reported(request: pytest.FixtureRequest, project: Sandbox, driver: str) -> None:
-    """With its name, line and message, and not with the SQL of the others; nothing was changed."""
+    """With its name, line and message, after the SQL of those before it; nothing was changed."""
     url = fresh(request, project, driver)
     project.add_environment()
     project.add_migration("1_fine", "1a", None, 'op.execute("CREATE TABLE fine (a INT)")')
@@ -154,6 +155,7 @@ def test_one_that_fails_is_reported(request: pytest.FixtureRequest, project: San
     before = everything(project, url)
     failed = project.inv("database.migrate", "--pretend", code=1)
     assert "2_broken fails: database/migrations/versions/2_broken.py:14: ValueError: no such luck\n" in failed.stderr
+    assert "CREATE TABLE fine (a INT);" in failed.stdout
     assert "on its way" in failed.stderr
     assert "on its way" not in failed.stdout
     assert everything(project, url) == before

@@ -59,7 +59,7 @@ def test_transactions_as_env_py_wants_them(walk: Walk, driver: str, options: str
     walk(write, driver, fails=True, atomic=atomic)
 
 
-@pytest.mark.parametrize("driver", ["sqlite", "postgresql+psycopg", "postgresql+asyncpg"])
+@pytest.mark.parametrize("driver", ["sqlite", "postgresql+asyncpg"])
 def test_a_block_in_autocommit(walk: Walk, driver: str) -> None:
     """``autocommit_block()`` leaves the transaction for what cannot be in one, and begins another one afterwards."""
     statement = {

@@ -43,8 +43,11 @@ def state(project: Sandbox) -> Any:
     return read_everything(project, "sqlite:///shop.db"), contents(project)
 
 
-@pytest.mark.parametrize("command", [("migrate.rollback", "--steps=2"), ("migrate.reset",)])
-@pytest.mark.parametrize("down", ["pass", '"""Lower case is gone."""\n...'])
+@pytest.mark.parametrize(
+    ("command", "down"),
+    [(("migrate.rollback", "--steps=2"), "pass"), (("migrate.reset",), '"""Lower case is gone."""\n...')],
+    ids=["rollback", "reset"],
+)
 def test_it_is_refused(project: Sandbox, command: tuple[str, ...], down: str) -> None:
     """Without the flag nothing is done, with or without --force; the refusal names the migration and the flag."""
     write_shop(project, down=down)
@@ -58,14 +61,14 @@ def test_it_is_refused(project: Sandbox, command: tuple[str, ...], down: str) ->
         assert state(project) == before
 
 
-@pytest.mark.parametrize("driver", ["sqlite", "postgresql+asyncpg"])
 @pytest.mark.parametrize(
-    ("command", "back"),
+    ("driver", "command", "back"),
     [
-        (("migrate.rollback", "--steps=2"), "1a1a"),
-        (("migrate.rollback", "--to=1a1a"), "1a1a"),
-        (("migrate.reset",), "base"),
+        ("sqlite", ("migrate.rollback", "--steps=2"), "1a1a"),
+        ("postgresql+asyncpg", ("migrate.rollback", "--to=1a1a"), "1a1a"),
+        ("sqlite", ("migrate.reset",), "base"),
     ],
+    ids=["steps", "to", "reset"],
 )
 def test_it_is_passed(
     request: pytest.FixtureRequest, project: Sandbox, driver: str, command: tuple[str, ...], back: str

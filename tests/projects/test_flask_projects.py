@@ -68,7 +68,6 @@ def add_instance(project: Sandbox) -> None:
         ("sqlite", ".env", "web:create_app", "web.py"),
         ("sqlite", ".flaskenv", "shop.web:create_app(test=True)", "shop/web/__init__.py"),
         ("postgresql+psycopg", ".flaskenv", "shop", "shop/__init__.py"),
-        ("sqlite", ".env", "", "wsgi.py"),
     ],
 )
 def test_an_application_factory(
@@ -87,7 +86,7 @@ def test_an_application_factory(
         url = f"sqlite:///{project.root}/shop.db" if driver == "sqlite" else url
         project.write(".env", f"SHOP_DATABASE='{url}'\n")
         with (project.root / file).open("a", encoding="utf-8") as variables:
-            variables.write(f"FLASK_APP={application}\n" if application else "")
+            variables.write(f"FLASK_APP={application}\n")
         flask_init(project)
         add_chain(project)
         add_instance(project)

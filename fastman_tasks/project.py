@@ -5,6 +5,7 @@ A service, and the library that it is the door to, is imported when it is first 
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -57,7 +58,9 @@ class Project:
         Raises SettingsError.
         """
         root = (root or _nearest_root(Path.cwd())).resolve()
-        for folder in (root / "src", root):
+        folders = (root / "src", root)
+        _import_alembic_from_elsewhere(folders)
+        for folder in folders:
             if folder.is_dir() and str(folder) not in sys.path:
                 sys.path.insert(0, str(folder))
         return cls(root, settings_module.load(root, environ, configured), debug=debug)
@@ -206,6 +209,17 @@ class Project:
         from fastman_tasks.seeding import Seeding
 
         return Seeding(self)
+
+
+def _import_alembic_from_elsewhere(folders: tuple[Path, ...]) -> None:
+    """Import Alembic before a folder of the project's that is called alembic, too, and is a package."""
+    if any((folder / "alembic" / "__init__.py").is_file() for folder in folders):
+        before = sys.path[:]
+        sys.path[:] = [entry for entry in before if Path(entry).resolve() not in folders]
+        try:
+            importlib.import_module("alembic")
+        finally:
+            sys.path[:] = before
 
 
 def _nearest_root(start: Path) -> Path:

@@ -160,3 +160,16 @@ def test_nothing_is_imported_before_env_py(project: Sandbox, command: tuple[str,
     first = (project.root / "imported").read_text("utf-8").splitlines()[0]
     # Invoke has loaded the tasks; env.py itself has no name that lasts.
     assert set(first.split()) - {"tasks"} == set(plain[0].split())
+
+
+def test_a_package_of_the_project_that_is_called_alembic(project: Sandbox) -> None:
+    """``alembic init alembic`` with an ``__init__.py`` in it: the library is imported, not the folder."""
+    write_ini(project, "sqlite:///shop.db")
+    write_env(project)
+    add_chain(project)
+    (project.root / "migrations").rename(project.root / "alembic")
+    project.replace("alembic.ini", "migrations", "alembic")
+    project.write("alembic/__init__.py", "")
+    done = project.inv("database.migrate", "migrate.status", "--check", anew=True).stdout
+    assert "3 migrations applied." in done
+    assert "3 applied, 0 pending." in done

@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastman_tasks.drafting import Draft
     from fastman_tasks.history import Revision
     from fastman_tasks.losses import Loss
-    from fastman_tasks.plans import Done, Entry, Plan, Preview, Status
+    from fastman_tasks.plans import Done, Entry, Plan, Status
     from fastman_tasks.project import Project
     from fastman_tasks.seeder_drafting import SeederDraft
 
@@ -94,19 +94,6 @@ def passed(planned: Plan) -> None:
         line("Passed without undoing anything, as their downgrade() is empty:", style="yellow")
         for name in names:
             line(f"  {name}", style="yellow")
-
-
-def previews(each: Iterable[Preview]) -> None:
-    """What each revision of a plan would run."""
-    for preview in each:
-        line(f"-- {preview.revision.name}", style="bold")
-        if preview.reason:
-            line(f"-- Not all of it can be shown: {preview.reason}", style="yellow")
-        elif not preview.statements:
-            line("-- nothing")
-        for statement in preview.statements:
-            line(statement)
-        line()
 
 
 def losses(found: Sequence[Loss]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from fastman_tasks.tasks import console
 
 if TYPE_CHECKING:
-    from fastman_tasks.plans import Plan
+    from fastman_tasks.plans import Plan, Preview
     from fastman_tasks.project import Project
 
 
@@ -15,7 +16,20 @@ def preview(project: Project, plan: Plan) -> None:
     """Print the SQL of each revision of ``plan``. Raises MigrationFailed after those before one that fails."""
     with console.only_ours(True):
         previews, failure = project.migrator.preview(plan)
-    console.previews(previews)
+    _show(previews)
     if failure is not None:
         raise failure
     console.line("Nothing was changed.")
+
+
+def _show(previews: Iterable[Preview]) -> None:
+    """What each revision of a plan would run."""
+    for each in previews:
+        console.line(f"-- {each.revision.name}", style="bold")
+        if each.reason:
+            console.line(f"-- Not all of it can be shown: {each.reason}", style="yellow")
+        elif not each.statements:
+            console.line("-- nothing")
+        for statement in each.statements:
+            console.line(statement)
+        console.line()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
 import pexpect
-from prefork import Forked, Prefork
+from prefork import Forked, Prefork, heed_signals
 
 from fastman_tasks.skeletons import TEMPLATES
 
@@ -31,11 +33,17 @@ TASKS = """
 
     ns = Collection(hello, make, database, migrate)
 """
-# What a developer's or a CI machine's shell may hold and the commands, or the drivers, would listen to.
+# What a developer's or a CI machine's shell may hold and the commands, their libraries or the drivers would listen to.
 _FOREIGN = (
     *("DATABASE_URL", "DB_", "ENVIRONMENT", "APP_ENV", "FASTMAN_", "FLASK_", "INVOKE_", "ALEMBIC_", "SQLALCHEMY_"),
-    *("PG", "MYSQL_", "MARIADB_", "PYTHON", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "COLUMNS", "LINES"),
+    *("PG", "MYSQL_", "MARIADB_", "PYTHON", "RUFF_", "XDG_", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "COLORTERM"),
+    *("COLUMNS", "LINES", "TTY_", "JUPYTER_"),
 )
+# What steers the tests themselves.
+_OURS = "FASTMAN_TEST_"
+# Counts the seconds in which files were written. Bytecode knows its source by the second and the size: a file that a
+# test corrects at once, which nobody else is quick enough for, would run as it was.
+_written = itertools.count(int(time.time()) - 1_000_000)
 _MIGRATION = '''\
 """{message}"""
 
@@ -78,19 +86,19 @@ class Sandbox:
         """Write ``text``, its common indentation taken away, to ``path`` in the project, over what was there."""
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(textwrap.dedent(text).lstrip("\n"), "utf-8")
-        return file
+        return _save(file, textwrap.dedent(text).lstrip("\n"))
 
     def replace(self, path: str, old: str, new: str) -> None:
         """Change ``old``, which must be there, to ``new`` in a file of the project."""
         file = self.root / path
         text = file.read_text("utf-8")
         assert old in text, f"{old!r} is not in {path}:\n{text}"
-        file.write_text(text.replace(old, new), "utf-8")
+        _save(file, text.replace(old, new))
 
     def files(self) -> set[str]:
-        """Every file and folder of the project."""
-        return {path.relative_to(self.root).as_posix() for path in self.root.rglob("*")}
+        """Every file and folder of the project, but not what Python keeps of every module that it imports."""
+        paths = {path.relative_to(self.root) for path in self.root.rglob("*")}
+        return {path.as_posix() for path in paths if "__pycache__" not in path.parts}
 
     def add_environment(self) -> None:
         """Set migrations up with the three files that the generators write."""
@@ -133,13 +141,12 @@ class Sandbox:
             ),
         )
 
-    @staticmethod
-    def environ(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-        """This process's environment without anything that could steer the commands, and with ``extra``."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-        # Safe path: as with the scripts inv, alembic and flask, the current folder is not on sys.path.
-        # No bytecode: a file that is corrected within the second it was written in would run as it was.
-        return {**kept, "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1", **(extra or {})}
+    def environ(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """This process's environment without anything that could steer the commands, and with ``extra``.
+
+        The home folder holds nothing but the project: libraries read settings there, too.
+        """
+        return _environ({"HOME": str(self.root.parent), **(extra or {})})
 
     def run(
         self,
@@ -196,6 +203,7 @@ class Sandbox:
             encoding="utf-8",
             timeout=30,
             dimensions=(40, 160),
+            preexec_fn=heed_signals,
         )
         said = ""
         try:
@@ -212,6 +220,24 @@ class Sandbox:
         return said.replace("\r\n", "\n")
 
 
+def foreign() -> list[str]:
+    """The names that this process's environment has and that could steer the tests."""
+    return [name for name in os.environ if name.startswith(_FOREIGN) and not name.startswith(_OURS)]
+
+
+def _environ(extra: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    # Safe path: as with the scripts inv, alembic and flask, the current folder is not on sys.path.
+    return {**kept, "PYTHONSAFEPATH": "1", **extra}
+
+
+def _save(file: Path, text: str) -> Path:
+    file.write_text(text, "utf-8")
+    second = next(_written)
+    os.utime(file, (second, second))
+    return file
+
+
 def _start(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str, str]:
     done = subprocess.run(
         [sys.executable, "-m", *command],
@@ -221,6 +247,7 @@ def _start(command: Sequence[str], folder: Path, environment: Mapping[str, str])
         capture_output=True,
         encoding="utf-8",
         timeout=120,
+        preexec_fn=heed_signals,
     )
     return done.returncode, done.stdout, done.stderr
 
@@ -228,7 +255,7 @@ def _start(command: Sequence[str], folder: Path, environment: Mapping[str, str])
 @functools.cache
 def _prefork() -> Prefork:
     # It ends by itself when this process does.
-    return Prefork(Sandbox.environ())
+    return Prefork(_environ({}))
 
 
 def _shown(result: Result) -> str:

@@ -9,12 +9,29 @@ from pathlib import Path
 
 import pytest
 import servers
-from command import Init, Sandbox
+from command import Init, Sandbox, foreign
+from hypothesis import HealthCheck, settings
+
+# Hypothesis has other settings where CI is set. A slow machine is no failure.
+settings.register_profile(
+    "fastman",
+    settings.get_profile("default"),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+)
+settings.load_profile("fastman")
 
 
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors: tests also wait, for locks and for servers."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_configure() -> None:
+    """What the machine happens to have set steers no test, nor a server that one starts."""
+    for name in foreign():
+        del os.environ[name]
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
 import threading
 import time
@@ -43,14 +45,14 @@ class Running:
         """Send the process a signal."""
         os.kill(self.pid, number)
 
-    def kill(self) -> None:
-        """Kill the process, at once and for certain."""
-        self.send(signal.SIGKILL)
-        self._end()
+    def kill(self) -> int:
+        """Kill the process, at once and for certain; how it ended, which is by itself where it was quicker."""
+        self._kill()
+        return self._end().code
 
     def finish(self, code: int | None = 0) -> Result:
         """Wait for the end, which has to come with ``code`` (any, when None)."""
-        hung = threading.Timer(_PATIENCE, self.send, [signal.SIGKILL])
+        hung = threading.Timer(_PATIENCE, self._kill)
         hung.start()
         result = self._end()
         hung.cancel()
@@ -60,10 +62,22 @@ class Running:
         assert "Traceback" not in result.stdout + result.stderr, shown
         return result
 
+    def _kill(self) -> None:
+        # It may be over by now.
+        with contextlib.suppress(ProcessLookupError):
+            self.send(signal.SIGKILL)
+
     def _end(self) -> Result:
         with self._out, self._err:
             self._said += self._out.read()
             return Result(self._process.wait(), self._said, everything(self._err))
+
+
+def chance() -> random.Random:
+    """What a test decides by. Its seed is printed, so a failure shows it; FASTMAN_TEST_SEED gives one again."""
+    seed = int(os.environ.get("FASTMAN_TEST_SEED") or random.SystemRandom().getrandbits(32))
+    print(f"FASTMAN_TEST_SEED={seed}")
+    return random.Random(seed)
 
 
 def wait_for(what: Callable[[], object] | Path) -> None:

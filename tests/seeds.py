@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 from command import Sandbox
 from servers import Server, execute, tables
@@ -83,13 +85,11 @@ def add_shop(project: Sandbox) -> None:
 
 def add_seeder(project: Sandbox, module: str, body: str) -> None:
     """Write ``database/seeders/<module>.py``: the usual imports, then ``body``."""
-    project.write(f"database/seeders/{module}.py", body)
-    file = project.root / f"database/seeders/{module}.py"
     imports = (
         "from sqlalchemy import delete, insert, select, text, update\n\n"
         "from fastman_tasks.seeding import load, upsert\nfrom models import Role, User\n\n\n"
     )
-    file.write_text(imports + file.read_text("utf-8"), "utf-8")
+    project.write(f"database/seeders/{module}.py", imports + textwrap.dedent(body).lstrip("\n"))
 
 
 def dump(url: str) -> dict[str, list[tuple[object, ...]]]:

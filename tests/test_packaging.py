@@ -86,7 +86,8 @@ def installed(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
     project = Installed(folder / "project")
     project.python = folder / "venv/bin/python"
     packages = project.run_python("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
+    # --isolated: whatever pip's variables say, PIP_USER for one.
+    pip = [sys.executable, "-m", "pip", "--isolated", "install", "--quiet", "--no-index", "--no-deps", "--no-compile"]
     # --ignore-installed: pip sees this environment's own packages too, and would take them for the new one's.
     done = subprocess.run(
         [*pip, "--ignore-installed", "--target", packages, built[0]], stdin=subprocess.DEVNULL, capture_output=True

@@ -169,7 +169,7 @@ def test_a_holder_that_is_killed_frees_the_lock(project: Sandbox, fresh_url: Fre
     add_a_migration_that_waits(project)
     holder = Running(project, "database.migrate")
     wait_for(project.root / "started")
-    holder.kill()
+    assert holder.kill() == -signal.SIGKILL
     (project.root / "go").touch()
 
     done = project.inv("database.migrate", env={"FASTMAN_LOCK_TIMEOUT": "2s"}, code=1 if "mysql" in driver else 0)

@@ -11,6 +11,7 @@ import time
 
 import pytest
 from command import Result, Sandbox
+from prefork import heed_signals
 from seeds import ASYNC, EVERY, MARIADB, SYNC, add_seeder, add_shop, dump, new_url
 from servers import execute
 
@@ -554,6 +555,7 @@ def interrupted(project: Sandbox, number: int, *flags: str) -> tuple[int, str, s
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
+        preexec_fn=heed_signals,
     )
     ready = project.root / "ready"
     deadline = time.monotonic() + 20

@@ -10,7 +10,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchmarks import rows, seeding, table
+from benchmarks import real, rows, seeding, table
 
 GROUPS: dict[str, rows.Group] = {
     "list": rows.listing,
@@ -22,6 +22,7 @@ GROUPS: dict[str, rows.Group] = {
     "lock": partial(rows.lock, 100),
     "apply-sqlite": partial(rows.apply_sqlite, 1000),
     "apply-postgresql": partial(rows.apply_postgresql, 1000),
+    "real": real.real,
     "seed-sqlite": seeding.orm_sqlite,
     "load-sqlite": seeding.load_sqlite,
     "seed-postgresql": seeding.on_postgresql,

@@ -87,7 +87,7 @@ def _run(command: Command) -> tuple[float, struct_rusage]:
     with tempfile.TemporaryFile() as output:
         started = time.perf_counter()
         process = subprocess.Popen(
-            command.argv, cwd=command.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=_environ()
+            command.argv, cwd=command.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environ()
         )
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
@@ -102,7 +102,8 @@ def _run(command: Command) -> tuple[float, struct_rusage]:
     return seconds, usage
 
 
-def _environ() -> dict[str, str]:
+def environ() -> dict[str, str]:
     """The environment without what would turn the projects here into others."""
     ours = ("DATABASE_URL", "DB_", "ENVIRONMENT", "APP_ENV", "FASTMAN_", "INVOKE_", "PYTHONDONTWRITEBYTECODE")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    theirs = ("ALEMBIC_", "OPTUNA_", "MLFLOW_", "PREFECT_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours + theirs)}

@@ -150,8 +150,8 @@ class Project:
                 if not self.has_environment:
                     raise
                 raise DatabaseUnavailable(
-                    "env.py reaches the database, but the migration lock, which takes a connection of its own, cannot "
-                    f"be had. {error}\nFASTMAN_LOCK=off does without it, where nobody else migrates at the same time."
+                    f"{error}\nThe migration lock needs a connection of its own. Where only env.py reaches the "
+                    "database, and nobody else migrates at the same time, FASTMAN_LOCK=off does without it."
                 ) from error
             if waited >= 1:
                 on_taken(waited)

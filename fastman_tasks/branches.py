@@ -14,8 +14,7 @@ def explained(missing: list[str], root: Path) -> str:
     current = _git(root, "branch", "--show-current")
     for revision_id in missing:
         found = holding(revision_id, root)
-        where = ", ".join(f"branch {branch}: {path}" for branch, path in found)
-        lines.append(f"  {revision_id}  {where or 'in no local git branch'}")
+        lines.append(f"  {revision_id}  {_places(found)}")
         here = [path for branch, path in found if [branch] == current]
         if here:
             lines.append(f"  The file was deleted here: git restore --source=HEAD -- ':/{here[0]}'")
@@ -24,6 +23,15 @@ def explained(missing: list[str], root: Path) -> str:
     lines.append("Or bring the file back, and run the command again.")
     lines.append("Or, where its changes are not in the database, say where that stands: alembic stamp --purge REVISION")
     return "\n".join(lines)
+
+
+def whereabouts(revision_id: str, root: Path) -> str:
+    """The git branches that have a version file of that id, in words."""
+    return _places(holding(revision_id, root))
+
+
+def _places(found: list[tuple[str, str]]) -> str:
+    return ", ".join(f"branch {branch}: {path}" for branch, path in found) or "in no local git branch"
 
 
 def holding(revision_id: str, root: Path) -> list[tuple[str, str]]:

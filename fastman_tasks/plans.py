@@ -28,11 +28,13 @@ class State:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a status: ``revision`` is None where ``state`` is *missing*."""
+    """One line of a status: ``revision`` is None where ``state`` is *missing*; ``place`` then says which git branches
+    have it."""
 
     id: str
     state: Place
     revision: Revision | None
+    place: str = ""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,11 @@ def parse(text: str, *, name: str = "DATABASE_URL") -> URL:
     Raises SettingsError, without the text (it may hold a password), when it is no database URL.
     """
     try:
-        return complete(make_url(text))
+        url = make_url(text)
+        if "@" in (url.host or ""):
+            # A part of the password: an @ in it ends it too early.
+            raise ValueError
+        return complete(url)
     except (ArgumentError, ValueError):
         # What was raised may quote a piece of the password (taken for the port), and --debug prints causes.
         raise SettingsError(
@@ -82,7 +86,10 @@ def shown(url: URL, root: Path) -> str:
 
 
 def masked(url: URL) -> str:
-    """``url`` with every password in it masked."""
+    """``url`` with every password in it masked, also what a password with an unquoted @ leaves in the host."""
+    secret, _, host = (url.host or "").rpartition("@")
+    if secret:
+        url = url.set(host=f"***@{host}")
     masked = url.set(query={key: "***" if "pass" in key.lower() else value for key, value in url.query.items()})
     return masked.render_as_string(hide_password=True)
 

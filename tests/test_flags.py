@@ -34,6 +34,7 @@ def test_steps_or_a_target() -> None:
     """One step by default, none where a target is given, never both."""
     assert flags.steps_or_target(None, None) == (1, None)
     assert flags.steps_or_target(" 12 ", None) == (12, None)
+    assert flags.steps_or_target(3, None) == (3, None), "a task of the project's own may pass a number"
     assert flags.steps_or_target(None, "1a1a") == (None, "1a1a")
     with pytest.raises(UsageError, match="--steps and --to exclude each other"):
         flags.steps_or_target("1", "1a1a")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servers import PASSWORD
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 
 from fastman_tasks import urls
 from fastman_tasks.errors import SettingsError
@@ -76,6 +76,15 @@ def test_what_is_shown_hides_the_password_and_the_root() -> None:
     for parameter in ("password", "sslpassword", "PASSWD"):
         assert "sesame" not in shown(f"postgresql://h/d?{parameter}=sesame&sslmode=require")
     assert "sslmode=require" in shown("postgresql://h/d?password=sesame&sslmode=require")
+
+
+@pytest.mark.parametrize("password", ["p@sesame", "sesame@", "@@sesame@", "p@ses:ame@x"])
+def test_an_at_sign_that_is_not_quoted(password: str) -> None:
+    """It would end the password, and make a host of the rest: what is wrong is said without it."""
+    with pytest.raises(SettingsError, match=r"are URL-quoted \(%40") as refused:
+        urls.parse(f"postgresql://u:{password}@localhost/d")
+    assert "ses" not in str(refused.value)
+    assert "ses" not in urls.masked(make_url(f"postgresql://u:{password}@localhost/d"))
 
 
 def test_every_spelling_of_a_password_is_redacted() -> None:

@@ -79,12 +79,17 @@ def connection_failure(dialect: Dialect, arguments: list[Any], options: dict[str
     reason = " ".join(str(error.args[-1] if error.args else error).split()) or type(error).__name__
     if dialect.name == "sqlite":
         return f"Cannot open the SQLite file {arguments[0]}: {reason}."
-    host = options.get("host") or "localhost"
+    # The password's rest, where an @ in it was not quoted.
+    secret, _, host = (options.get("host") or "localhost").rpartition("@")
+    if secret:
+        reason = reason.replace(secret, "***")
     port = options.get("port")
     name = next((options[key] for key in ("dbname", "database", "db") if options.get(key)), None)
     where = f"{dialect.name} at {host}{f':{port}' if port else ''}, database {name or '(none named)'}"
     said = reason.lower()
-    if "password" in said or "access denied" in said or "authentication" in said:
+    if secret:
+        remedy = "In a URL an @ in the password is written %40."
+    elif "password" in said or "access denied" in said or "authentication" in said:
         remedy = "Check the user and the password."
     elif "permission denied" in said:
         remedy = "Grant the user the right to connect, or choose another one."

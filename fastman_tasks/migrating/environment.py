@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -20,7 +21,7 @@ from fastman_tasks.errors import EnvironmentFailed, FastmanError, NoEnvironment
 from fastman_tasks.history import History, Revision
 from fastman_tasks.migrating import config as configuration
 from fastman_tasks.migrating import env_py
-from fastman_tasks.sources import first_line
+from fastman_tasks.sources import first_line, shown
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -123,6 +124,9 @@ class Environment:
         with self.errors(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
+                # Reads the files; what Alembic warns of explains why it may not get further.
+                _ = self.scripts.revision_map.heads
+                self._refuse_duplicates([str(warning.message) for warning in caught])
                 newest_first = list(self.scripts.walk_revisions())
             except KeyError as error:
                 # Alembic warns of a down_revision that no file has, then trips over it.
@@ -130,6 +134,18 @@ class Environment:
                 raise EnvironmentFailed(f"The version files do not fit together: {said}.") from error
         known = {script.revision for script in newest_first}
         return History(self._revision(script, known) for script in reversed(newest_first))
+
+    def _refuse_duplicates(self, said: Iterable[str]) -> None:
+        # Alembic warns of them, and goes on with the one that it happens to read last.
+        for found in filter(None, (re.fullmatch(r"Revision (.+) is present more than once", each) for each in said)):
+            line = re.compile(rf"^revision\b.*=.*['\"]{re.escape(found[1])}['\"]", re.MULTILINE)
+            files = sorted({file for folder in self._locations for file in folder.rglob("*.py")})
+            named = [shown(file, self.root) for file in files if line.search(file.read_text("utf-8", "replace"))]
+            listed = "".join(f"\n  {name}" for name in named)
+            raise EnvironmentFailed(
+                f"Two version files have the revision {found[1]}:{listed}\n"
+                "Give one of them another revision, or remove it."
+            )
 
     def _revision(self, script: Script, known: set[str]) -> Revision:
         named = (*_ids(script.down_revision), *_ids(script.dependencies))

@@ -52,7 +52,9 @@ class Migrator:
             Entry(revision.id, "applied" if revision.id in applied else "pending", revision)
             for revision in self.history.revisions
         ]
-        return Status((*entries, *(Entry(head, "missing", None) for head in self._missing())))
+        root = self._environment.root
+        missing = [Entry(head, "missing", None, branches.whereabouts(head, root)) for head in self._missing()]
+        return Status((*entries, *missing))
 
     def pending(self) -> tuple[Revision, ...]:
         """Every revision that is not applied, oldest first. Raises MigrationRefused as ``plan_migrate`` does."""

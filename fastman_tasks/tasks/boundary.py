@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 _DEBUG = logging.getLogger("invoke").isEnabledFor(logging.DEBUG)
 
 
+class _Command(invoke.Task[Any]):
+    """A task that runs as often as it was typed: Invoke leaves out what equals an earlier call of the same line."""
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    __hash__ = invoke.Task.__hash__
+
+
 def task(*, help: Mapping[str, str], optional: Iterable[str] = ()) -> Callable[[Callable[..., None]], Any]:
     """Make an Invoke task of a function ``(project, **flags)``.
 
@@ -52,7 +61,7 @@ def task(*, help: Mapping[str, str], optional: Iterable[str] = ()) -> Callable[[
             except (Exception, KeyboardInterrupt) as error:
                 raise _exit(error, project) from error
 
-        return invoke.task(body, help=dict(help), optional=tuple(optional), auto_shortflags=False)
+        return invoke.task(body, klass=_Command, help=dict(help), optional=tuple(optional), auto_shortflags=False)
 
     return decorate
 

@@ -142,6 +142,8 @@ def status(found: Status, shown: Sequence[Entry]) -> None:
         line(f"  {entry.state:<7}  {_entry_name(entry):<{width}}  {entry.id}{head}", style=styles[entry.state])
     if shown:
         line()
+    for entry in found.of("missing"):
+        line(f"{entry.id}: {entry.place}", style="red")
     if found.of("missing"):
         line("What a missing one builds on is not known: some of the pending may be applied.", style="red")
     counts = [f"{len(found.of(state))} {state}" for state in ("applied", "pending", "missing")]

@@ -34,7 +34,7 @@ def command(task: str, **flags: str | int | bool | None) -> str:
     return " ".join(["inv", task, *typed])
 
 
-def steps_or_target(steps: Value, to: Value) -> tuple[int | None, str | None]:
+def steps_or_target(steps: Value | int, to: Value) -> tuple[int | None, str | None]:
     """``--steps`` as a number (1 by default) or ``--to``; the other is None. Raises UsageError."""
     from fastman_tasks.errors import UsageError
 
@@ -43,7 +43,8 @@ def steps_or_target(steps: Value, to: Value) -> tuple[int | None, str | None]:
         return (None, target) if target else (1, None)
     if target:
         raise UsageError("--steps and --to exclude each other.")
-    text = "" if isinstance(steps, bool) else steps.strip()
+    # From a task of the project's own it may come as a number.
+    text = "" if isinstance(steps, bool) else str(steps).strip()
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise UsageError(f"--steps={text} is not a number of migrations: 1, 2, 3, …")
     return int(text), None

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 def rollback(
     project: Project,
-    steps: Value = None,
+    steps: Value | int = None,
     to: Value = None,
     accept_empty: bool = False,
     pretend: bool = False,

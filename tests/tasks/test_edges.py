@@ -114,6 +114,26 @@ def test_a_class_without_a_value(shop: Sandbox) -> None:
     assert (shop.root / "ran").exists(), "the seeder itself runs"
 
 
+def test_the_same_command_twice_in_one_line(shop: Sandbox) -> None:
+    """It runs twice: rolling back one step, and one more."""
+    apply(shop, 3)
+    said = shop.inv("migrate.rollback", "--force", "migrate.rollback", "--force", "migrate.status").stdout
+    assert said.count("1 migration rolled back.") == 2
+    assert "1 applied, 2 pending." in said
+
+
+def test_two_files_with_one_id(shop: Sandbox) -> None:
+    """Which of them Alembic would run is chance: both are named, and nothing is done."""
+    apply(shop, 1)
+    shop.add_migration("0002_copied", "2b2b", "1a1a", 'op.execute("CREATE TABLE copied (a INT)")')
+    before = data(shop)
+    for command in ("migrate.status", "database.migrate"):
+        refused = shop.inv(command, code=1)
+        assert refused.stderr.startswith("Two version files have the revision 2b2b:\n")
+        assert "  database/migrations/versions/0002_copied.py\n" in refused.stderr
+    assert data(shop) == before
+
+
 def test_a_revision_that_no_file_has(shop: Sandbox) -> None:
     """Status shows it as missing; everything else stops, names it and the ways out, and touches nothing."""
     apply(shop, 3)
@@ -122,6 +142,7 @@ def test_a_revision_that_no_file_has(shop: Sandbox) -> None:
 
     status = shop.inv("migrate.status", "--check", code=3).stdout
     assert re.search(r"^  missing +no file has this revision +dead$", status, re.MULTILINE)
+    assert "\ndead: in no local git branch\n" in status
     assert status.endswith("0 applied, 3 pending, 1 missing.\n")
     value = json.loads(shop.inv("migrate.status", "--json").stdout)
     assert value["revisions"][-1] == {

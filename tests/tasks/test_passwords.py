@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-from command import Result, Sandbox
+from command import Init, Result, Sandbox
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from servers import Server, execute, free_port
@@ -101,3 +101,17 @@ def test_fuzzed(password: str, more: str) -> None:
         assert secret not in str(error) and error.__suppress_context__
     else:
         assert found.password is not None or secret not in urls.masked(found)
+
+
+def test_an_at_sign_that_is_not_quoted(project: Sandbox, alembic_init: Init) -> None:
+    """Neither where the settings have it, nor where an env.py hands it to a driver, is the password's rest printed."""
+    project.add_environment()
+    refused = run(project, "migrate.status", env={"DATABASE_URL": "postgresql://u:p@sesame@127.0.0.1:1/d"})
+    assert "DATABASE_URL is not a database URL." in refused.stderr
+
+    foreign = Sandbox(project.root / "foreign")
+    alembic_init(foreign, "postgresql+psycopg://u:p@sesame@127.0.0.1:1/d")
+    refused = foreign.run("invoke", "migrate.status", code=1)
+    assert "database d: failed to resolve host '***@127.0.0.1'" in refused.stderr
+    assert "In a URL an @ in the password is written %40." in refused.stderr
+    assert "sesame" not in refused.stdout + refused.stderr

@@ -78,7 +78,7 @@ def test_what_is_shown_hides_the_password_and_the_root() -> None:
     assert "sslmode=require" in shown("postgresql://h/d?password=sesame&sslmode=require")
 
 
-@pytest.mark.parametrize("password", ["p@sesame", "sesame@", "@@sesame@", "p@ses:ame@x"])
+@pytest.mark.parametrize("password", ["p@sesame", "sesame@", "@@sesame@"])
 def test_an_at_sign_that_is_not_quoted(password: str) -> None:
     """It would end the password, and make a host of the rest: what is wrong is said without it."""
     with pytest.raises(SettingsError, match=r"are URL-quoted \(%40") as refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,6 +46,18 @@ class History:
     def revisions(self) -> tuple[Revision, ...]:
         """Every revision, parents before children; between branches, as a whole ``alembic upgrade heads`` goes."""
         return tuple(self._by_id.values())
+
+    def named(self, name: str) -> list[Revision]:
+        """The revisions whose file is called ``name``, with or without .py, or else has it in its name."""
+        typed = name.removesuffix(".py")
+        whole = [revision for revision in self.revisions if revision.name == typed]
+        return whole or [revision for revision in self.revisions if typed in revision.name]
+
+    def near(self, name: str) -> list[Revision]:
+        """The few revisions whose id or file's name is most like ``name``, the nearest first."""
+        known = {spelled: each for each in self.revisions for spelled in (each.id, each.name)}
+        found = difflib.get_close_matches(name.removesuffix(".py"), known, cutoff=0.5)
+        return list(dict.fromkeys(known[spelled] for spelled in found))
 
     @property
     def heads(self) -> tuple[Revision, ...]:

@@ -37,7 +37,7 @@ class SeedOrder:
         """What ``wanted`` names ("UserSeeder", "user_seeder", "user" or "User"; several by commas), with all they
         depend on. For None DatabaseSeeder if there is one, otherwise every seeder.
 
-        Raises UsageError for a comma without a name, SeederFailed, with the known ones, for an unknown name.
+        Raises UsageError for a comma without a name, and, with the known ones, for an unknown name.
         """
         if wanted is None:
             entrance = self._by_name.get(ENTRANCE)
@@ -48,7 +48,7 @@ class SeedOrder:
         return self.ordered([seeder for name in typed for seeder in self.named(name)])
 
     def named(self, typed: str) -> tuple[Seeder, ...]:
-        """The seeders that ``typed`` names, by class, by subject or by module. Raises SeederFailed where none is."""
+        """The seeders that ``typed`` names, by class, by subject or by module. Raises UsageError where none is."""
         # A report names a seeder's file.
         typed = Path(typed).stem if typed.endswith(".py") else typed
         spelled = names.camel(typed)
@@ -59,7 +59,7 @@ class SeedOrder:
         ):
             if found := tuple(filter(fits, self._by_name.values())):
                 return found
-        raise SeederFailed(f"There is no seeder {typed}. Known: {self._known(spelled)}.")
+        raise UsageError(f"There is no seeder {typed}. Known: {self._known(spelled)}.")
 
     def _known(self, near: str) -> str:
         known = list(self._by_name)

@@ -74,7 +74,8 @@ class Migrator:
         return replace(plan, revisions=tuple(left), state=self.state)
 
     def plan_migrate(self, to: str | None = None) -> Plan:
-        """What brings the database to ``to`` (a revision, a part of its id, a label, "heads"), or to the newest.
+        """What brings the database to ``to``, or to the newest: a revision, a part of its id or of its file's name, a
+        label, "heads".
 
         Raises UsageError for an unknown ``to``; MigrationRefused when the database has revisions that no file has,
         and when there are several heads to choose from.
@@ -161,10 +162,22 @@ class Migrator:
         try:
             found = self._environment.scripts.get_revisions(name)
         except CommandError as error:
-            raise UsageError(f"--to={name}: {error}. See inv migrate.status") from error
+            return [self._named(name, error).id]
         if not found or not all(found):
             raise UsageError(f"--to={name} names no revision. See inv migrate.status")
         return [script.revision for script in found]
+
+    def _named(self, name: str, error: CommandError) -> Revision:
+        """The revision whose file is called ``name``, or has it in its name; it alone."""
+        fitting = self.history.named(name)
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            listed = "".join(f"\n  {each.name}" for each in fitting)
+            raise UsageError(f"--to={name} is a part of several names:{listed}") from error
+        near = "".join(f"\n  {each.name}  {each.id}" for each in self.history.near(name))
+        way = f"Did you mean:{near}" if near else "See inv migrate.status"
+        raise UsageError(f"--to={name}: {error}. {way}") from error
 
     def apply(
         self,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @task(
     help={
-        "to": "Go no further than this revision.",
+        "to": "Stop at this revision: its id or its file's name, or a part of either.",
         "seed": "Run the seeders afterwards.",
         "pretend": "Print the SQL; change nothing.",
         "force": "Do not ask, in production either.",

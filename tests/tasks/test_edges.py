@@ -63,6 +63,28 @@ def test_steps_and_targets_that_make_no_sense(shop: Sandbox) -> None:
     assert data(shop) == before
 
 
+def test_a_revision_by_its_file(shop: Sandbox) -> None:
+    """Its name, with or without .py, or a part that no other one has; otherwise those that may be meant are named."""
+    said = shop.inv(
+        *(
+            "database.migrate",
+            "--to=create_posts",
+            "migrate.rollback",
+            "--to=2026_01_01_000000_create_users",
+            "--force",
+        ),
+        *("database.migrate", "--to=2026_01_03_000000_create_tags.py", "migrate.status", "--check"),
+    ).stdout
+    assert "2 migrations applied." in said
+    assert "1 migration rolled back." in said
+    assert "3 applied, 0 pending." in said
+    assert shop.inv("migrate.rollback", "--to=create_", "--force", code=2).stderr == (
+        "--to=create_ is a part of several names:\n" + "".join(f"  {name}\n" for name in NAMES)
+    )
+    refused = shop.inv("migrate.rollback", "--to=2026_01_01_000000_create_user5", "--force", code=2).stderr
+    assert f"Did you mean:\n  {NAMES[0]}  1a1a\n" in refused
+
+
 def test_more_steps_than_are_applied(shop: Sandbox) -> None:
     """What there is is rolled back, newest first, how many there were is said, and it is no failure."""
     apply(shop, 2)

@@ -7,7 +7,7 @@ from command import Sandbox
 from servers import Server, execute
 from services import opened
 
-from fastman_tasks.errors import SeederFailed
+from fastman_tasks.errors import SeederFailed, UsageError
 
 TABLE = """
     op.create_table(
@@ -98,15 +98,15 @@ def test_pretend_runs_and_takes_back(shop: Sandbox) -> None:
 
 
 def test_an_unknown_seeder(shop: Sandbox) -> None:
-    """Exit 1, and the known ones, the nearest first; nothing has run."""
+    """Exit 2, and the known ones, the nearest first; nothing has run."""
     for name in ("OrderSeeder", "UserSeeder", "ZebraSeeder"):
         seeder(shop, name, name)
     with (
         opened(shop) as project,
-        pytest.raises(SeederFailed, match=r"There is no seeder UsrSeeder\. Known: UserSeeder, "),
+        pytest.raises(UsageError, match=r"There is no seeder UsrSeeder\. Known: UserSeeder, "),
     ):
         project.seeding.select("UsrSeeder")
-    failed = shop.inv("database.seed", "--class=usr_seeder", code=1)
+    failed = shop.inv("database.seed", "--class=usr_seeder", code=2)
     assert failed.stderr.startswith("There is no seeder usr_seeder. Known: UserSeeder, ")
     assert {"OrderSeeder", "ZebraSeeder"} <= set(failed.stderr.replace(",", "").rstrip(".\n").split())
     assert users(shop) == []

@@ -518,7 +518,7 @@ def test_wrong_usage(shop: Sandbox) -> None:
         assert said in shop.inv("database.seed", flag, code=2).stderr
     both = shop.inv("database.seed", "--pretend", "--commit-each", code=2)
     assert both.stderr == "--pretend and --commit-each exclude each other.\n"
-    unknown = shop.inv("database.seed", "--class=rol", code=1)
+    unknown = shop.inv("database.seed", "--class=rol", code=2)
     assert unknown.stderr == "There is no seeder rol. Known: RoleSeeder.\n"
     assert dump(database(shop)) == before
 

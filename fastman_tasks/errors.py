@@ -57,6 +57,10 @@ class MigrationRefused(FastmanError):
     """A plan that must not be carried out, found before anything is touched."""
 
 
+class StateChanged(MigrationRefused):
+    """The database is no longer where it was when the plan was made; nothing of the plan was carried out."""
+
+
 class MigrationFailed(FastmanError):
     """A migration raised an error while it ran."""
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from fastman_tasks import settings as settings_module
 from fastman_tasks import urls
 from fastman_tasks.databases.database import Database
-from fastman_tasks.errors import DatabaseUnavailable, SettingsError
+from fastman_tasks.errors import DatabaseUnavailable, SettingsError, StateChanged
 from fastman_tasks.settings import Settings
 from fastman_tasks.sources import shown
 
@@ -172,8 +172,12 @@ class Project:
         ``Migrator.apply`` for what is called meanwhile and what is raised.
         """
         with self.locked(on_wait, on_taken):
-            left = self.migrator.renewed(plan)
-            return self.migrator.apply(left, on_done, on_retry) if left.revisions else ()
+            try:
+                return self.migrator.apply(plan, on_done, on_retry)
+            except StateChanged:
+                # Whoever had the lock before has done a part of it, or something else.
+                left = self.migrator.renewed(plan)
+                return self.migrator.apply(left, on_done, on_retry) if left.revisions else ()
 
     @property
     def has_environment(self) -> bool:

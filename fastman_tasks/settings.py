@@ -141,7 +141,12 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
         prohibit_destructive=_switch(text, "FASTMAN_PROHIBIT_DESTRUCTIVE", default=False),
         alembic_config=root / text["ALEMBIC_CONFIG"] if "ALEMBIC_CONFIG" in text else None,
         alembic_name=text.get("FASTMAN_ALEMBIC_NAME", "alembic"),
-        alembic_x=tuple(each for part in text.get("FASTMAN_ALEMBIC_X", "").split(",") if (each := part.strip())),
+        # A comma within a value is written \\,
+        alembic_x=tuple(
+            part.strip().replace("\\,", ",")
+            for part in re.split(r"(?<!\\),", text.get("FASTMAN_ALEMBIC_X", ""))
+            if part.strip()
+        ),
     )
 
 
@@ -221,7 +226,8 @@ def read_env_file(path: Path) -> dict[str, str]:
     """
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
+        # A virtual environment may be called .env, too.
         return {}
     except OSError as error:
         raise SettingsError(f"{path.name} cannot be read: {error.strerror}.") from error

@@ -204,11 +204,10 @@ def test_lines_that_are_not_ours(tmp_path: Path) -> None:
     assert database(load(tmp_path)) == ("d", ".env")
 
 
-def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
-    """A .env that is there and cannot be opened is an error, not an absent one."""
+def test_a_folder_that_is_called_like_the_file(tmp_path: Path) -> None:
+    """A virtual environment in .env is no settings file."""
     (tmp_path / ".env").mkdir()
-    with pytest.raises(SettingsError, match=r"\.env cannot be read: Is a directory\."):
-        load(tmp_path)
+    assert database(load(tmp_path)) == (None, "")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ engine's own listeners have done by then is left as it is.
 
 from __future__ import annotations
 
+import hashlib
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -26,23 +28,25 @@ def require_folder(file: Path) -> None:
 
 
 @contextmanager
-def connecting(*, reading: bool, migrating: bool = False) -> Iterator[None]:
+def connecting(*, reading: bool, migrating: bool = False, copies: Path | None = None) -> Iterator[None]:
     """Watch every connection that any engine opens in this block, a foreign env.py's too.
 
     A connection that fails raises DatabaseUnavailable. While ``reading``, a SQLite file that is not there reads as an
     empty database: opening it would create it. SQLite's transactions hold DDL too; while ``migrating`` they do not
-    enforce foreign keys.
+    enforce foreign keys. With ``copies``, a folder, a copy of each SQLite file that is made there is opened instead.
     """
-    stand_ins: list[Any] = []
-    async_engines: set[Engine] = set()
+    engines: set[Engine] = set()
 
     def connect(dialect: Dialect, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
-        if dialect.name == "sqlite" and not options.get("uri") and arguments[0] != ":memory:":
+        if dialect.name == "sqlite" and arguments[0] != ":memory:":
+            if copies is not None:
+                copy = _copy(arguments[0], bool(options.get("uri")), copies)
+                return dialect.connect(str(copy), *arguments[1:], **{**options, "uri": False})
             file = Path(arguments[0])
-            if reading and not file.exists():
-                stand_ins.append(record)
-                return dialect.connect(":memory:", *arguments[1:], **options)
-            require_folder(file)
+            if not options.get("uri"):
+                if reading and not file.exists():
+                    return dialect.connect(":memory:", *arguments[1:], **options)
+                require_folder(file)
         for listener in dialect.dispatch.do_connect:
             # The application may have its own, that fetches a token, say; whoever returns a connection is the last.
             if listener.__module__ != __name__:
@@ -55,13 +59,12 @@ def connecting(*, reading: bool, migrating: bool = False) -> Iterator[None]:
             # Drivers raise what they like here: DBAPI errors, OSError, asyncpg's own classes.
             raise DatabaseUnavailable(connection_failure(dialect, arguments, options, error)) from error
 
-    def note(connection: Connection) -> None:
-        if connection.dialect.is_async:
-            async_engines.add(connection.engine)
-
     def begin(*arguments: Any) -> None:
         # Of its own for each block: a generated env.py opens its connection within the one that runs it.
         _begin(*arguments)
+
+    def note(connection: Connection) -> None:
+        engines.add(connection.engine)
 
     with ExitStack() as stack:
         stack.enter_context(
@@ -73,13 +76,30 @@ def connecting(*, reading: bool, migrating: bool = False) -> Iterator[None]:
         try:
             yield
         finally:
-            # The application's own engine may keep connections in a pool: the next run of env.py must not write to a
-            # stand-in, and can make no use of what belongs to an event loop that is closed.
-            for engine in async_engines:
-                engine.dispose(close=False)
-            for record in stand_ins:
-                if record.dbapi_connection is not None:
-                    record.invalidate()
+            # The application's own engine may keep connections in a pool, for the next run of env.py: it must neither
+            # write to a stand-in or a copy, nor can it make use of what belongs to an event loop that is closed.
+            for engine in engines:
+                if engine.dialect.is_async:
+                    engine.dispose(close=False)
+                elif engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:"):
+                    engine.dispose()
+
+
+def is_copy(connection: Connection, copies: Path) -> bool:
+    """Whether what is done on a connection to SQLite stays in the folder ``copies``, or in memory."""
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.execute("PRAGMA database_list")
+        return all(not file or Path(file).is_relative_to(copies) for _, _, file in cursor.fetchall())
+
+
+def _copy(name: str, uri: bool, copies: Path) -> Path:
+    """The copy in ``copies`` of a SQLite file, made when it is first asked for; empty where there is no such file."""
+    name = name if uri else str(Path(name).resolve())
+    copy = copies / hashlib.sha256(name.encode()).hexdigest()
+    if not copy.exists() and (uri or Path(name).exists()):
+        with closing(sqlite3.connect(name, uri=uri)) as original, closing(sqlite3.connect(copy)) as made:
+            original.backup(made)
+    return copy
 
 
 def _begin(connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
@@ -88,8 +108,13 @@ def _begin(connection: Connection, _cursor: Any, statement: str, *_rest: Any) ->
     Before a transaction's first statement, not when SQLAlchemy begins it: the engine may have a listener that does so.
     Source: SQLAlchemy's documentation of pysqlite, on transactional DDL and savepoints.
     """
-    if connection.dialect.name != "sqlite" or not connection.in_transaction() or _BEGIN.match(statement):
+    transaction = connection.get_transaction()
+    if connection.dialect.name != "sqlite" or transaction is None or _OUTSIDE.match(statement):
         return
+    # What was ended by a COMMIT as text is not begun again behind the back of who sent it.
+    if connection.info.get(_BEGUN) is transaction:
+        return
+    connection.info[_BEGUN] = transaction
     # autocommit_block() means what it says.
     autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
     if not autocommit and not _driver_connection(connection).in_transaction:
@@ -97,7 +122,10 @@ def _begin(connection: Connection, _cursor: Any, statement: str, *_rest: Any) ->
             cursor.execute("BEGIN")
 
 
-_BEGIN = re.compile(r"\s*BEGIN\b", re.IGNORECASE)
+# Where a connection's info has the transaction that was begun last.
+_BEGUN = "fastman_tasks.begun"
+# What begins a transaction itself, and what SQLite ignores or refuses within one.
+_OUTSIDE = re.compile(r"\s*(BEGIN|PRAGMA|VACUUM|ATTACH|DETACH)\b", re.IGNORECASE)
 
 
 def _ignore_foreign_keys(connection: Connection) -> None:

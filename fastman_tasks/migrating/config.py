@@ -52,9 +52,11 @@ def read(file: Path, settings: Settings, attributes: dict[str, Any]) -> Config:
     Raises EnvironmentFailed where it cannot be read, or names several databases.
     """
     root = settings.root
+    # Alembic reads both, whichever of them it was told of.
     pyproject = file if file.suffix == ".toml" else root / "pyproject.toml"
+    ini = root / "alembic.ini" if file.suffix == ".toml" else file
     config = Config(
-        None if file.suffix == ".toml" else str(file),
+        str(ini) if ini.is_file() else None,
         toml_file=str(pyproject),
         ini_section=settings.alembic_name,
         # What the alembic command would have parsed; an env.py may look at any of it.

@@ -19,12 +19,15 @@ from fastman_tasks.migrating import flask
 
 
 def wrap_configure(
-    context: EnvironmentContext, prepare: Callable[[Connection], None] | None, output: TextIO | None
+    context: EnvironmentContext,
+    prepare: Callable[[Connection], None] | None,
+    output: TextIO | None,
+    dialect_name: str | None,
 ) -> None:
     """Give the ``configure`` that env.py calls the safe defaults; what env.py says itself stands.
 
-    Alembic's own are one transaction for all migrations, and none at all on SQLite. ``prepare`` and ``output`` are
-    those of ``Environment.run``.
+    Alembic's own are one transaction for all migrations, and none at all on SQLite. The others are those of
+    ``Environment.run``.
     """
     original = context.configure
 
@@ -41,20 +44,25 @@ def wrap_configure(
                 options["transactional_ddl"] = True
             if prepare is not None:
                 prepare(connection)
+        elif not options.get("url"):
+            # An env.py may know no URL where there is nothing to connect to.
+            options["dialect_name"] = options.get("dialect_name") or dialect_name
         original(connection=connection, **options)
 
     context.configure = configure  # type: ignore[method-assign,assignment]
 
 
 @contextmanager
-def surroundings(file: Path, url: URL | None, *, reading: bool, migrating: bool, debug: bool) -> Iterator[None]:
+def surroundings(
+    file: Path, url: URL | None, *, reading: bool, migrating: bool, copies: Path | None, debug: bool
+) -> Iterator[None]:
     """What env.py in ``file`` runs in; ``url`` is the database that it most likely connects to. Alembic's own log lines
     are left out, but for ``debug``."""
     with (
         driver_errors(url),
         _application(file),
         _logging_kept(debug),
-        connecting(reading=reading, migrating=migrating),
+        connecting(reading=reading, migrating=migrating, copies=copies),
     ):
         yield
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from alembic import command
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationStep
@@ -197,23 +198,32 @@ class Environment:
         models: bool | None = None,
         prepare: Callable[[Connection], None] | None = None,
         output: TextIO | None = None,
+        dialect_name: str | None = None,
+        copies: Path | None = None,
         **options: Any,
     ) -> None:
         """Run env.py. Alembic hands the database's heads to ``steps`` and carries out the steps it returns.
 
         While ``reading`` no table, no file and no row is written. ``models`` says whether the models' metadata is
         needed (by default only when not reading). ``prepare`` is called with the connection that env.py gives
-        Alembic, before Alembic uses it. ``output`` takes what Alembic writes offline. ``options`` go to
-        EnvironmentContext.
+        Alembic, before Alembic uses it. ``output`` takes what Alembic writes offline, where ``dialect_name`` serves an
+        env.py that knows no URL. With ``copies`` see ``connecting``. ``options`` go to EnvironmentContext.
         Raises DatabaseUnavailable, EnvironmentFailed, and any FastmanError that ``steps`` raises.
         """
         self._newest = config, scripts = self._made()
         config.attributes[MODELS] = not reading if models is None else models
         writes = not options.setdefault("dont_mutate", reading)
+        # What env.py may ask for: get_revision_argument() and the like, or what was typed.
+        options = {"starting_rev": None, "destination_rev": "heads", "tag": None, **options}
+        typed = "revision" if "revision_context" in options else "upgrade" if writes else "current"
+        assert config.cmd_opts is not None
+        config.cmd_opts.cmd = (getattr(command, typed), [], [])
+        config.cmd_opts.revision = options["destination_rev"]
+        config.cmd_opts.autogenerate = typed == "revision"
         context = EnvironmentContext(config, scripts, fn=steps, **options)
-        env_py.wrap_configure(context, prepare, output)
+        env_py.wrap_configure(context, prepare, output, dialect_name)
         surroundings = env_py.surroundings(
-            self.file, self.url, reading=reading, migrating=writes, debug=self._project.debug
+            self.file, self.url, reading=reading, migrating=writes, copies=copies, debug=self._project.debug
         )
         with self.errors(), surroundings, context:
             scripts.run_env()

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks import ledger
-from fastman_tasks.errors import EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused
+from fastman_tasks.errors import EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused, StateChanged
 from fastman_tasks.history import Revision
 from fastman_tasks.ledger import Ledger
 from fastman_tasks.limits import is_lock_timeout
@@ -77,7 +77,11 @@ class Executor:
                 rest = self._undone(plan, state)
                 progress.done = [done for done in progress.done if done.revision not in rest]
                 left = replace(plan, revisions=rest, state=state)
-        if self._undone(plan, self._read()):
+        if progress.running is not None:
+            kept_quiet = f"{progress.running.name} failed, and env.py has swallowed the error: it has to raise it."
+            raise MigrationFailed("\n".join([kept_quiet, *self._standing(plan, self._read())]))
+        # Otherwise Alembic has committed each of them.
+        if progress.enclosed and self._undone(plan, self._read()):
             raise MigrationFailed(
                 "env.py began a transaction before context.configure() and never committed it, so nothing of this run "
                 "was kept. Commit there (connection.commit()) what it does before configure(), and run it again."
@@ -101,7 +105,7 @@ class Executor:
                 return
             ran = True
             if set(heads) != set(plan.state.heads):
-                raise MigrationRefused("Somebody else has migrated this database meanwhile. Run the command again.")
+                raise StateChanged("Another process migrated this database in the meantime. Run the command again.")
             one_transaction = context.impl.transactional_ddl and not context.opts["transaction_per_migration"]
             progress.enclosed = progress.enclosed or one_transaction
             # What env.py says of it (transactional_ddl=False) does not change what these two can roll back.

@@ -12,20 +12,31 @@ from fastman_tasks.sources import first_line
 
 @contextmanager
 def application_context() -> Iterator[None]:
-    """The context of the Flask application in the current folder, found as the ``flask`` command finds it."""
+    """The context of the Flask application in the current folder, found as the ``flask`` command finds it.
+
+    Without Flask, or without an application, env.py may do as well: it is run in none. Raises EnvironmentFailed, which
+    says what is missing, where it cannot.
+    """
     try:
         from flask.cli import NoAppException, ScriptInfo
-    except ModuleNotFoundError as error:
-        raise EnvironmentFailed("env.py uses Flask's current_app, and Flask is not installed.") from error
+    except ModuleNotFoundError:
+        yield
+        return
     with _environment_as_flask_has_it():
         try:
             context = ScriptInfo(app_import_path=os.environ.get("FLASK_APP")).load_app().app_context()
-        except NoAppException as error:
-            raise EnvironmentFailed(
-                f"env.py needs the Flask application. {first_line(error)} Set FLASK_APP."
-            ) from error
-        with context:
-            yield
+        except NoAppException as missing:
+            try:
+                yield
+            except RuntimeError as error:
+                if "application context" not in str(error):
+                    raise
+                raise EnvironmentFailed(
+                    f"env.py needs the Flask application. {first_line(missing)} Set FLASK_APP."
+                ) from error
+        else:
+            with context:
+                yield
 
 
 @contextmanager

@@ -69,7 +69,7 @@ class Migrator:
         self.read_again()
         applied = self._applied()
         if plan.direction == "downgrade" and set(self.state.heads) != set(plan.state.heads):
-            raise MigrationRefused("Somebody else has migrated this database meanwhile. Run the command again.")
+            raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
         left = [each for each in plan.revisions if (each.id in applied) == (plan.direction == "downgrade")]
         return replace(plan, revisions=tuple(left), state=self.state)
 

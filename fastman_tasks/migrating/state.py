@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
 
 from fastman_tasks import urls
 from fastman_tasks.errors import EnvironmentFailed
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import State
 from fastman_tasks.sources import shown
+
+# The dialect only knows what it was when its first connection was opened; env.py may have said otherwise since.
+_CURRENT_SCHEMA = {
+    "postgresql": "SELECT current_schema()",
+    "mysql": "SELECT database()",
+    "mariadb": "SELECT database()",
+}
+
+
+def _current_schema(connection: Connection) -> str | None:
+    query = _CURRENT_SCHEMA.get(connection.dialect.name)
+    return connection.exec_driver_sql(query).scalar() if query else connection.dialect.default_schema_name
 
 
 def read(environment: Environment) -> State:
@@ -21,7 +34,7 @@ def read(environment: Environment) -> State:
 
     def look(heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
         if context.bind is not None:
-            schema = context.version_table_schema or context.bind.dialect.default_schema_name
+            schema = context.version_table_schema or _current_schema(context.bind)
             has_metadata = context.opts.get("target_metadata") is not None
             seen.append(State(context.bind.engine.url, heads, context.version_table, schema, has_metadata))
         return ()

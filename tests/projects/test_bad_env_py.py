@@ -158,3 +158,19 @@ def test_a_database_that_only_env_py_reaches(project: Sandbox, fresh: Fresh, dri
     # Nor can what is lost be counted then; it is rolled back all the same.
     assert "2 migrations rolled back." in project.inv("migrate.rollback", "--steps=2", "--force", env=off).stdout
     assert execute(found, "SELECT version_num FROM alembic_version") == [("1a1a",)]
+
+
+def test_an_error_that_env_py_swallows(project: Sandbox) -> None:
+    """Plain alembic ends well then; here the migration is named, with what is applied and what remains."""
+    write_ini(project, "sqlite:///shop.db")
+    write_env(project)
+    run = "        context.run_migrations()\n\n\nasync"
+    swallowing = (
+        "        try:\n            context.run_migrations()\n        except Exception:\n            pass\n\n\nasync"
+    )
+    project.replace("migrations/env.py", run, swallowing)
+    add_chain(project)
+    failed = project.inv("database.migrate", env={"SHOP_FAILS": "first"}, code=1)
+    assert failed.stderr.startswith("3c3c_create_tags failed, and env.py has swallowed the error")
+    assert "2 applied now. Remaining:\n  3c3c_create_tags\n" in failed.stderr
+    assert execute(f"sqlite:///{project.root}/shop.db", "SELECT version_num FROM alembic_version") == [("2b2b",)]

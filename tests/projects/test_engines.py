@@ -159,3 +159,52 @@ def test_foreign_keys_that_are_enforced(project: Sandbox, driver: str, recipe: b
     assert "VARCHAR(50)" in execute(url, "SELECT sql FROM sqlite_master WHERE name = 'users'")[0][0]
     assert execute(url, "SELECT id, user_id FROM posts ORDER BY id") == [(7, 1), (8, 2)]
     assert execute(url, "SELECT version_num FROM alembic_version") == [("1a1a",)]
+
+
+@pytest.mark.parametrize("driver", ["sqlite", "sqlite+aiosqlite"])
+def test_transactions_that_env_py_ends_as_text(walk: Walk, driver: str) -> None:
+    """Prefect's env.py turns foreign keys off between transactions, which it ends and begins itself."""
+
+    def write(project: Sandbox, url: str) -> None:
+        write_shop(project, url, RECIPE.replace("{begin}", "BEGIN"))
+        begin = """    for statement in ("COMMIT", "PRAGMA foreign_keys=OFF", "BEGIN IMMEDIATE"):
+        connection.exec_driver_sql(statement)
+    context.configure("""
+        project.replace("migrations/env.py", "    context.configure(connection", f"{begin}connection")
+        run = "        context.run_migrations()\n\n\nasync"
+        ended = run.replace("\n\n", '\n    connection.exec_driver_sql("END")\n\n', 1)
+        project.replace("migrations/env.py", run, ended)
+        add_chain(project)
+
+    walk(write, driver)
+
+
+def test_what_sqlite_takes_outside_of_transactions_alone(walk: Walk) -> None:
+    """env.py may say how the file is written before it configures anything."""
+
+    def write(project: Sandbox, url: str) -> None:
+        write_ini(project, url)
+        write_env(project, url)
+        pragma = '    connection.exec_driver_sql("PRAGMA journal_mode=WAL")\n    connection.commit()\n'
+        configure = "    context.configure(connection"
+        project.replace("migrations/env.py", configure, pragma + configure)
+        add_chain(project)
+
+    walk(write)
+
+
+def test_a_token_that_is_fetched_for_each_connection(project: Sandbox) -> None:
+    """SQLAlchemy's recipe for passwords that expire: the application's own ``do_connect`` fills in what is missing."""
+    listener = """
+from sqlalchemy import event
+
+
+@event.listens_for({target}, "do_connect")
+def provide_file(dialect, record, arguments, options):
+    arguments[0] = arguments[0].replace("TOKEN", "shop")
+"""
+    write_shop(project, f"sqlite:///{project.root}/TOKEN.db", listener)
+    add_chain(project)
+    project.inv("database.migrate", env={"FASTMAN_LOCK": "off"})
+    assert (project.root / "shop.db").exists()
+    assert not (project.root / "TOKEN.db").exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command import Sandbox
-from walk import Walked, add_chain, contents
+from walk import Walked, add_chain, contents, write_env, write_ini
 
 Walk = Callable[..., Walked]
 APPLICATION = """
@@ -126,3 +126,19 @@ def test_no_application(project: Sandbox, flask_init: Callable[..., None]) -> No
     assert f"app.py:{line}" in refused.stderr
     assert "SHOP_DATABASE" in refused.stderr
     assert contents(project) == before
+
+
+def test_an_env_py_that_can_do_without_the_application(project: Sandbox) -> None:
+    """Zou's asks for the application's URL, and takes that of alembic.ini where there is no application."""
+    write_ini(project, "sqlite:///shop.db")
+    head = """
+    from flask import current_app
+
+    try:
+        url = current_app.config["SQLALCHEMY_DATABASE_URI"]
+    except RuntimeError:
+        url = config.get_main_option("sqlalchemy.url")
+    """
+    write_env(project, head=head, url="url")
+    add_chain(project)
+    assert "3 migrations applied." in project.inv("database.migrate").stdout

@@ -183,3 +183,27 @@ def test_an_operation_that_cannot_be_read(project: Sandbox) -> None:
     failed = project.inv("migrate.rollback", "--force", code=1)
     assert f"{VERSIONS}/2b2b_second.py:{line}" in failed.stderr
     assert read_everything(project, "sqlite:///shop.db") == before
+
+
+OFFLINE = {
+    "is_offline_mode": "from alembic import context\nif context.is_offline_mode():\n    raise RuntimeError('no')",
+    "literal": 'op.bulk_insert(sa.table("users", sa.column("id", sa.PickleType)), [{"id": {1}}])',
+}
+
+
+@pytest.mark.parametrize("name", OFFLINE)
+def test_a_migration_that_does_not_work_offline(project: Sandbox, fresh: Fresh, name: str) -> None:
+    """It is named with its own reason, and those after it are shown; also where env.py knows no URL offline."""
+    write_ini(project, fresh("postgresql+psycopg"))
+    write_env(project, options="")
+    project.replace(
+        "migrations/env.py",
+        'context.configure(url=config.get_main_option("sqlalchemy.url"), ',
+        "context.configure(url=None, ",
+    )
+    project.add_migration("1a1a_offline", "1a1a", None, OFFLINE[name], folder="migrations/versions")
+    more = 'op.execute("CREATE TABLE more (a INT)")'
+    project.add_migration("2b2b_more", "2b2b", "1a1a", more, folder="migrations/versions")
+    said = project.inv("database.migrate", "--pretend").stdout
+    assert "-- 1a1a_offline\n-- Not all of it can be shown: it needs the live database: " in said
+    assert "CREATE TABLE more (a INT);" in said

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from command import Init, Sandbox
 from dumps import dump
 from servers import Server, execute
-from services import opened
 
 DRIVERS = ["sqlite", "postgresql+asyncpg", "mysql+pymysql"]
 # It needs what the one before it makes, asks what is there, and tries to keep what it does.
@@ -89,23 +89,39 @@ def test_nothing_is_written(request: pytest.FixtureRequest, project: Sandbox, dr
     assert "DELETE FROM users;" in said.stdout
 
 
-@pytest.mark.parametrize("how", ["bind.commit()", 'op.execute("COMMIT")', 'op.execute("  /* now */ commit")'])
+COMMITTING = {
+    "connection": "bind.commit()",
+    "text": 'op.execute("COMMIT")',
+    "driver": "bind.connection.commit()",
+    "script": 'bind.connection.driver_connection.executescript("INSERT INTO here VALUES (2)")',
+    "block": "with op.get_context().autocommit_block():\n    op.execute('VACUUM')",
+    "session": "session = __import__('sqlalchemy.orm').orm.Session(bind=bind)\nsession.commit()",
+}
+
+
+@pytest.mark.parametrize("how", COMMITTING)
 @pytest.mark.parametrize("foreign", [False, True])
 def test_a_migration_that_commits(
     project: Sandbox, alembic_init: Init, request: pytest.FixtureRequest, how: str, foreign: bool
 ) -> None:
-    """On SQLite one that ends the transaction is named, nothing of it is kept, and those after it are shown."""
+    """On SQLite all is done on a copy: what a migration or env.py commits, however it does, is shown and not kept."""
     url = fresh(request, project, "sqlite")
     execute(url, "CREATE TABLE here (a INT)")
     folder = "migrations/versions" if foreign else "database/migrations/versions"
     if foreign:
         alembic_init(project)
+        ending = "        connection.connection.commit()\n"
+        env = (project.root / "migrations/env.py").read_text("utf-8")
+        old = "            context.run_migrations()\n\n\nif"
+        assert old in env
+        env = env.replace(old, f"            context.run_migrations()\n{ending}\n\nif")
+        project.write("migrations/env.py", env)
     else:
         project.add_environment()
     up = f"""
 bind = op.get_bind()
 assert bind.execute(sa.text("INSERT INTO here VALUES (1)")).rowcount == 1
-{how}
+{COMMITTING[how]}
 op.execute("INSERT INTO here VALUES (3)")
 """
     project.add_migration("1_committing", "1a", None, up, folder=folder)
@@ -114,35 +130,36 @@ op.execute("INSERT INTO here VALUES (3)")
     project.add_migration("2_after", "2b", "1a", after, folder=folder)
     before = everything(project, url)
 
-    with opened(project, DATABASE_URL=url) as here:
-        (first, second), failure = here.migrator.preview(here.migrator.plan_migrate())
-    assert failure is None
-
-    assert everything(project, url) == before
-    assert (first.revision.name, second.revision.name) == ("1_committing", "2_after")
-    assert first.reason == "it commits by itself"
-    assert second.reason is None
-    assert "CREATE TABLE rows_0 (a INT);" in second.statements
-
-
-def test_what_does_not_commit_is_shown(project: Sandbox, request: pytest.FixtureRequest) -> None:
-    """A session that joins the migration's transaction commits nothing, and an autocommit_block() has no effect."""
-    url = fresh(request, project, "sqlite")
-    execute(url, "CREATE TABLE here (a INT)")
-    project.add_environment()
-    up = """
-        from sqlalchemy.orm import Session
-        session = Session(bind=op.get_bind())
-        session.execute(sa.text("INSERT INTO here VALUES (1)"))
-        session.commit()
-        with op.get_context().autocommit_block():
-            op.execute("INSERT INTO here VALUES (2)")
-    """
-    project.add_migration("1_both", "1a", None, up)
-    before = everything(project, url)
     said = project.inv("database.migrate", "--pretend").stdout
-    assert "INSERT INTO here VALUES (1);\nINSERT INTO here VALUES (2);\n" in said
+
     assert everything(project, url) == before
+    assert "-- 1_committing\n" in said
+    assert "INSERT INTO here VALUES (3);" in said
+    assert f"CREATE TABLE rows_{3 if how == 'script' else 2} (a INT);" in said
+    assert said.endswith("Nothing was changed.\n")
+
+
+def test_an_engine_that_makes_its_connections_by_itself(project: Sandbox, alembic_init: Init) -> None:
+    """It cannot be led to a copy, so that nothing is run; and an engine with a pool does not keep the copy."""
+    alembic_init(project, "sqlite:///shop.db")
+    project.add_migration("1_one", "1a", None, 'op.execute("CREATE TABLE one (a INT)")', folder="migrations/versions")
+    project.write("shop.py", 'import sqlalchemy as sa\n\nengine = sa.create_engine("sqlite:///shop.db")\n')
+    env = (project.root / "migrations/env.py").read_text("utf-8")
+    start, end = re.search(r"    connectable = engine_from_config\(.*?\n    \)\n", env, re.DOTALL).span()
+    project.write("migrations/env.py", f"{env[:start]}    from shop import engine as connectable\n{env[end:]}")
+    before = project.files()
+    said = project.inv("database.migrate", "--pretend", "migrate.status").stdout
+    assert "CREATE TABLE one (a INT);" in said and "0 applied, 1 pending." in said
+    assert project.files() == before
+    project.inv("database.migrate", "--pretend", "database.migrate", "migrate.status", "--check")
+
+    project.inv("migrate.reset", "--accept-empty", "--force")
+    creator = "creator=lambda: __import__('sqlite3').connect('shop.db')"
+    project.write("shop.py", f'import sqlalchemy as sa\n\nengine = sa.create_engine("sqlite:///shop.db", {creator})\n')
+    before = (project.root / "shop.db").read_bytes()
+    refused = project.inv("database.migrate", "--pretend", code=1)
+    assert "creator=" in refused.stderr
+    assert (project.root / "shop.db").read_bytes() == before
 
 
 @pytest.mark.parametrize("driver", ["sqlite", "postgresql+psycopg"])

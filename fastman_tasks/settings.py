@@ -109,10 +109,10 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
     environment = next((value for layer in (shell, base, invoke) if (value := layer.get("ENVIRONMENT"))), None)
     layers = [shell, base, invoke]
     if environment:
-        if not re.fullmatch(r"[\w.-]+", environment):
-            raise SettingsError(f"ENVIRONMENT={environment!r} cannot be part of a file name; use letters and digits.")
         name = f".env.{environment}"
-        layers.insert(1, _Layer(name, read_env_file(root / name)))
+        # Whatever else another program calls its environment has no file here, and does not lead out of the project.
+        if re.fullmatch(r"[\w.-]+", environment):
+            layers.insert(1, _Layer(name, read_env_file(root / name)))
     values = {
         variable: next(((value, layer.source) for layer in layers if (value := layer.get(variable))), None)
         for variable in VARIABLES
@@ -215,7 +215,8 @@ def _configured_values(configured: Mapping[str, Any]) -> dict[str, str]:
 
 def _is_ours(line: str) -> bool:
     names = {*VARIABLES, *(other for others in VARIABLES.values() for other in others)}
-    return not names.isdisjoint(re.findall(r"\w+", line.upper()))
+    begins = re.match(r"\s*(?:export\s+)?(\w+)", line)
+    return begins is not None and begins[1] in names
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -231,14 +232,16 @@ def read_env_file(path: Path) -> dict[str, str]:
         return {}
     except OSError as error:
         raise SettingsError(f"{path.name} cannot be read: {error.strerror}.") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise SettingsError(f"{path.name}, line {line}: not UTF-8. Save the file as UTF-8.") from error
+    for number, encoded in enumerate(content.splitlines(), 1):
+        try:
+            encoded.decode("utf-8")
+        except UnicodeDecodeError as error:
+            if _is_ours(encoded.decode("utf-8", "replace")):
+                raise SettingsError(f"{path.name}, line {number}: not UTF-8. Save the file as UTF-8.") from error
+    text = content.decode("utf-8-sig", "replace")
     bindings = list(parse_stream(io.StringIO(text)))
     for binding in bindings:
-        if _is_ours(binding.original.string) and (binding.error or (binding.key and binding.value is None)):
+        if binding.error and _is_ours(binding.original.string):
             blank = len(binding.original.string) - len(binding.original.string.lstrip())
             line = binding.original.line + binding.original.string[:blank].count("\n")
             raise SettingsError(f"{path.name}, line {line}: not NAME=value. A value with spaces or # goes in quotes.")

@@ -34,6 +34,7 @@ DOORS = {
         "migrating/executor.py",
         "migrating/migrator.py",
         "migrating/preview.py",
+        "migrating/registrations.py",
         "migrating/state.py",
         "operations.py",
         "recorder.py",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import Dialect
@@ -42,10 +43,11 @@ def connecting(*, reading: bool, migrating: bool = False, copies: Path | None = 
             if copies is not None:
                 copy = _copy(arguments[0], bool(options.get("uri")), copies)
                 return dialect.connect(str(copy), *arguments[1:], **{**options, "uri": False})
-            file = Path(arguments[0])
+            # A URI has its path between the scheme and the parameters.
+            file = Path(urlsplit(arguments[0]).path if options.get("uri") else arguments[0])
+            if reading and not file.exists():
+                return dialect.connect(":memory:", *arguments[1:], **{**options, "uri": False})
             if not options.get("uri"):
-                if reading and not file.exists():
-                    return dialect.connect(":memory:", *arguments[1:], **options)
                 require_folder(file)
         for listener in dialect.dispatch.do_connect:
             # The application may have its own, that fetches a token, say; whoever returns a connection is the last.
@@ -124,8 +126,9 @@ def _begin(connection: Connection, _cursor: Any, statement: str, *_rest: Any) ->
 
 # Where a connection's info has the transaction that was begun last.
 _BEGUN = "fastman_tasks.begun"
-# What begins a transaction itself, and what SQLite ignores or refuses within one.
-_OUTSIDE = re.compile(r"\s*(BEGIN|PRAGMA|VACUUM|ATTACH|DETACH)\b", re.IGNORECASE)
+# What begins a transaction itself, what SQLite ignores or refuses within one, and what would only keep others waiting:
+# a migration's own second connection among them.
+_OUTSIDE = re.compile(r"\s*(BEGIN|PRAGMA|VACUUM|ATTACH|DETACH|SELECT)\b", re.IGNORECASE)
 
 
 def _ignore_foreign_keys(connection: Connection) -> None:

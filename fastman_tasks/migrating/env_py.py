@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, Connection
 from fastman_tasks.databases.failures import driver_errors
 from fastman_tasks.databases.hooks import connecting
 from fastman_tasks.errors import EnvironmentFailed
-from fastman_tasks.migrating import flask
+from fastman_tasks.migrating import flask, registrations
 
 
 def wrap_configure(
@@ -62,6 +62,7 @@ def surroundings(
         driver_errors(url),
         _application(file),
         _logging_kept(debug),
+        registrations.forgotten(),
         connecting(reading=reading, migrating=migrating, copies=copies),
     ):
         yield
@@ -80,13 +81,19 @@ def _logging_kept(debug: bool) -> Iterator[None]:
     ``logging.config.fileConfig()``, which most env.py call, disables every logger that there is, closes their files,
     and prints Alembic's lines; the commands report each step themselves. With ``debug`` all of them are seen.
     """
-    original = logging.config.fileConfig
-    logging.config.fileConfig = lambda *_arguments, **_options: None
+    original, running = logging.config.fileConfig, True
+
+    def file_config(*arguments: Any, **options: Any) -> None:
+        # A module that is imported meanwhile may keep this function.
+        if not running:
+            original(*arguments, **options)
+
+    logging.config.fileConfig = file_config
     try:
         with nullcontext() if debug else without_info_lines():
             yield
     finally:
-        logging.config.fileConfig = original
+        logging.config.fileConfig, running = original, False
 
 
 @contextmanager

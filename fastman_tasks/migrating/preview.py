@@ -15,7 +15,7 @@ from typing import Any
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import CompileError, DBAPIError, NoInspectionAvailable, UnboundExecutionError
 
 from fastman_tasks.databases.hooks import is_copy, listening, untouched
@@ -125,7 +125,8 @@ def _wants_database(error: Exception) -> bool:
     """Whether ``error`` comes from there being no connection: a statement that is sent offline returns None, and its
     values have to be written out."""
     if isinstance(error, AttributeError):
-        return error.obj is None and error.name is not None
+        name = error.name or ""
+        return error.obj is None and any(hasattr(each, name) for each in (Connection, CursorResult) if name)
     no_connection = (DatabaseUnavailable, CommandError, CompileError, NoInspectionAvailable, UnboundExecutionError)
     return isinstance(error, no_connection)
 

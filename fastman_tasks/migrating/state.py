@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
+from sqlalchemy.engine import URL
 
 from fastman_tasks import urls
 from fastman_tasks.errors import EnvironmentFailed
@@ -11,17 +14,30 @@ from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import State
 from fastman_tasks.sources import shown
 
-# The dialect only knows what it was when its first connection was opened; env.py may have said otherwise since.
-_CURRENT_SCHEMA = {
-    "postgresql": "SELECT current_schema()",
-    "mysql": "SELECT database()",
-    "mariadb": "SELECT database()",
+# A URL, and the schema that the dialect remembers, are what somebody asked for: connect_args, a creator, USE and SET
+# search_path may have made something else of it.
+_PLACES = {
+    "postgresql": "SELECT current_database(), current_schema(), host(inet_server_addr()), inet_server_port()",
+    "mysql": "SELECT database(), database(), NULL, NULL",
+    "mariadb": "SELECT database(), database(), NULL, NULL",
+    "sqlite": "SELECT file, NULL, NULL, NULL FROM pragma_database_list WHERE name = 'main'",
 }
 
 
-def _current_schema(connection: Connection) -> str | None:
-    query = _CURRENT_SCHEMA.get(connection.dialect.name)
-    return connection.exec_driver_sql(query).scalar() if query else connection.dialect.default_schema_name
+def _place(connection: Connection) -> tuple[URL, str | None]:
+    """The URL of the database that ``connection`` leads to, and the schema in it that comes first."""
+    url = connection.engine.url
+    query = _PLACES.get(connection.dialect.name)
+    if query is None:
+        return url, connection.dialect.default_schema_name
+    database, schema, host, port = connection.exec_driver_sql(query).one()
+    named = urls.sqlite_file(url)
+    is_named = named is not None and database and named.resolve() == Path(database).resolve()
+    if database and not is_named and not (url.database or "").startswith("file:"):
+        url = url.set(database=database)
+    if host and not (url.host or url.query.get("host") or url.query.get("service")):
+        url = url.set(host=host, port=port)
+    return url, schema
 
 
 def read(environment: Environment) -> State:
@@ -34,9 +50,10 @@ def read(environment: Environment) -> State:
 
     def look(heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
         if context.bind is not None:
-            schema = context.version_table_schema or _current_schema(context.bind)
+            url, schema = _place(context.bind)
+            schema = context.version_table_schema or schema
             has_metadata = context.opts.get("target_metadata") is not None
-            seen.append(State(context.bind.engine.url, heads, context.version_table, schema, has_metadata))
+            seen.append(State(url, heads, context.version_table, schema, has_metadata))
         return ()
 
     environment.run(look, reading=True)
@@ -47,9 +64,12 @@ def read(environment: Environment) -> State:
         )
     places = dict.fromkeys((state.url, state.version_table, state.schema) for state in seen)
     if len(places) > 1:
-        listed = "".join(f"\n  {urls.shown(url, environment.root)}, {table}" for url, table, _ in places)
+        listed = "".join(
+            f"\n  {urls.shown(url, environment.root)}, {f'{schema}.' if schema else ''}{table}"
+            for url, table, schema in places
+        )
         raise EnvironmentFailed(
-            f"{file} migrates several databases in one run: one command here acts on one database. "
+            f"{file} migrates several databases, or schemas, in one run: one command here acts on one database. "
             f"Use alembic itself for this project. It ran migrations on:{listed}"
         )
     return seen[-1]

@@ -208,3 +208,84 @@ def provide_file(dialect, record, arguments, options):
     project.inv("database.migrate", env={"FASTMAN_LOCK": "off"})
     assert (project.root / "shop.db").exists()
     assert not (project.root / "TOKEN.db").exists()
+
+
+def test_an_engine_that_makes_its_connections_by_itself(project: Sandbox) -> None:
+    """With ``creator`` the URL says nothing: the database, and its lock, is where the connection leads."""
+    write_ini(project)
+    head = "import sqlite3\n\n\ndef creator():\n    return sqlite3.connect('shop.db')"
+    write_env(project, head=head, url="None", engine='create_engine("sqlite://", creator=creator)')
+    add_chain(project)
+    said = project.inv("database.migrate", "migrate.status", "--check").stdout
+    assert said.count("sqlite:///shop.db (development, from migrations/env.py)") == 2
+    assert (project.root / "shop.db.lock").exists()
+
+
+REGISTERING = {
+    "begin": """
+        from sqlalchemy import Engine, event
+
+
+        @event.listens_for(Engine, "connect")
+        def connected(dbapi_connection, connection_record):
+            dbapi_connection.isolation_level = None
+
+
+        @event.listens_for(Engine, "begin")
+        def begin(connection):
+            connection.exec_driver_sql("BEGIN")
+    """,
+    "operations": """
+        from alembic.autogenerate import renderers
+        from alembic.operations import Operations
+        from shop_operations import Refresh
+
+
+        @renderers.dispatch_for(Refresh)
+        def render(context, operation):
+            return "op.refresh()"
+
+
+        @Operations.implementation_for(Refresh)
+        def refresh(operations, operation):
+            operations.execute("SELECT 1")
+    """,
+    "folder": """
+        import os
+        os.chdir("data")
+    """,
+}
+
+
+@pytest.mark.parametrize("name", REGISTERING)
+def test_what_env_py_registers(project: Sandbox, name: str) -> None:
+    """It is registered once, however often env.py runs in one process, and the folder that it goes to is its own."""
+    write_ini(project, f"sqlite:///{project.root}/shop.db")
+    write_env(project, head=REGISTERING[name])
+    operation = """
+        from alembic.operations import MigrateOperation
+
+
+        class Refresh(MigrateOperation):
+            pass
+    """
+    project.write("shop_operations.py", operation)
+    project.write("data/keep", "")
+    add_chain(project)
+    walked = ("database.migrate", "migrate.rollback", "--force", "database.migrate", "--to=heads", "migrate.status")
+    said = project.inv(*walked, "--check").stdout
+    assert said.count("3 applied, 0 pending.") == 1
+
+
+def test_a_migration_with_an_engine_of_its_own(project: Sandbox) -> None:
+    """What is read of the database before keeps no lock that it would wait for."""
+    write_ini(project, f"sqlite:///{project.root}/shop.db")
+    write_env(project)
+    add_chain(project)
+    project.inv("database.migrate")
+    own = f"""
+        with sa.create_engine("sqlite:///{project.root}/shop.db").begin() as connection:
+            connection.execute(sa.text("INSERT INTO users VALUES (9, 'Own', 1)"))
+    """
+    project.add_migration("4d4d_own", "4d4d", "3c3c", own, folder="migrations/versions")
+    assert "1 migration applied." in project.inv("database.migrate").stdout

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 import pexpect
-from prefork import Forked, Prefork, heed_signals
+from prefork import Forked, Prefork
 
 from fastman_tasks.skeletons import TEMPLATES
 
@@ -203,7 +203,6 @@ class Sandbox:
             encoding="utf-8",
             timeout=30,
             dimensions=(40, 160),
-            preexec_fn=heed_signals,
         )
         said = ""
         try:
@@ -247,7 +246,6 @@ def _start(command: Sequence[str], folder: Path, environment: Mapping[str, str])
         capture_output=True,
         encoding="utf-8",
         timeout=120,
-        preexec_fn=heed_signals,
     )
     return done.returncode, done.stdout, done.stderr
 

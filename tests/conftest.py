@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,10 @@ def pytest_configure() -> None:
     """What the machine happens to have set steers no test, nor a server that one starts."""
     for name in foreign():
         del os.environ[name]
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's & does that, and every process that is started would ignore Ctrl-C, too. This one goes on ignoring
+        # it, with a function that does nothing, which nobody inherits.
+        signal.signal(signal.SIGINT, lambda *_: None)
 
 
 @pytest.fixture

@@ -43,7 +43,6 @@ class Prefork:
                 env=dict(environment),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                preexec_fn=heed_signals,
             )
 
     def start(
@@ -82,13 +81,6 @@ class Forked:
         """Its exit code, or minus the signal that ended it, when it is over."""
         with self._status:
             return os.waitstatus_to_exitcode(int(self._status.read()))
-
-
-def heed_signals() -> None:
-    """In a process that is about to begin: Ctrl-C and a closed terminal end it, also where the tests run under nohup
-    or behind a shell's &, which have them ignored and hand that down."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def text_file() -> IO[str]:

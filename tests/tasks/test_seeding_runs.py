@@ -11,7 +11,6 @@ import time
 
 import pytest
 from command import Result, Sandbox
-from prefork import heed_signals
 from seeds import ASYNC, EVERY, MARIADB, SYNC, add_seeder, add_shop, dump, new_url
 from servers import execute
 
@@ -555,7 +554,6 @@ def interrupted(project: Sandbox, number: int, *flags: str) -> tuple[int, str, s
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
-        preexec_fn=heed_signals,
     )
     ready = project.root / "ready"
     deadline = time.monotonic() + 20

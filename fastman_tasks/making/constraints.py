@@ -7,10 +7,10 @@ from typing import TypeAlias
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import CheckConstraint, Column, MetaData, Table, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, Integer, MetaData, Table, UniqueConstraint
 
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making import check_differences, constraint_names, dependent_tables, mysql_indexes, sqlite_tables
+from fastman_tasks.making import check_differences, dependent_tables, mysql_indexes, sqlite_tables
 from fastman_tasks.making.existing import Existing
 from fastman_tasks.making.named_operations import ADDITIONS, Namer, name_added, named_table
 from fastman_tasks.making.sql_text import written_text
@@ -91,17 +91,18 @@ def _overlooked(
         for check in checks.missing
         if filters(check, check.name, "check_constraint", False, None)
     ]
-    constraints: list[CheckConstraint | UniqueConstraint] = [
-        CheckConstraint(written_text(check.sql), name=check.name) for check in checks.surplus
-    ]
     wanted = [set(each.columns.keys()) for each in table.constraints if isinstance(each, UniqueConstraint)]
-    constraints += [
-        UniqueConstraint(*columns) for columns in existing.unnamed_uniques(name, schema) if set(columns) not in wanted
+    surplus: list[tuple[list[str], CheckConstraint | UniqueConstraint]] = [
+        ([], CheckConstraint(written_text(check.sql), name=check.name)) for check in checks.surplus
+    ]
+    surplus += [
+        (columns, UniqueConstraint(*columns))
+        for columns in existing.unnamed_uniques(name, schema)
+        if set(columns) not in wanted
     ]
     dropped: list[ops.MigrateOperation] = []
-    for constraint in constraints:
-        columns = constraint_names.columns_of(constraint) if isinstance(constraint, UniqueConstraint) else ()
-        Table(name, MetaData(), *map(Column, columns), constraint, schema=schema)
+    for columns, constraint in surplus:
+        Table(name, MetaData(), *(Column(column, Integer) for column in columns), constraint, schema=schema)
         is_unique = isinstance(constraint, UniqueConstraint)
         if filters(constraint, constraint.name, "unique_constraint" if is_unique else "check_constraint", True, None):
             dropped.append(ops.DropConstraintOp.from_constraint(constraint))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import tempfile
+import textwrap
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +18,7 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import asbool
 from sqlalchemy import MetaData
-from sqlalchemy.exc import SAWarning
+from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
 from fastman_tasks import models, names, scaffolding
 from fastman_tasks.changes import Change, described, imports
@@ -244,7 +246,17 @@ class _Author:
     def _code(self, operations: ops.UpgradeOps | ops.DowngradeOps | None) -> str:
         if operations is None or operations.is_empty():
             return "pass"
-        return render_python_code(operations, render_as_batch=self._batch)
+        try:
+            code = render_python_code(operations, render_as_batch=self._batch)
+            # What Alembic does not know it writes as its repr, such as <object at 0x…>.
+            ast.parse(textwrap.dedent(f"    {code}"))
+        except (SQLAlchemyError, NotImplementedError, SyntaxError) as error:
+            text = error.text if isinstance(error, SyntaxError) else None
+            raise MigrationRefused(
+                f"Part of the difference cannot be written as a migration: {(text or str(error)).strip()}\n"
+                "Nothing was written. Write it by hand: add --empty."
+            ) from error
+        return code
 
     def _write(self) -> Path:
         _wait_for_a_new_second(self._history.revisions)

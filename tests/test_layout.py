@@ -29,6 +29,7 @@ DOORS = {
         "drafting.py",
         "losses.py",
         "making/batches.py",
+        "making/check_operations.py",
         "making/constraints.py",
         "making/dependent_tables.py",
         "making/mysql_indexes.py",

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import CheckConstraint, Constraint, ForeignKeyConstraint, Table, UniqueConstraint
+from sqlalchemy import CheckConstraint, Constraint, ForeignKeyConstraint, Table, TextClause, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.elements import conv
+
+from fastman_tasks.making.sql_text import WrittenCondition, unescaped
 
 #: NAMEDATALEN - 1: the bytes that PostgreSQL keeps of a name. MySQL takes 64 characters, SQLite any number.
 LIMIT = 63
@@ -88,9 +92,16 @@ def mentioned(sql: str, columns: Iterable[str]) -> list[str]:
     return [name for name in columns if name in words or name.lower() in lower]
 
 
-def sql_of(constraint: CheckConstraint) -> str | None:
-    """The condition as SQL of no particular database; None where only its own database's dialect can write it."""
+def sql_of(constraint: CheckConstraint, dialect: Dialect | None = None) -> str | None:
+    """The condition as SQL, of no particular database without a ``dialect``; None where it cannot be written so."""
+    if isinstance(constraint.sqltext, TextClause | WrittenCondition):
+        return unescaped(constraint.sqltext.text)
+    # Not with the driver's way to write parameters, for which each % is doubled.
+    plain = type(dialect)(paramstyle="named") if isinstance(dialect, DefaultDialect) else None
     try:
-        return str(constraint.sqltext.compile(compile_kwargs={"include_table": False, "literal_binds": True}))
+        compiled = constraint.sqltext.compile(
+            dialect=plain, compile_kwargs={"include_table": False, "literal_binds": True}
+        )
     except (SQLAlchemyError, NotImplementedError):
         return None
+    return str(compiled)

@@ -10,10 +10,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Column, Integer, MetaData, Table, UniqueConstraint
 
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making import check_differences, dependent_tables, mysql_indexes, sqlite_tables
+from fastman_tasks.making import check_differences, check_operations, dependent_tables, mysql_indexes, sqlite_tables
 from fastman_tasks.making.existing import Existing
 from fastman_tasks.making.named_operations import ADDITIONS, Namer, name_added, named_table
-from fastman_tasks.making.sql_text import written_text
+from fastman_tasks.making.sql_text import WrittenCondition
 
 _Tables: TypeAlias = "dict[tuple[str | None, str], Table]"
 
@@ -46,6 +46,7 @@ def complete(context: MigrationContext, script: ops.MigrationScript) -> None:
     for operations in (upgrade, downgrade):
         if existing.dialect != "sqlite":
             dependent_tables.untangle(operations)
+        check_operations.make_writable(operations)
         _refuse_unnamed(operations)
     if existing.is_mysql:
         mysql_indexes.drop_with_keys(
@@ -93,7 +94,7 @@ def _overlooked(
     ]
     wanted = [set(each.columns.keys()) for each in table.constraints if isinstance(each, UniqueConstraint)]
     surplus: list[tuple[list[str], CheckConstraint | UniqueConstraint]] = [
-        ([], CheckConstraint(written_text(check.sql), name=check.name)) for check in checks.surplus
+        ([], CheckConstraint(WrittenCondition(check.sql), name=check.name)) for check in checks.surplus
     ]
     surplus += [
         (columns, UniqueConstraint(*columns))

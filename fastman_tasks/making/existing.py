@@ -21,7 +21,7 @@ class Existing:
     """Reads the constraints of the database behind ``connection``; each question is asked once, when it comes up."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         self._inspector = inspect(connection)
         self.dialect = connection.dialect.name
         self.is_mysql = self.dialect in {"mysql", "mariadb"}
@@ -84,17 +84,17 @@ class Existing:
 
     @property
     def _is_mariadb(self) -> bool:
-        return bool(getattr(self._connection.dialect, "is_mariadb", False))
+        return bool(getattr(self.connection.dialect, "is_mariadb", False))
 
     @property
     def default_schema(self) -> str | None:
         """The schema of a table that names none."""
-        return self._connection.dialect.default_schema_name
+        return self.connection.dialect.default_schema_name
 
     @cached_property
     def _mariadb_checks(self) -> dict[tuple[str | None, str], tuple[Check, ...]]:
         # What stands in a column's definition SHOW CREATE TABLE writes without a name, and SQLAlchemy overlooks it.
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             text(
                 "SELECT constraint_schema, table_name, constraint_name, check_clause, level "
                 "FROM information_schema.check_constraints ORDER BY constraint_name"

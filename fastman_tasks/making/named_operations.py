@@ -11,6 +11,7 @@ from sqlalchemy.sql.elements import conv
 from fastman_tasks.making import constraint_names
 from fastman_tasks.making.check_differences import declared
 from fastman_tasks.making.existing import Existing
+from fastman_tasks.making.sql_text import WrittenCondition
 
 #: What adds a constraint that may lack a name.
 ADDITIONS = (ops.CreateUniqueConstraintOp, ops.CreateForeignKeyOp, ops.CreateCheckConstraintOp)
@@ -21,6 +22,7 @@ class Namer:
 
     def __init__(self, existing: Existing, operations: ops.OpContainer) -> None:
         self._existing = existing
+        self.dialect = existing.connection.dialect
         self._used = set(_explicit(operations))
 
     def name(self, constraint: Constraint, table: Table, *, dropped: Iterable[str] = ()) -> conv:
@@ -37,8 +39,10 @@ def named_table(create: ops.CreateTableOp, namer: Namer) -> ops.CreateTableOp:
     # A copy: the operation's own constraints are the models'.
     table = create.to_table()
     for check in declared(table):
-        if check not in table.constraints:
-            table.append_constraint(CheckConstraint(check.sqltext, name=check.name))
+        sql = constraint_names.sql_of(check, namer.dialect)
+        table.constraints.discard(check)
+        condition = check.sqltext if sql is None else WrittenCondition(sql)
+        table.append_constraint(CheckConstraint(condition, name=check.name, **check.dialect_kwargs))
     for column in table.columns:
         column.constraints = {each for each in column.constraints if not constraint_names.is_nameable(each)}
     constraints = [each for each in table.constraints if constraint_names.is_nameable(each)]

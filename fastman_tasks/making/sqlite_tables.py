@@ -55,13 +55,16 @@ def _prepared(change: ops.ModifyTableOps, existing: Existing, batch: bool) -> op
 def _name_only_check(
     check: CheckConstraint, change: ops.ModifyTableOps, existing: Existing, unnamed: Sequence[str]
 ) -> conv:
+    sql = constraint_names.sql_of(check) or ""
     if len(unnamed) > 1:
         raise MigrationRefused(
             f"The table {change.table_name} has {len(unnamed)} CHECK constraints without a name, and one of them is to "
-            f"be dropped: {check.sqltext}. Nothing was written. SQLite cannot tell them apart: drop it by hand, in a "
-            "migration made with --empty."
+            f"be dropped: {sql}. Nothing was written. SQLite cannot tell them apart: drop it by hand, in a migration "
+            "made with --empty."
         )
-    columns = constraint_names.mentioned(str(check.sqltext), existing.columns(change.table_name, change.schema))
+    columns = constraint_names.mentioned(
+        constraint_names.sql_of(check) or "", existing.columns(change.table_name, change.schema)
+    )
     about = columns if len(columns) == 1 else []
     return constraint_names.free_name(check, change.table_name, about, existing.names(change.schema))
 

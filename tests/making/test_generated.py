@@ -153,8 +153,8 @@ class Long(Base):
 class Item(Base):
     __tablename__ = "items"
     id: Mapped[int] = mapped_column(primary_key=True)
-    price: Mapped[int] = mapped_column(CheckConstraint("price > 0"), CheckConstraint("price < 100"))
-    state: Mapped[str] = mapped_column(String(9), CheckConstraint("state IN ('new', 'old')", name="known_state"))
+    price: Mapped[int] = mapped_column(CheckConstraint("price > 0"), CheckConstraint("price % 100 < 99"))
+    state: Mapped[str] = mapped_column(String(9), CheckConstraint("state LIKE '%%' AND state <> '\\\\:x'", name="known_state"))
 """,
         ("items_price_check", "items_price_check1", "known_state"),
     ),

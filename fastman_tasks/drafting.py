@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import tempfile
+import textwrap
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,11 +18,13 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import asbool
 from sqlalchemy import MetaData
+from sqlalchemy.exc import SAWarning, SQLAlchemyError
 
 from fastman_tasks import models, names, scaffolding
 from fastman_tasks.changes import Change, described, imports
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
 from fastman_tasks.history import Revision
+from fastman_tasks.making import constraints
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.operations import Body, body
@@ -122,6 +127,7 @@ class _Author:
         # Where new files belong, and what they may need, env.py says when it runs for the first time.
         self._history = self._migrator.history
         self._batch = False
+        self._comparing = False
         # Alembic's message goes between the docstring's quotes, and by its letters into the file's name.
         self._revision = RevisionContext(
             environment.config,
@@ -137,7 +143,13 @@ class _Author:
                 "rev_id": None,
                 "depends_on": None,
             },
+            # Before env.py's own process_revision_directives, which may leave out a migration that does nothing.
+            process_revision_directives=self._complete,
         )
+
+    def _complete(self, context: MigrationContext, _: object, scripts: list[ops.MigrationScript]) -> None:
+        if self._comparing:
+            constraints.complete(context, scripts[-1])
 
     def refuse_forked(self) -> None:
         """Raises MigrationRefused where there are several heads to continue."""
@@ -186,7 +198,11 @@ class _Author:
             if context.opts.get("target_metadata") is None:
                 context.opts["target_metadata"] = found
             tables = _count(context.opts["target_metadata"])
-            self._revision.run_autogenerate(heads, context)
+            self._comparing = True
+            with warnings.catch_warnings():
+                # Tables that refer to each other are put into order afterwards.
+                warnings.filterwarnings("ignore", "Cannot correctly sort tables", SAWarning)
+                self._revision.run_autogenerate(heads, context)
             self._batch = bool(context.opts["render_as_batch"])
             return ()
 
@@ -230,7 +246,17 @@ class _Author:
     def _code(self, operations: ops.UpgradeOps | ops.DowngradeOps | None) -> str:
         if operations is None or operations.is_empty():
             return "pass"
-        return render_python_code(operations, render_as_batch=self._batch)
+        try:
+            code = render_python_code(operations, render_as_batch=self._batch)
+            # What Alembic does not know it writes as its repr, such as <object at 0x…>.
+            ast.parse(textwrap.dedent(f"    {code}"))
+        except (SQLAlchemyError, NotImplementedError, SyntaxError) as error:
+            text = error.text if isinstance(error, SyntaxError) else None
+            raise MigrationRefused(
+                f"Part of the difference cannot be written as a migration: {(text or str(error)).strip()}\n"
+                "Nothing was written. Write it by hand: add --empty."
+            ) from error
+        return code
 
     def _write(self) -> Path:
         _wait_for_a_new_second(self._history.revisions)

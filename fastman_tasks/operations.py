@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,15 +25,12 @@ from sqlalchemy import (
     TextClause,
     func,
     inspect,
-    text,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
+from fastman_tasks.making.sql_text import written_text
 from fastman_tasks.names import Meaning
-
-# What SQLAlchemy's text() takes for the beginning of a parameter: not a cast (::), not the time 12:30.
-_PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w)")
 
 
 @dataclass(frozen=True)
@@ -199,9 +195,7 @@ class _Writer:
             if str(default).startswith("nextval("):
                 column.server_default = None
             elif isinstance(default, TextClause):
-                # text() takes :name for a parameter, in a default's quotes too, where no backslash is before it.
-                # There are two, because Alembic takes one away as it renders.
-                column.server_default = DefaultClause(text(_PARAMETER.sub(r"\\\\:", default.text)))
+                column.server_default = DefaultClause(written_text(default.text))
             # PostgreSQL's enumerations stay when a table or a column goes.
             if isinstance(kind := column.type, postgresql.ENUM):
                 column.type = ENUM(*kind.enums, name=kind.name, schema=kind.schema, create_type=False)

@@ -1,0 +1,107 @@
+"""What a database has of constraints, as far as naming and comparing them needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+from sqlalchemy import Connection, inspect, text
+
+
+@dataclass(frozen=True)
+class Check:
+    """A CHECK in the database. ``is_fixed``: MariaDB has it in the column's definition, where no name drops it."""
+
+    name: str | None
+    sql: str
+    is_fixed: bool = False
+
+
+class Existing:
+    """Reads the constraints of the database behind ``connection``; each question is asked once, when it comes up."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._inspector = inspect(connection)
+        self.dialect = connection.dialect.name
+        self.is_mysql = self.dialect in {"mysql", "mariadb"}
+        self.names = cache(self._names)
+        self.checks = cache(self._checks)
+        self._all_checks = cache(self._read_checks)
+
+    def tables(self, schema: str | None) -> set[str]:
+        """The names of the tables."""
+        return set(self._inspector.get_table_names(schema))
+
+    def _names(self, schema: str | None) -> frozenset[str]:
+        """Every name that a new constraint cannot have: those of tables, indexes and constraints."""
+        found = self._inspector
+        several = (
+            found.get_multi_unique_constraints(schema),
+            found.get_multi_foreign_keys(schema),
+            found.get_multi_indexes(schema),
+        )
+        names = {each["name"] for kind in several for of_table in kind.values() for each in of_table}
+        keys = {key["name"] for key in found.get_multi_pk_constraint(schema).values() if key}
+        checks = {check.name for table in self.tables(schema) for check in self.checks(table, schema)}
+        return frozenset(name for name in (*names, *keys, *checks, *self.tables(schema)) if name)
+
+    def _checks(self, table: str, schema: str | None) -> tuple[Check, ...]:
+        """The CHECKs of ``table``; none where their text cannot be told from what follows it."""
+        if self._is_mariadb:
+            return self._mariadb_checks.get((schema or self.default_schema, table), ())
+        found = self._all_checks(schema).get(table, ())
+        # SQLAlchemy finds SQLite's by a pattern, which takes too much where several stand in one line.
+        return found if all(check.sql.count("(") == check.sql.count(")") for check in found) else ()
+
+    def _read_checks(self, schema: str | None) -> dict[str, tuple[Check, ...]]:
+        return {
+            table: tuple(Check(each["name"], each["sqltext"]) for each in checks)
+            for (_, table), checks in self._inspector.get_multi_check_constraints(schema).items()
+        }
+
+    def unnamed_uniques(self, table: str, schema: str | None) -> list[list[str]]:
+        """The columns of each unique constraint that has no name. Only SQLite has such."""
+        if self.dialect != "sqlite":
+            return []
+        found = self._inspector.get_unique_constraints(table, schema)
+        return [each["column_names"] for each in found if not each["name"]]
+
+    def unnamed_keys(self, table: str, schema: str | None) -> list[list[str]]:
+        """The columns of each foreign key that has no name. Only SQLite has such."""
+        if self.dialect != "sqlite":
+            return []
+        found = self._inspector.get_foreign_keys(table, schema)
+        return [each["constrained_columns"] for each in found if not each["name"]]
+
+    def columns(self, table: str, schema: str | None) -> list[str]:
+        """The names of the columns of ``table``."""
+        return [column["name"] for column in self._inspector.get_columns(table, schema)]
+
+    def has_index(self, table: str, schema: str | None, name: str | None) -> bool:
+        """Whether ``table`` has an index of that name."""
+        return any(index["name"] == name for index in self._inspector.get_indexes(table, schema))
+
+    @property
+    def _is_mariadb(self) -> bool:
+        return bool(getattr(self.connection.dialect, "is_mariadb", False))
+
+    @property
+    def default_schema(self) -> str | None:
+        """The schema of a table that names none."""
+        return self.connection.dialect.default_schema_name
+
+    @cached_property
+    def _mariadb_checks(self) -> dict[tuple[str | None, str], tuple[Check, ...]]:
+        # What stands in a column's definition SHOW CREATE TABLE writes without a name, and SQLAlchemy overlooks it.
+        rows = self.connection.execute(
+            text(
+                "SELECT constraint_schema, table_name, constraint_name, check_clause, level "
+                "FROM information_schema.check_constraints ORDER BY constraint_name"
+            )
+        )
+        found: dict[tuple[str | None, str], tuple[Check, ...]] = {}
+        for schema, table, name, sql, level in rows:
+            check = Check(name, sql, is_fixed=level == "Column")
+            found[schema, table] = (*found.get((schema, table), ()), check)
+        return found

@@ -1,0 +1,43 @@
+"""SQL from a database or a model, as SQLAlchemy's text() and Alembic's files take it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import ColumnElement, TextClause, text
+from sqlalchemy.ext.compiler import compiles
+
+# What text() takes for the beginning of a parameter, in quotes too: not a cast (::), not the time 12:30.
+_PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w)")
+
+
+def escaped(sql: str) -> str:
+    """``sql`` with a backslash before each colon that text() would take for the beginning of a parameter."""
+    return _PARAMETER.sub(r"\\:", sql)
+
+
+def unescaped(sql: str) -> str:
+    """``sql`` as the database gets it from text()."""
+    return sql.replace("\\:", ":")
+
+
+def written_text(sql: str) -> TextClause:
+    """A text() for Alembic to write into a file, which says ``sql`` when the file runs."""
+    # A second backslash for the one that Alembic takes away as it writes.
+    return text(_PARAMETER.sub(r"\\\\:", sql))
+
+
+class WrittenCondition(ColumnElement[bool]):
+    """A condition that comes out of any dialect as the text it is: Alembic writes text() with its % doubled, as some
+    drivers want them, and without the backslashes, and doubles them again when the file runs."""
+
+    inherit_cache = False
+
+    def __init__(self, sql: str) -> None:
+        self.text = escaped(sql)
+
+
+@compiles(WrittenCondition)
+def _compile(condition: WrittenCondition, _: Any, **options: Any) -> str:
+    return condition.text

@@ -1,0 +1,399 @@
+"""Changes of models whose constraints have no name: generated, applied, rolled back and applied again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from command import Sandbox
+from dumps import dump
+from servers import execute
+from services import opened
+
+from fastman_tasks.errors import MigrationRefused
+from fastman_tasks.project import Project
+
+HEAD = """
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, MetaData, String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    pass
+"""
+TEAM = """
+
+class Team(Base):
+    __tablename__ = "teams"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50))
+"""
+USER = """
+
+class User(Base):
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(String(50))
+    age: Mapped[int]
+"""
+ROWS = ["INSERT INTO teams VALUES (1, 'a')", "INSERT INTO users (id, email, age) VALUES (1, 'a@b', 20), (2, 'b@b', 21)"]
+
+
+def user(*columns: str, args: str = "", **changed: str) -> str:
+    """The model of a user with more ``columns``, table arguments, and other definitions of the columns it has."""
+    text = USER
+    for name, definition in changed.items():
+        old = next(line for line in USER.splitlines() if line.startswith(f"    {name}:"))
+        text = text.replace(old, f"    {definition}" if definition else "")
+    text += "".join(f"    {column}\n" for column in columns)
+    return text + (f"    __table_args__ = ({args},)\n" if args else "")
+
+
+CYCLE = """
+
+class Parent(Base):
+    __tablename__ = "parents"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    favourite_id: Mapped[int | None] = mapped_column(ForeignKey("children.id"))
+
+
+class Child(Base):
+    __tablename__ = "children"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("parents.id"))
+"""
+UNIQUE = user(email="email: Mapped[str] = mapped_column(String(50), unique=True)")
+CHECKED = user(args='CheckConstraint("age > 0")')
+ON_COLUMN = user(age='age: Mapped[int] = mapped_column(CheckConstraint("age > 0"))')
+TEAM_KEY = 'team_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id"))'
+
+
+@dataclass(frozen=True)
+class Change:
+    """Models before and after; whether columns or tables go; names that the written file must have."""
+
+    before: str
+    after: str
+    names: tuple[str, ...] = ()
+    drops: bool = False
+
+
+LONG = "a_table_with_a_name_that_is_longer_than_anybody_would_type_ever"
+CHANGES = {
+    "a foreign key in a new column": Change(TEAM + USER, TEAM + user(TEAM_KEY), ("users_team_id_fkey",)),
+    "unique=True": Change(TEAM + USER, TEAM + UNIQUE, ("users_email_key",)),
+    "no unique=True": Change(TEAM + UNIQUE, TEAM + USER),
+    "a CHECK": Change(TEAM + USER, TEAM + CHECKED, ("users_age_check",)),
+    "no CHECK": Change(TEAM + CHECKED, TEAM + USER, ("users_age_check",)),
+    "a CHECK on a column": Change(TEAM + USER, TEAM + ON_COLUMN, ("users_age_check",)),
+    "a CHECK in a new column": Change(
+        TEAM + USER,
+        TEAM + user('size: Mapped[int | None] = mapped_column(CheckConstraint("size IN (1, 2)"))'),
+        ("users_size_check",),
+    ),
+    "no column that has a CHECK": Change(
+        TEAM + user('size: Mapped[int | None] = mapped_column(CheckConstraint("size > 0"))'),
+        TEAM + USER,
+        ("users_size_check",),
+        drops=True,
+    ),
+    "a CHECK of two columns": Change(
+        TEAM + USER, TEAM + user(args="CheckConstraint(\"age % 2 < 3 AND email <> '\\\\:x'\")"), ("users_check",)
+    ),
+    "two CHECKs of a column, one more": Change(
+        TEAM + CHECKED,
+        TEAM + user(args='CheckConstraint("age < 99"), CheckConstraint("age > 0")'),
+        ("users_age_check1",),
+    ),
+    "a UNIQUE of two columns": Change(
+        TEAM + USER, TEAM + user(args='UniqueConstraint("email", "age")'), ("users_email_age_key",)
+    ),
+    "no UNIQUE of two columns": Change(TEAM + user(args='UniqueConstraint("email", "age")'), TEAM + USER),
+    "a foreign key on a column that is there": Change(
+        TEAM + user("team_id: Mapped[int | None]"), TEAM + user(TEAM_KEY), ("users_team_id_fkey",)
+    ),
+    "no foreign key": Change(TEAM + user(TEAM_KEY), TEAM + user("team_id: Mapped[int | None]")),
+    "no column with a foreign key": Change(TEAM + user(TEAM_KEY), TEAM + USER, drops=True),
+    "a foreign key to a new table": Change(
+        TEAM + USER,
+        TEAM
+        + TEAM.replace("Team", "Club").replace("teams", "clubs")
+        + user('club_id: Mapped[int | None] = mapped_column(ForeignKey("clubs.id", ondelete="SET NULL"))'),
+        ("users_club_id_fkey",),
+    ),
+    "no table that a foreign key refers to": Change(
+        TEAM
+        + TEAM.replace("Team", "Club").replace("teams", "clubs")
+        + user('club_id: Mapped[int | None] = mapped_column(ForeignKey("clubs.id"))'),
+        TEAM + USER,
+        drops=True,
+    ),
+    "two foreign keys to a table": Change(
+        TEAM + USER,
+        TEAM
+        + user(
+            TEAM_KEY,
+            'other_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id"))',
+        ),
+        ("users_team_id_fkey", "users_other_id_fkey"),
+    ),
+    "a foreign key to the table itself": Change(
+        TEAM + USER,
+        TEAM + user('boss_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))'),
+        ("users_boss_id_fkey",),
+    ),
+    "another target": Change(
+        TEAM + user('boss_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))'),
+        TEAM + user('boss_id: Mapped[int | None] = mapped_column(ForeignKey("teams.id"))'),
+        ("users_boss_id_fkey",),
+    ),
+    "a long name": Change(
+        TEAM + USER,
+        TEAM
+        + USER
+        + f"""
+
+class Long(Base):
+    __tablename__ = "{LONG}"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    team_with_a_long_name_too: Mapped[int] = mapped_column(ForeignKey("teams.id"), unique=True)
+""",
+        ("a_table_with_a_name_that_is_long_team_with_a_long_name_too_fkey",),
+    ),
+    "a new table with CHECKs on its columns": Change(
+        TEAM + USER,
+        TEAM
+        + USER
+        + """
+
+class Item(Base):
+    __tablename__ = "items"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    price: Mapped[int] = mapped_column(CheckConstraint("price > 0"), CheckConstraint("price % 100 < 99"))
+    state: Mapped[str] = mapped_column(
+        String(9), CheckConstraint("state LIKE '%%' AND state <> '\\\\:x'", name="known_state")
+    )
+""",
+        ("items_price_check", "items_price_check1", "known_state"),
+    ),
+    "two tables that refer to each other": Change(
+        TEAM + USER,
+        TEAM + USER + CYCLE,
+        ("parents_favourite_id_fkey", "children_parent_id_fkey"),
+    ),
+    "a naming convention": Change(
+        TEAM + USER,
+        TEAM + UNIQUE,
+        ("uq_users_email",),
+    ),
+}
+#: On SQLite, tables that were made without names: what Alembic alone would have written.
+UNNAMED = {
+    "no unique=True": "age INTEGER NOT NULL,\nUNIQUE (email)",
+    "no CHECK": "age INTEGER NOT NULL, CHECK (age > 0)",
+    "no foreign key": "age INTEGER NOT NULL, team_id INTEGER REFERENCES teams (id)",
+    "no column with a foreign key": (
+        "age INTEGER NOT NULL, team_id INTEGER,\nFOREIGN KEY(team_id) REFERENCES teams (id)"
+    ),
+}
+QUICK = ("a foreign key in a new column", "no unique=True", "no CHECK")
+
+
+def models(change: str, text: str) -> str:
+    """A whole models.py."""
+    head = HEAD
+    if change == "a naming convention":
+        head = head.replace(
+            "pass", "metadata = MetaData(naming_convention={'uq': 'uq_%(table_name)s_%(column_0_name)s'})"
+        )
+    return head + text
+
+
+class Walk:
+    """A project whose migrations are made and run by its services, in this process: a warning is an error here."""
+
+    def __init__(self, sandbox: Sandbox, url: str) -> None:
+        self._sandbox = sandbox
+        self.url = url
+
+    def make(self, text: str, *, allow_drops: bool = False) -> str | None:
+        """The migration to the models ``text``; None where there is no difference."""
+        self._sandbox.write("models.py", text)
+        with self._opened() as project:
+            draft = project.drafting.draft(project.drafting.asked("change"), allow_drops=allow_drops)
+        if draft.file is None:
+            assert draft.changes == ()
+            return None
+        made = draft.file.read_text("utf-8")
+        # The next one need not wait until a new second begins, and has a name of its own.
+        renamed = draft.file.rename(draft.file.with_name(f"{len(list(draft.file.parent.iterdir()))}.py"))
+        os.utime(renamed, (0, 0))
+        return made
+
+    def migrate(self) -> None:
+        """Apply what is pending."""
+        with self._opened() as project:
+            project.migrator.apply(project.migrator.plan_migrate())
+
+    def rollback(self) -> None:
+        """Roll the newest back."""
+        with self._opened() as project:
+            project.migrator.apply(project.migrator.plan_rollback(steps=1))
+
+    def up_down_up(self, text: str, *, allow_drops: bool = False) -> str:
+        """From the database as it is to the models ``text``, back and there again. Returns the migration's text."""
+        before = dump(self.url)
+        made = self.make(text, allow_drops=allow_drops)
+        assert made is not None
+        self.migrate()
+        there = dump(self.url)
+        self.rollback()
+        assert structure(dump(self.url)) == structure(before)
+        self.migrate()
+        assert structure(dump(self.url)) == structure(there)
+        assert self.make(text) is None
+        imports = [line.split()[1] for line in made.splitlines() if line.startswith(("import ", "from "))]
+        assert {name.partition(".")[0] for name in imports} <= {"alembic", "sqlalchemy", "typing"}
+        return made
+
+    def _opened(self) -> AbstractContextManager[Project]:
+        return opened(self._sandbox, DATABASE_URL=self.url)
+
+
+def structure(database: dict[str, Any]) -> dict[str, Any]:
+    """A dump without what rolling back need not bring back: names, the order of columns, and values of dropped ones."""
+    found = {}
+    for table, parts in database.items():
+        if isinstance(parts, dict) and "columns" in parts:
+            found[table] = {
+                "columns": {column["name"]: (column["type"], column["nullable"]) for column in parts["columns"]},
+                "keys": sorted((*key["constrained_columns"], key["referred_table"]) for key in parts["foreign keys"]),
+                "unique": sorted(key["column_names"] for key in parts["unique"]),
+                "checks": sorted(check["sqltext"] for check in parts["checks"]),
+                "indexes": sorted((index["column_names"], index["unique"]) for index in parts["indexes"]),
+            }
+    rows = database["rows"]
+    return {**found, "number of rows": {table: len(rows[table]) for table in ("teams", "users") if table in rows}}
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def url(request: pytest.FixtureRequest, project: Sandbox) -> str:
+    """A new database on each kind of server in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{project.root / 'app.db'}"
+    server = request.getfixturevalue(request.param)
+    return str(server.fresh({"postgresql": "postgresql+psycopg", "mariadb": "mysql+pymysql"}[request.param]))
+
+
+@pytest.mark.parametrize(
+    "name", [each if each in QUICK else pytest.param(each, marks=pytest.mark.exhaustive) for each in CHANGES]
+)
+def test_a_change_up_down_and_up(project: Sandbox, url: str, name: str) -> None:
+    """With rows there, the generated file runs up, down and up again, and afterwards there is no difference."""
+    change, walk = CHANGES[name], Walk(project, url)
+    walk.make(models(name, change.before))
+    walk.migrate()
+    for statement in ROWS:
+        execute(url, statement)
+    made = walk.up_down_up(models(name, change.after), allow_drops=change.drops)
+    for expected in change.names:
+        assert f"'{expected}'" in made, made
+
+
+def test_the_commands(project: Sandbox, url: str) -> None:
+    """The tutorial's change, typed: nothing but what the commands have to say is on the screen."""
+    env = {"DATABASE_URL": url}
+    project.write("models.py", HEAD + TEAM + USER)
+    project.inv("make.migration", "tables", "database.migrate", env=env)
+    for statement in ROWS:
+        execute(url, statement)
+    project.write("models.py", HEAD + TEAM + CYCLE + user(TEAM_KEY, args='CheckConstraint("age > 0")'))
+    once = project.inv("make.migration", "team", "database.migrate", "migrate.rollback", "--force", env=env)
+    again = project.inv("database.migrate", "make.migration", "more", env=env)
+    assert once.stderr + again.stderr == ""
+    assert "  add constraint users_team_id_fkey on users\n  add constraint users_age_check on users\n" in once.stdout
+    assert again.stdout.endswith("no migration was written.\nAn empty one: add --empty.\n")
+
+
+@pytest.fixture
+def begun(project: Sandbox) -> Callable[[str], Walk]:
+    """Makes a SQLite database whose users are what Alembic alone would have made of them: without names."""
+
+    def begin(columns: str) -> Walk:
+        team = "CREATE TABLE teams (id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(50) NOT NULL)"
+        users = f"CREATE TABLE users (id INTEGER NOT NULL PRIMARY KEY,\nemail VARCHAR(50) NOT NULL,\n{columns}\n)"
+        statements = "\n".join(f"op.get_bind().exec_driver_sql({sql!r})" for sql in (team, users, *ROWS))
+        project.add_environment()
+        project.add_migration("0", "1a1a", None, statements)
+        walk = Walk(project, f"sqlite:///{project.root / 'app.db'}")
+        walk.migrate()
+        return walk
+
+    return begin
+
+
+@pytest.mark.parametrize("name", UNNAMED)
+def test_what_has_no_name_in_sqlite(begun: Callable[[str], Walk], name: str) -> None:
+    """A constraint that was made without a name is found and dropped, and comes back with one."""
+    change, walk = CHANGES[name], begun(UNNAMED[name])
+    assert walk.make(models(name, change.before)) is None
+    walk.up_down_up(models(name, change.after), allow_drops=change.drops)
+
+
+def test_checks_without_a_name_are_kept(begun: Callable[[str], Walk]) -> None:
+    """Where SQLite's table is replaced for another change, its unnamed CHECKs stay, up and down."""
+    walk = begun("age INTEGER NOT NULL,\nCHECK (email <> ':x'),\nCHECK (age > 0)")
+    checks = "CheckConstraint(\"email <> '\\\\:x'\"), CheckConstraint('age > 0')"
+    before = HEAD + TEAM + user(args=checks)
+    assert walk.make(before) is None
+    walk.up_down_up(HEAD + TEAM + user(args=f"{checks}, UniqueConstraint('age')"))
+    assert str(execute(walk.url, "SELECT sql FROM sqlite_master WHERE name = 'users'")).count("CHECK") == 2
+
+
+@pytest.mark.parametrize(
+    ("columns", "args", "reason"),
+    [
+        (
+            "age INTEGER NOT NULL,\nCHECK (age > 1),\nCHECK (age > 0)",
+            "CheckConstraint('age > 0')",
+            "The table users has 2 CHECK constraints without a name, and one of them is to be dropped: age > 1.",
+        ),
+        (
+            "age INTEGER NOT NULL",
+            "CheckConstraint(func.length(bindparam('x', 1, type_=Odd())) > 0)",
+            "The CHECK users_check of users cannot be written as SQL.",
+        ),
+    ],
+)
+def test_what_cannot_be_written_is_refused(begun: Callable[[str], Walk], columns: str, args: str, reason: str) -> None:
+    """When the migration is made, with the reason; no file is left behind."""
+    walk = begun(columns)
+    odd = "from sqlalchemy import bindparam, func\nfrom sqlalchemy.types import UserDefinedType as Odd\n"
+    with pytest.raises(MigrationRefused) as refused:
+        walk.make(odd + HEAD + TEAM + user(args=args))
+    assert str(refused.value).startswith(reason)
+
+
+def test_sqlite_without_batch_mode_is_refused(begun: Callable[[str], Walk], project: Sandbox) -> None:
+    """SQLite cannot alter constraints in place; the migration would fail when it is applied."""
+    walk = begun("age INTEGER NOT NULL")
+    project.write(
+        "database/migrations/env.py",
+        """
+        from alembic import context
+        from sqlalchemy import create_engine, NullPool
+
+        from models import Base
+
+        with create_engine("sqlite:///app.db", poolclass=NullPool).connect() as connection:
+            context.configure(connection=connection, target_metadata=Base.metadata)
+            with context.begin_transaction():
+                context.run_migrations()
+        """,
+    )
+    with pytest.raises(MigrationRefused, match=r"The constraints of users change.* render_as_batch=True"):
+        walk.make(HEAD + TEAM + UNIQUE)

@@ -36,7 +36,6 @@ DOORS = {
         "migrating/preview.py",
         "migrating/state.py",
         "operations.py",
-        "recorder.py",
         "runtime.py",
     },
 }

@@ -150,6 +150,9 @@ UNKNOWN = {
     "names = {}\nnames['a'] = 'b'\nfor each in names:\n    op.drop_table(each)": "op.drop_table(each)",
     "for each in name:\n    op.drop_table(each)": "op.drop_table(each)",
     "if name:\n    op.rename_table('a', 'b')": "op.rename_table('a', 'b')",
+    "op.drop_table({'a': 'b'}.get(op.f))": None,
+    "for a in sa.inspect(op.get_bind()).get_table_names():\n    for b in a:\n        lib.f(b).g()": "lib.f(b).g()",
+    "if name:\n    raise lib.Failed(name)\nrefresh()": "refresh()",
     "globals()['refresh']()": "globals()['refresh']()",
     "exec('x')": "exec('x')",
     "connect('postgresql://ann:sesame@db/shop')": "connect('postgresql://ann:***@db/shop')",
@@ -180,6 +183,8 @@ FOLLOWED = {
     "for name in TABLES[::-1]:\n    op.drop_table(name)": ["drop table users", "drop table tags"],
     "for number, name in enumerate(TABLES):\n    op.drop_table(name)": ["drop table tags", "drop table users"],
     "[op.drop_table(name) for name in TABLES if name != 'tags']": ["drop table users"],
+    "op.drop_table(COLUMNS.get('a')[0])": ["drop table users"],
+    "op.drop_table(COLUMNS.get('b', 'none'))": ["drop table none"],
     "op.drop_table(NAME)": ["drop table users"],
     "op.drop_column(COLUMNS['a'][0], COLUMNS['a'][1])": ["drop column users email"],
     "drop('a')": ["drop table a", "drop column b c"],
@@ -199,7 +204,7 @@ FOLLOWED = {
     "if op.get_context().dialect.name in ('sqlite', 'postgresql'):\n    op.drop_table('a')": ["drop table a"],
     "try:\n    op.drop_table('a')\nexcept Exception:\n    op.drop_table('b')\nelse:\n    op.drop_table('c')\n"
     "finally:\n    op.drop_table('d')": ["drop table a", "drop table c", "drop table b", "drop table d"],
-    "while sa.inspect(op.get_bind()).has_table('a'):\n    op.drop_table('a')": ["drop table a", "drop table a"],
+    "while sa.inspect(op.get_bind()).has_table('a'):\n    op.drop_table('a')": ["drop table a"],
     "match sa.inspect(op.get_bind()).default_schema_name:\n    case 'x':\n        op.drop_table('a')\n"
     "    case other:\n        op.drop_table(other)": ["drop table a", "? op.drop_table(other)"],
     "name = 'a'\nwhile sa.inspect(op.get_bind()).has_table('a'):\n    op.drop_table(name)\n    name = 'b'": [

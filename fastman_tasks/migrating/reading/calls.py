@@ -166,11 +166,13 @@ def _method(method: Method, arguments: Arguments) -> tuple[Any, Operation | None
 
 def _of_literal(of: str | dict[Any, Any] | list[Any], name: str, arguments: Arguments) -> Any:
     if name in _PURE[type(of)]:
+        if not (arguments.complete and all(map(is_plain, arguments.all))):
+            return Thing.ANYTHING
         try:
             made = getattr(of, name)(*arguments.positional, **(arguments.keywords or {}))
         except (TypeError, ValueError):
-            return Thing.INERT
-        return made if is_literal(made) else list(made)
+            return Thing.ANYTHING
+        return list(made) if isinstance(of, dict) and name in ("items", "keys", "values") else made
     forget(of)
     return Thing.INERT
 

@@ -24,7 +24,7 @@ from fastman_tasks.migrating.reading.meanings import (
 from fastman_tasks.migrating.reading.operators import computed, item, unknown
 
 #: Calls that are followed before a file counts as too long to be analysed.
-_MOST_CALLS = 20_000
+_MOST_CALLS = 10_000
 
 
 class TooLongError(Exception):
@@ -38,8 +38,8 @@ class Expressions(ABC):
         self.findings = Findings(source)
         self._dialect = dialect
         self._calls = 0
-        # Above 0 in what describes a column, where a class from elsewhere is a type.
-        self._types = 0
+        #: Above 0 where a class from elsewhere is only made: the type of a column, an exception.
+        self.made = 0
 
     @abstractmethod
     def _enter(self, function: Function, arguments: Arguments, node: ast.Call) -> Any:
@@ -98,25 +98,25 @@ class Expressions(ABC):
             raise TooLongError
         callee = self.value(node.func, scope)
         column = callee == Library("sqlalchemy", "Column")
-        self._types += column
+        self.made += column
         positional, complete = self._items(node.args, scope)
         keywords: dict[str, Any] = {}
         for keyword in node.keywords:
             is_type = bool(keyword.arg) and str(keyword.arg).rstrip("_").endswith("type")
-            self._types += is_type
+            self.made += is_type
             found = self.value(keyword.value, scope)
-            self._types -= is_type
+            self.made -= is_type
             if keyword.arg is not None:
                 keywords[keyword.arg] = found
             elif isinstance(found, dict) and all(isinstance(name, str) for name in found):
                 keywords.update(found)
             else:
                 complete = False
-        self._types -= column
+        self.made -= column
         arguments = Arguments(tuple(positional), keywords, complete)
         if isinstance(callee, Function):
             return self._enter(callee, arguments, node)
-        if callee is Thing.ANYTHING and self._types and not reaches(list(arguments.all)):
+        if callee is Thing.ANYTHING and self.made and not reaches(list(arguments.all)):
             return Thing.INERT
         try:
             returned, operation = calls.call(callee, arguments)

@@ -19,7 +19,7 @@ class Findings:
         self.operations: list[Operation] = []
         #: Above 0 where it is not known whether the code that is followed is reached.
         self.maybe = 0
-        self._source = source
+        self._lines = source.split("\n")
         self._places: list[ast.expr] = []
 
     def clear(self) -> None:
@@ -42,14 +42,23 @@ class Findings:
         self._places.append(node)
 
     def unknown(self, node: ast.expr) -> None:
-        """Keep that the call ``node`` could not be analysed, once for all calls in it."""
+        """Keep that the call ``node`` could not be analysed: once, and once for all calls in it."""
         while self.operations and self.operations[-1].kind == "?" and _encloses(node, self._places[-1]):
             self.operations.pop()
             self._places.pop()
-        text = _PASSWORD.sub(r"\1***@", " ".join((ast.get_source_segment(self._source, node) or "").split()))
+        if any(place is node and found.kind == "?" for place, found in zip(self._places, self.operations, strict=True)):
+            return
+        text = _PASSWORD.sub(r"\1***@", " ".join(self._segment(node).split()))
         text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
         self.operations.append(Operation("?", text=text, line=node.lineno))
         self._places.append(node)
+
+    def _segment(self, node: ast.expr) -> str:
+        # ast.get_source_segment() splits the whole source each time. Offsets are those of bytes.
+        lines = [line.encode() for line in self._lines[node.lineno - 1 : node.end_lineno]]
+        lines[-1] = lines[-1][: node.end_col_offset]
+        lines[0] = lines[0][node.col_offset :]
+        return b"\n".join(lines).decode()
 
 
 def _encloses(outer: ast.expr, inner: ast.expr) -> bool:

@@ -101,6 +101,33 @@ class Scope:
             return Thing.REFUSAL
         return Builtin(name) if name in _BUILTINS else Thing.ANYTHING
 
+    def copy(self) -> Scope:
+        """The names as they are now, with what is in their lists and dicts, and those of the outer scopes."""
+        return Scope({name: _copy(value) for name, value in self.names.items()}, self.outer and self.outer.copy())
+
+    def agrees(self, before: Scope) -> bool:
+        """Whether the names that there were ``before`` still stand for the same."""
+        outer = self.outer is None or before.outer is None or self.outer.agrees(before.outer)
+        return outer and all(
+            name in self.names and _same(self.names[name], each) for name, each in before.names.items()
+        )
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_copy, value))
+    return {key: _copy(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
+def _same(one: Any, other: Any) -> bool:
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    return bool(one == other)
+
 
 @dataclass(eq=False)
 class Function:

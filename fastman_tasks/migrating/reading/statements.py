@@ -88,7 +88,10 @@ class Follower(Expressions):
                 self._returned.append(None if node.value is None else self.value(node.value, scope))
                 return True
             case ast.Raise():
+                # An exception from elsewhere that is made does nothing.
+                self.made += 1
                 raised = None if node.exc is None else self.value(node.exc, scope)
+                self.made -= 1
                 if raised is Thing.REFUSAL and not self.findings.maybe:
                     raise RefusalError
                 return True
@@ -205,8 +208,10 @@ class Follower(Expressions):
             self._branches([partial(self._block, body, scope), lambda: False], scope)
 
     def _repeat(self, turn: Callable[[], bool], scope: Scope) -> None:
+        before = scope.copy()
+        self._branches([turn, lambda: False], scope)
         # What a turn assigns, the next one finds.
-        for _ in range(2):
+        if not scope.agrees(before):
             self._branches([turn, lambda: False], scope)
 
     def _branches(self, branches: Sequence[Callable[[], bool]], scope: Scope) -> bool:

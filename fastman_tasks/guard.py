@@ -23,9 +23,9 @@ def database_name(url: URL) -> str:
     return Path(file).name if file is not None else url.database or "memory"
 
 
-def to_change(settings: Settings, url: URL) -> Consent:
-    """What applying migrations or running seeders needs."""
-    return "yes" if settings.protects(url) else "none"
+def to_change(settings: Settings, url: URL, losses: Iterable[Loss] = ()) -> Consent:
+    """What applying migrations, which lose ``losses``, or running seeders needs."""
+    return to_roll_back(settings, url, losses) if settings.protects(url) else "none"
 
 
 def to_roll_back(settings: Settings, url: URL, losses: Iterable[Loss]) -> Consent:

@@ -1,20 +1,20 @@
-"""What rolling back would lose: the tables and columns that a plan drops, with what is in them now."""
+"""What a plan would lose: the tables and columns that it drops, with what is in them now."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, ColumnElement, Connection, MetaData, Table, func, inspect, literal_column, select, text
-from sqlalchemy.engine import Dialect
 
+from fastman_tasks.databases import statements
+from fastman_tasks.history import Revision
+from fastman_tasks.migrating.downgrades import EMPTY, read
 from fastman_tasks.migrating.environment import Environment
+from fastman_tasks.migrating.reading.directives import Operation
 from fastman_tasks.plans import Plan
-from fastman_tasks.recorder import EMPTY, record
 
 #: Rows up to which a table is counted exactly; beyond, the server's estimate serves.
 EXACT_LIMIT = 100_000
@@ -25,8 +25,8 @@ class Loss:
     """A table or column that a plan drops, with the rows or values in it now.
 
     ``count`` is None where it is not known; ``estimated`` where it follows from the server's estimate, ``more`` where
-    there are more and nobody knows how many. ``sql`` is a statement, or code, that could not be understood, in place
-    of a table.
+    there are more and nobody knows how many. ``sql`` is a statement, or code, that may lose something, in place of a
+    table, or beside the ``table`` that it empties.
     """
 
     table: str | None = None
@@ -39,13 +39,17 @@ class Loss:
     @property
     def harmless(self) -> bool:
         """Whether it is certain that nothing is lost."""
-        return self.sql is None and self.count == 0 and not self.estimated and not self.more
+        return self.count == 0 and not self.estimated and not self.more
 
 
 def found(environment: Environment, plan: Plan) -> tuple[Loss, ...]:
-    """The losses of ``plan`` in its order. The database is only read, with a bounded cost for each table."""
-    dialect = plan.state.url.get_dialect()()
-    named = list(dict.fromkeys(_named(environment, plan, dialect)))
+    """The losses of ``plan`` in its order. The database is only read, with a bounded cost for each table, and nothing
+    of a migration is run.
+
+    Of a rollback, whatever could not be analysed counts. Forward, only what certainly drops or deletes: most data
+    migrations cannot be analysed, and lose nothing.
+    """
+    named = list(dict.fromkeys(_named(plan)))
     counted: list[Loss] = []
 
     def count(_heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
@@ -73,88 +77,76 @@ class _Names:
     def column(self, table: str, column: str) -> str | None:
         return self._columns.get((self.table(table), column), column)
 
-    def follow(self, operation: ops.MigrateOperation) -> None:
+    def follow(self, operation: Operation) -> None:
         """Take note of a table or column that ``operation`` renames or makes."""
-        match operation:
-            case ops.CreateTableOp():
-                self._tables[_qualified(operation.schema, operation.table_name)] = None
-            case ops.RenameTableOp():
-                now = self.table(_qualified(operation.schema, operation.table_name))
-                self._tables[_qualified(operation.schema, operation.new_table_name)] = now
-            case ops.AlterColumnOp(modify_name=str(new)):
-                table = _qualified(operation.schema, operation.table_name)
-                self._columns[self.table(table), new] = self.column(table, operation.column_name)
-            case ops.AddColumnOp():
-                table = _qualified(operation.schema, operation.table_name)
-                self._columns[self.table(table), operation.column.name] = None
+        table, column = operation.table, operation.column
+        match operation.kind:
+            case "create table":
+                self._tables[table] = None
+            case "rename table":
+                self._tables[operation.new] = self.table(table)
+            case "rename column":
+                self._columns[self.table(table), operation.new] = self.column(table, column)
+            case "add column":
+                self._columns[self.table(table), column] = None
+
+    def loss(self, operation: Operation) -> Loss | None:
+        """What ``operation`` drops or empties, under the names of now."""
+        self.follow(operation)
+        table = self.table(operation.table)
+        if table is None:
+            return None
+        match operation.kind:
+            case "drop table":
+                return Loss(table)
+            case "drop column":
+                column = self.column(operation.table, operation.column)
+                return Loss(table, column) if column else None
+        return None
 
 
-def _named(environment: Environment, plan: Plan, dialect: Dialect) -> Iterator[Loss]:
-    names = _Names()
+def _named(plan: Plan) -> Iterator[Loss]:
+    names, dialect = _Names(), plan.state.url.get_dialect().name
     for revision in plan.revisions:
         if revision.id in plan.passed:
             yield Loss(sql=f"{revision.name}: {EMPTY}; what it did is not undone")
             continue
-        recording = record(environment.module(revision).downgrade, dialect)
-        for operation in recording.operations:
-            try:
-                loss = _loss_of(operation, names)
-            except (AttributeError, TypeError):
-                # Alembic takes whatever it is given; that it cannot be a table or a column only shows when it is used.
-                loss = Loss(sql=_described(operation))
-            if loss is not None:
-                yield loss if loss.table else replace(loss, sql=f"{revision.name}: {loss.sql}")
-        if recording.error is not None:
-            yield Loss(sql=f"{revision.name}: its downgrade() asks the database what to do")
+        reading = read(revision.file, plan.direction, dialect)
+        if reading is None:
+            if plan.direction == "downgrade":
+                yield Loss(sql=f"{revision.name}: its source could not be analysed")
+            continue
+        for operation in reading.operations:
+            found = _forward if plan.direction == "upgrade" else _back
+            yield from found(operation, revision, names, dialect)
 
 
-def _loss_of(operation: ops.MigrateOperation, names: _Names) -> Loss | None:
-    names.follow(operation)
-    match operation:
-        case ops.DropTableOp(table_name=str()):
-            table = names.table(_qualified(operation.schema, operation.table_name))
-            return Loss(table) if table else None
-        case ops.DropColumnOp(column_name=str()):
-            name = _qualified(operation.schema, operation.table_name)
-            table, column = names.table(name), names.column(name, operation.column_name)
-            return Loss(table, column) if table and column else None
-        case ops.ExecuteSQLOp():
-            sql = " ".join(str(operation.sqltext).split())
-            return None if _keeps_everything(sql) else Loss(sql=sql)
-        case ops.DropTableOp() | ops.DropColumnOp():
-            return Loss(sql=_described(operation))
-        case _ if type(operation).__module__ != ops.__name__:
-            # An operation of the project's, or of another library's, may drop anything.
-            return Loss(sql=_described(operation))
-    return None
+def _back(operation: Operation, revision: Revision, names: _Names, _dialect: str) -> Iterator[Loss]:
+    if operation.kind == "?":
+        yield Loss(sql=f"{revision.name}, line {operation.line}: {operation.text}")
+    elif operation.kind == "sql":
+        if not statements.keeps_everything(operation.text):
+            yield Loss(sql=f"{revision.name}: {' '.join(operation.text.split())}")
+    elif loss := names.loss(operation):
+        yield loss
 
 
-# What makes something, or says something of it. UPDATE, DELETE and DROP lose data, and so may whatever is called.
-_HARMLESS = re.compile(
-    r"(create (?!or replace)|insert into |comment on |grant |revoke |set |alter sequence |"
-    r"select (pg_catalog\.)?(setval|nextval|set_config)\s*\()",
-    re.IGNORECASE,
-)
-_OVERWRITES = re.compile(r"\bon (conflict|duplicate key)\b|\b(update|delete|drop|truncate|replace)\b", re.IGNORECASE)
-_QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|\$(\w*)\$.*?\$\1\$")
-
-
-def _keeps_everything(sql: str) -> bool:
-    """Whether each statement of ``sql`` certainly loses nothing."""
-    statements = [text for each in _QUOTED.sub("''", sql).split(";") if (text := each.strip())]
-    return all(_HARMLESS.match(each) and not _OVERWRITES.search(each) for each in statements)
-
-
-def _described(operation: ops.MigrateOperation) -> str:
-    """What an operation says of itself, or else its name with what it holds."""
-    if type(operation).__repr__ is not object.__repr__:
-        return repr(operation)
-    held = (f"{name}={value!r}" for name, value in vars(operation).items() if value is not None and name[0] != "_")
-    return f"{type(operation).__name__}({', '.join(held)})"
-
-
-def _qualified(schema: str | None, table: str) -> str:
-    return f"{schema}.{table}" if schema else table
+def _forward(operation: Operation, revision: Revision, names: _Names, dialect: str) -> Iterator[Loss]:
+    if operation.kind != "sql":
+        if loss := names.loss(operation):
+            yield loss
+        return
+    for effect in statements.effects(operation.text, dialect):
+        if not operation.certain and effect.kind in ("create table", "rename table", "rename column"):
+            continue
+        what = Operation(effect.kind, effect.table, effect.column, effect.new) if effect.kind != "delete" else None
+        if what is not None:
+            if loss := names.loss(what):
+                yield loss
+        elif not effect.table:
+            yield Loss(sql=f"{revision.name}: {effect.text}")
+        elif table := names.table(effect.table):
+            yield Loss(table, sql=f"{revision.name}: {effect.text}")
 
 
 def _counted(loss: Loss, connection: Connection) -> Loss | None:

@@ -44,7 +44,6 @@ DOORS = {
         "migrating/registrations.py",
         "migrating/state.py",
         "operations.py",
-        "recorder.py",
         "runtime.py",
     },
 }

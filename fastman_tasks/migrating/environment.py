@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from alembic import command
@@ -179,10 +178,6 @@ class Environment:
             # "base" is what Alembic takes for a database without revisions.
             newest_first = self.scripts.iterate_revisions(tuple(targets), tuple(heads) or "base", implicit_base=True)
             return [script.revision for script in newest_first][::-1]
-
-    def module(self, revision: Revision) -> ModuleType:
-        """The module of a revision's file."""
-        return self.scripts.get_revision(revision.id).module
 
     def step(self, direction: Literal["upgrade", "downgrade"], revision: Revision) -> MigrationStep:
         """The step that applies ``revision``, or takes it back."""

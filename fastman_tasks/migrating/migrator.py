@@ -14,10 +14,10 @@ from fastman_tasks.history import History, Revision
 from fastman_tasks.limits import PROTECTED_LOCK_TIMEOUT, limiter
 from fastman_tasks.losses import Loss
 from fastman_tasks.migrating import preview, state
+from fastman_tasks.migrating.downgrades import EMPTY, MARK, irreversible
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.executor import Executor
 from fastman_tasks.plans import Done, Entry, Plan, Preview, State, Status
-from fastman_tasks.recorder import EMPTY, irreversible
 
 
 class Migrator:
@@ -110,12 +110,8 @@ class Migrator:
             if revision.id in applied and revision.id not in kept
         ]
         revisions = tuple(newest_first[:steps])
-        dialect = self.state.url.get_dialect()()
-        reasons = {
-            each: reason
-            for each in revisions
-            if (reason := irreversible(self._environment.module(each), each.file, dialect))
-        }
+        dialect = self.state.url.get_dialect().name
+        reasons = {each: reason for each in revisions if (reason := irreversible(each.file, dialect))}
         empty = tuple(each.id for each, reason in reasons.items() if reason == EMPTY)
         stuck = [each for each in reasons if not (accept_empty and each.id in empty)]
         if stuck:
@@ -219,6 +215,7 @@ def _cannot_roll_back(stuck: dict[str, str]) -> str:
     if set(stuck.values()) == {EMPTY}:
         ways = (
             "Write their downgrade(), or roll back fewer: --steps=N or --to=REVISION. "
-            "Or leave what they did as it is, and roll back past them: --accept-empty"
+            "Or leave what they did as it is, and roll back past them: --accept-empty\n"
+            f'Where there is nothing to undo, let the docstring of downgrade() say so: """{MARK}."""'
         )
     return f"These migrations cannot be rolled back, so nothing was done:{listed}\n{ways}"

@@ -1,15 +1,18 @@
-"""Get the user's consent, or say how to give it."""
+"""Say what would be lost, and get the user's consent, or say how to give it."""
 
 from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fastman_tasks.tasks import console
+from fastman_tasks.wording import counted
 
 if TYPE_CHECKING:
     from fastman_tasks.guard import Consent
+    from fastman_tasks.losses import Loss
     from fastman_tasks.project import Project
 
 
@@ -45,3 +48,29 @@ def obtain(
         given = console.ask(f"{question} [y/N]", "y")
     if not given:
         raise ConsentMissing("Declined; nothing was done.")
+
+
+def name_losses(found: Sequence[Loss]) -> None:
+    """Print what would be lost."""
+    sections = {
+        "This drops, with what is in them now:": [(_loss(loss), loss) for loss in found if not loss.sql],
+        "This deletes rows:": [
+            (f"{loss.sql}  ({_loss(loss)})", loss) for loss in found if loss.sql and loss.table and not loss.harmless
+        ],
+        "Could not be analysed; data may be lost:": [
+            (str(loss.sql), loss) for loss in found if loss.sql and not loss.table
+        ],
+    }
+    for title, lines in sections.items():
+        if lines:
+            console.line(title)
+        for text, loss in lines:
+            console.line(f"  {text}", style=None if loss.harmless else "red")
+    if any(sections.values()):
+        console.line()
+
+
+def _loss(loss: Loss) -> str:
+    what = f"{loss.table}.{loss.column}" if loss.column else loss.table
+    about = "~" if loss.estimated else "more than " if loss.more else ""
+    return f"{what}: {about}{counted(loss.count or 0, 'value' if loss.column else 'row')}"

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from fastman_tasks.drafting import Draft
     from fastman_tasks.history import Revision
-    from fastman_tasks.losses import Loss
     from fastman_tasks.plans import Done, Entry, Plan, Status
     from fastman_tasks.project import Project
     from fastman_tasks.seeder_drafting import SeederDraft
@@ -94,28 +93,6 @@ def passed(planned: Plan) -> None:
         line("Passed without undoing anything, as their downgrade() is empty:", style="yellow")
         for name in names:
             line(f"  {name}", style="yellow")
-
-
-def losses(found: Sequence[Loss]) -> None:
-    """What would be lost."""
-    dropped = [loss for loss in found if loss.table]
-    unknown = [loss for loss in found if loss.sql]
-    if dropped:
-        line("This drops, with what is in them now:")
-        for loss in dropped:
-            line(f"  {_loss(loss)}", style=None if loss.harmless else "red")
-    if unknown:
-        line("Could not be analysed; data may be lost:")
-        for loss in unknown:
-            line(f"  {loss.sql}", style="red")
-    if found:
-        line()
-
-
-def _loss(loss: Loss) -> str:
-    what = f"{loss.table}.{loss.column}" if loss.column else loss.table
-    about = "~" if loss.estimated else "more than " if loss.more else ""
-    return f"{what}: {about}{counted(loss.count or 0, 'value' if loss.column else 'row')}"
 
 
 def waiting(holder: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from fastman_tasks.tasks.previewing import preview
 from fastman_tasks.wording import counted
 
 if TYPE_CHECKING:
+    from fastman_tasks.losses import Loss
     from fastman_tasks.plans import Plan
     from fastman_tasks.project import Project
     from fastman_tasks.seeding import Options, Seeder
@@ -24,12 +25,20 @@ if TYPE_CHECKING:
         "seed": "Run the seeders afterwards.",
         "pretend": "Print the SQL; change nothing.",
         "force": "Do not ask, in production either.",
+        "confirm": "The database's name, where data of a protected database would be lost.",
     },
-    optional=["to"],
+    optional=["to", "confirm"],
 )
-def migrate(project: Project, to: Value = None, seed: bool = False, pretend: bool = False, force: bool = False) -> None:
+def migrate(
+    project: Project,
+    to: Value = None,
+    seed: bool = False,
+    pretend: bool = False,
+    force: bool = False,
+    confirm: Value = None,
+) -> None:
     """Apply the pending migrations."""
-    target = flags.given("to", to)
+    target, name = flags.given("to", to), flags.given("confirm", confirm)
     console.target(project, pretend)
     with console.only_ours(pretend):
         plan = project.migrator.plan_migrate(target)
@@ -47,7 +56,9 @@ def migrate(project: Project, to: Value = None, seed: bool = False, pretend: boo
         what = [f"apply {counted(len(plan.revisions), 'migration')}"] if plan.revisions else []
         what += [f"run {counted(len(seeders), 'seeder')}"] if seed else []
         command = flags.command("database.migrate", to=target, seed=seed)
-        _ask(project, " and ".join(what).capitalize(), command, force)
+        lost = project.migrator.losses(plan)
+        consent.name_losses(lost)
+        _ask(project, " and ".join(what).capitalize(), command, force, confirm=name, losses=lost)
     if plan.revisions:
         _migrate(project, plan)
     else:
@@ -129,13 +140,15 @@ def _ask(
     command: str,
     force: bool,
     *,
+    confirm: str | None = None,
+    losses: Sequence[Loss] = (),
     terminal: bool = True,
     check: Callable[[], None] = lambda: None,
 ) -> None:
     from fastman_tasks import guard
 
-    needed = guard.to_change(project.settings, project.database.url)
-    if what and needed != "none" and not force:
+    needed = guard.to_change(project.settings, project.database.url, losses)
+    if what and (confirm is not None or needed == "name" or (needed == "yes" and not force)):
         check()
         question = f"{what} on {project.shown_url}?"
-        consent.obtain(project, needed, question, command, force=force, terminal=terminal)
+        consent.obtain(project, needed, question, command, force=force, confirm=confirm, terminal=terminal)

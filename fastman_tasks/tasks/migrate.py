@@ -96,7 +96,7 @@ def _roll_back(
     lost = project.migrator.losses(plan)
     needed = guard.to_roll_back(project.settings, plan.state.url, lost)
     console.plan(plan)
-    console.losses(lost)
+    consent.name_losses(lost)
     question = f"Roll back {counted(count, 'migration')} on {project.shown_url}?"
     consent.obtain(project, needed, question, command, force=force, confirm=confirm)
     done = project.carry_out(

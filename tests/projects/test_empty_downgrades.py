@@ -136,3 +136,17 @@ def test_it_changes_nothing_where_nothing_is_empty(project: Sandbox) -> None:
     assert "1 migration rolled back." in said
     assert said.count("3c3c_create_tags") == 2
     assert "2b2b" not in said
+
+
+def test_it_says_that_there_is_nothing_to_undo(project: Sandbox) -> None:
+    """The refusal names the docstring that makes an empty one reversible; with it nothing is asked for or listed."""
+    write_shop(project)
+    project.inv("database.migrate")
+    assert '"""Nothing to undo."""' in project.inv("migrate.reset", code=1).stderr
+    project.replace(f"{VERSIONS}/2b2b_upper_case.py", "    pass", '    """Nothing to undo: case does not matter."""')
+    production = {"ENVIRONMENT": "production"}
+    said = project.inv("migrate.rollback", "--steps=2", "--force", env=production).stdout
+    assert "2 migrations rolled back." in said
+    assert "Passed without undoing anything" not in said and "analysed" not in said
+    project.alembic("upgrade", "head")
+    project.alembic("downgrade", "1a1a")

@@ -1,0 +1,89 @@
+"""What a version file's ``downgrade()`` or ``upgrade()`` does, and whether it can be rolled back, read from its source.
+
+Nothing of the file is run: before consent no migration's body may be.
+"""
+
+from __future__ import annotations
+
+import ast
+import tokenize
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fastman_tasks.migrating.reading.directives import Operation
+from fastman_tasks.migrating.reading.expressions import TooLongError
+from fastman_tasks.migrating.reading.meanings import Function, Thing, is_literal
+from fastman_tasks.migrating.reading.statements import Follower
+
+#: Why a migration cannot be rolled back where nothing but that is wrong with it: it can be passed over.
+EMPTY = "its downgrade() is empty"
+#: What the docstring of a ``downgrade()`` begins with that is empty on purpose: then it can be rolled back.
+MARK = "Nothing to undo"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The ``operations`` of a function in order; ``refusal`` is why it cannot be carried out, if it cannot."""
+
+    operations: tuple[Operation, ...]
+    refusal: str | None = None
+
+
+def read(file: Path, function: Literal["upgrade", "downgrade"], dialect: str) -> Reading | None:
+    """What ``function`` of the version ``file`` does on a database of the named ``dialect``, without running it.
+
+    Of an ``if`` that the source does not decide, every branch counts. None where the source cannot be read: a ``.pyc``
+    alone, or one that is too deep or too long to be followed.
+    """
+    try:
+        with tokenize.open(file) as opened:
+            source = opened.read()
+        with warnings.catch_warnings():
+            # Python has shown whatever it warns of when Alembic imported the file.
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+        follower = Follower(source, tree, dialect)
+        names = follower.module.names
+        found = names.get(function)
+        if isinstance(found, Function):
+            operations, refuses = follower.follow(found)
+            refusal = f"its {function}() raises NotImplementedError" if refuses else _empty(names, function)
+            return Reading(operations, refusal)
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError, TooLongError):
+        return None
+    if (function in names or "*" in names) and not is_literal(names.get(function, Thing.ANYTHING)):
+        # It is imported, or made by something else.
+        return None
+    return Reading((), f"it has no {function}()")
+
+
+def irreversible(file: Path, dialect: str) -> str | None:
+    """Why a migration cannot be rolled back: no ``downgrade()``, an empty one, or NotImplementedError; None where it
+    can, as far as its source tells.
+
+    An empty ``downgrade()`` undoes nothing because there is nothing where the ``upgrade()`` is empty, too (a merge),
+    or where its docstring begins with ``MARK``.
+    """
+    reading = read(file, "downgrade", dialect)
+    return None if reading is None else reading.refusal
+
+
+def _empty(names: dict[str, object], function: str) -> str | None:
+    if function != "downgrade" or not _does_nothing(names.get("downgrade")) or _does_nothing(names.get("upgrade")):
+        return None
+    node = names["downgrade"].node  # type: ignore[attr-defined]
+    return None if (ast.get_docstring(node) or "").lower().startswith(MARK.lower()) else EMPTY
+
+
+def _does_nothing(function: object) -> bool:
+    """Whether there is nothing in the body of ``function`` but a docstring, ``pass``, ``...`` and ``return``."""
+    if not isinstance(function, Function) or isinstance(function.node, ast.Lambda):
+        return False
+    for statement in function.node.body:
+        match statement:
+            case ast.Pass() | ast.Expr(value=ast.Constant()) | ast.Return(value=None | ast.Constant(value=None)):
+                continue
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Read what a version file does from its source, without running it; ``downgrades`` is where it is asked."""

@@ -1,0 +1,73 @@
+"""What the text of a statement tells: what certainly loses nothing, and what certainly drops or deletes."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastman_tasks.databases.statements import effects, keeps_everything
+
+
+@pytest.mark.parametrize(
+    ("sql", "keeps"),
+    [
+        ("CREATE TABLE a (b INT)", True),
+        ("create index i on a (b);", True),
+        ("INSERT INTO a VALUES ('; DROP TABLE a')", True),
+        ("INSERT INTO a VALUES (1) ON CONFLICT (b) DO UPDATE SET b = 1", False),
+        ("CREATE OR REPLACE VIEW v AS SELECT 1", False),
+        ("SELECT setval('s', 1)", True),
+        ("SELECT f()", False),
+        ("COMMENT ON TABLE a IS 'drop'", True),
+        ("UPDATE a SET b = 1", False),
+        ("CREATE TABLE a (b INT); DELETE FROM c", False),
+        ("", True),
+    ],
+)
+def test_what_keeps_everything(sql: str, keeps: bool) -> None:
+    """Each statement has to be one that only adds; what stands in texts is not looked at."""
+    assert keeps_everything(sql) is keeps
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("DROP TABLE a", ["drop table a"]),
+        ("drop table if exists a, s.b cascade", ["drop table a", "drop table s.b"]),
+        ('DROP TABLE Users, "Users", "odd "" name"', ["drop table users", "drop table Users", 'drop table odd " name']),
+        ("DROP TABLE `a b`", ["drop table a b"]),
+        ("-- why\nDROP TABLE a; /* DROP TABLE b; */ DROP TABLE c", ["drop table a", "drop table c"]),
+        ("TRUNCATE a, b RESTART IDENTITY", ["delete a", "delete b"]),
+        ("TRUNCATE TABLE ONLY a", ["delete a"]),
+        ("DELETE FROM a WHERE b = 'x; DROP TABLE c'", ["delete a"]),
+        ("DELETE a FROM a JOIN b ON a.c = b.c", ["delete"]),
+        ("DROP SCHEMA old CASCADE", ["delete"]),
+        ("ALTER TABLE a DROP COLUMN b, DROP COLUMN IF EXISTS c", ["drop column a b", "drop column a c"]),
+        ("ALTER TABLE IF EXISTS ONLY s.a DROP COLUMN b", ["drop column s.a b"]),
+        ("ALTER TABLE a DROP CONSTRAINT b", []),
+        ("ALTER TABLE a ADD COLUMN b INT", []),
+        ("ALTER TABLE s.a RENAME TO b", ["rename table s.a s.b"]),
+        ("ALTER TABLE a RENAME b TO c", ["rename column a b c"]),
+        ("ALTER TABLE a RENAME COLUMN b TO c", ["rename column a b c"]),
+        ("CREATE TABLE a (b INT)", ["create table a"]),
+        ("CREATE TABLE a AS SELECT 1", ["create table a"]),
+        ("CREATE TABLE IF NOT EXISTS a (b INT)", []),
+        ("DROP INDEX a; DROP VIEW b; DROP TYPE c", []),
+        ("UPDATE a SET b = 'DELETE FROM c'", []),
+        ("DO $$ BEGIN DELETE FROM a; END $$", []),
+        ("INSERT INTO a VALUES ($x$; DROP TABLE b; $x$)", []),
+        ("WITH gone AS (DELETE FROM a RETURNING *) INSERT INTO b SELECT * FROM gone", []),
+        ("not - even / SQL ' \" ;;", []),
+    ],
+)
+def test_what_certainly_happens(sql: str, found: list[str]) -> None:
+    """Each statement by itself, without comments and texts; names as PostgreSQL has them."""
+    said = [
+        " ".join(part for part in (each.kind, each.table, each.column, each.new) if part)
+        for each in effects(sql, "postgresql")
+    ]
+    assert said == found
+
+
+def test_names_on_other_databases() -> None:
+    """Elsewhere a name without quotes stays as it is written."""
+    assert [each.table for each in effects("DROP TABLE Users", "sqlite")] == ["Users"]

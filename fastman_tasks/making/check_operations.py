@@ -1,4 +1,4 @@
-"""CHECKs that are added to a table that is there. Alembic writes them down only from 1.17 on."""
+"""CHECKs that are added to a table that is there. Older versions of Alembic do not write them down."""
 
 from __future__ import annotations
 

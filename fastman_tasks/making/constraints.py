@@ -28,11 +28,12 @@ def complete(context: MigrationContext, script: ops.MigrationScript) -> None:
     if upgrade is None or downgrade is None or context.bind is None:
         return
     existing = Existing(context.bind)
-    tables = _compared(AutogenContext(context, autogenerate=False), existing, upgrade)
+    comparison = AutogenContext(context, autogenerate=False)
+    tables = _compared(comparison, existing, upgrade)
     namer = Namer(existing, upgrade)
     for (schema, name), table in tables.items():
         change = _change(upgrade, schema, name)
-        added, dropped = _overlooked(context, table, existing, change)
+        added, dropped = _overlooked(comparison, table, existing, change)
         change.ops = [*dropped, *change.ops, *added]
         name_added(change, table, namer)
         if change.ops and change not in upgrade.ops:
@@ -81,10 +82,10 @@ def _change(upgrade: ops.UpgradeOps, schema: str | None, table: str) -> ops.Modi
 
 
 def _overlooked(
-    context: MigrationContext, table: Table, existing: Existing, change: ops.ModifyTableOps
+    context: AutogenContext, table: Table, existing: Existing, change: ops.ModifyTableOps
 ) -> tuple[list[ops.MigrateOperation], list[ops.MigrateOperation]]:
     """What has to be added to and dropped from ``table`` and Alembic does not compare."""
-    filters = AutogenContext(context, autogenerate=False).run_object_filters
+    filters = context.run_object_filters
     name, schema = change.table_name, change.schema
     checks = check_differences.compare(table, existing.checks(name, schema), verbatim=existing.dialect == "sqlite")
     added: list[ops.MigrateOperation] = [

@@ -99,6 +99,7 @@ NOTHING = [
     "logger.info('going back %s', len(TABLES))",
     "op.alter_column('a', 'b', type_=GUID(), existing_type=types.Money(2))",
     "op.add_column(NAME, sa.Column('c', GUID()))",
+    "bind = op.get_bind()\nif isinstance(bind, sa.Connection):\n    print(bind)",
     "if context.is_offline_mode():\n    print('offline')",
     "pass",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import py_compile
 import re
 from pathlib import Path
 
@@ -238,6 +239,21 @@ def test_an_operation_of_the_projects_own(project: Sandbox) -> None:
     refused = project.inv("migrate.reset", "--force", env={"ENVIRONMENT": "production"}, code=5)
     assert "Could not be analysed; data may be lost:\n  1_view, line 18: op.drop_view('v')\n" in refused.stdout
     assert "1 migration rolled back." in project.inv("migrate.reset", "--force").stdout
+
+
+def test_a_version_file_without_source(project: Sandbox, url: str) -> None:
+    """Bytecode cannot be analysed: the whole of it counts as a loss, and runs once that is agreed to."""
+    file = project.add_migration("1_a", "1a", None, 'op.execute("CREATE TABLE a (b INT)")', 'op.drop_table("a")')
+    py_compile.compile(str(file), str(file.with_suffix(".pyc")), doraise=True)
+    file.unlink()
+    project.replace("alembic.ini", "[alembic]\n", "[alembic]\nsourceless = true\n")
+    production = {"ENVIRONMENT": "production"}
+    project.inv("database.migrate", "--force", env=production)
+    refused = project.inv("migrate.rollback", "--force", env=production, code=5)
+    assert "Could not be analysed; data may be lost:\n  1_a: its source could not be analysed\n" in refused.stdout
+    assert tables(url) == {"a", "alembic_version"}
+    project.inv("migrate.rollback", "--confirm=shop.db", env=production)
+    assert tables(url) == {"alembic_version"}
 
 
 @pytest.mark.parametrize("driver", ["sqlite", "postgresql+psycopg", "mysql+pymysql"])

@@ -115,6 +115,8 @@ def postgresql() -> Iterator[Server]:
         command += ["--auth=scram-sha-256", f"--pwfile={folder / 'password'}", "--no-sync"]
         _prepare(folder, command, **account)
         options = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "16MB", "max_connections": "40"}
+        # It would analyze a table at a time of its own, once a minute; the tests say when there are estimates.
+        options["autovacuum"] = "off"
         command = [installed / "bin/postgres", "-D", data, "-h", HOST, "-p", port, "-k", ""]
         command += [word for option in options.items() for word in ("-c", "=".join(option))]
         admin = URL.create("postgresql+psycopg", "postgres", PASSWORD, HOST, port, "postgres")

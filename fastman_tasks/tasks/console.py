@@ -39,8 +39,14 @@ def _write(text: str, style: str | None = None, end: str = "\n") -> None:
     if sys.stdout.isatty() or os.environ.get("FORCE_COLOR"):
         _console(sys.stdout).print(text, style=style, end=end)
     else:
-        sys.stdout.write(text + end)
-        sys.stdout.flush()
+        _send(text + end)
+
+
+def _send(text: str) -> None:
+    # A line is shown while a migration runs: what stdout cannot spell must not be taken for an error of it.
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.flush()
 
 
 def line(text: str = "", style: str | None = None) -> None:
@@ -215,7 +221,8 @@ def bar() -> Bar | None:
 
 def as_json(value: Any) -> None:
     """``value`` alone on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    spells_all = (sys.stdout.encoding or "").lower().startswith("utf")
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not spells_all) + "\n")
 
 
 def ask(question: str, wanted: str) -> bool:

@@ -407,3 +407,14 @@ def test_help_for_everything_and_nothing_heavy(shop: Sandbox) -> None:
     watch = WATCH.replace('"alembic", "sqlalchemy", "mako", "rich"', '"alembic", "fastman_tasks.seeding"')
     shop.write("tasks.py", watch + text)
     assert "imported: alembic\n" in shop.inv("database.migrate").stderr, "what seeds is not wanted here"
+
+
+def test_an_output_that_cannot_spell_a_name(shop: Sandbox) -> None:
+    """A migration whose name the terminal's encoding lacks is applied like any other, and shown as well as can be."""
+    shop.add_migration("2026_01_04_000000_größe_→", "4d4d", "3c3c", 'op.execute("CREATE TABLE sizes (a INT)")')
+    plain = {"PYTHONIOENCODING": "ascii"}
+    said = shop.inv("database.migrate", "migrate.status", env=plain, anew=True).stdout
+    assert r"2026_01_04_000000_gr\xf6\xdfe_\u2192" in said
+    assert "4 applied, 0 pending." in said
+    value = json.loads(shop.inv("migrate.status", "--json", env=plain, anew=True).stdout)
+    assert value["revisions"][-1]["file"].endswith("größe_→.py")

@@ -214,9 +214,8 @@ def _configured_values(configured: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _is_ours(line: str) -> bool:
-    names = {*VARIABLES, *(other for others in VARIABLES.values() for other in others)}
     begins = re.match(r"\s*(?:export\s+)?(\w+)", line)
-    return begins is not None and begins[1] in names
+    return begins is not None and any(begins[1] in (name, *others) for name, others in VARIABLES.items())
 
 
 def read_env_file(path: Path) -> dict[str, str]:

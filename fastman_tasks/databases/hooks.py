@@ -39,6 +39,12 @@ def connecting(*, reading: bool, migrating: bool = False, copies: Path | None = 
     engines: set[Engine] = set()
 
     def connect(dialect: Dialect, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
+        for listener in dialect.dispatch.do_connect:
+            # The application may have its own, that fetches a token, say; whoever returns a connection is the last.
+            if listener.__module__ != __name__:
+                made = listener(dialect, record, arguments, options)
+                if made is not None:
+                    return made
         if dialect.name == "sqlite" and arguments[0] != ":memory:":
             if copies is not None:
                 copy = _copy(arguments[0], bool(options.get("uri")), copies)
@@ -49,12 +55,6 @@ def connecting(*, reading: bool, migrating: bool = False, copies: Path | None = 
                 return dialect.connect(":memory:", *arguments[1:], **{**options, "uri": False})
             if not options.get("uri"):
                 require_folder(file)
-        for listener in dialect.dispatch.do_connect:
-            # The application may have its own, that fetches a token, say; whoever returns a connection is the last.
-            if listener.__module__ != __name__:
-                made = listener(dialect, record, arguments, options)
-                if made is not None:
-                    return made
         try:
             return dialect.connect(*arguments, **options)
         except Exception as error:

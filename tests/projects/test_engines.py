@@ -206,6 +206,7 @@ def provide_file(dialect, record, arguments, options):
     write_shop(project, f"sqlite:///{project.root}/TOKEN.db", listener)
     add_chain(project)
     project.inv("database.migrate", env={"FASTMAN_LOCK": "off"})
+    assert "3 applied, 0 pending." in project.inv("migrate.status", "--check").stdout
     assert (project.root / "shop.db").exists()
     assert not (project.root / "TOKEN.db").exists()
 

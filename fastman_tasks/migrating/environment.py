@@ -21,6 +21,7 @@ from fastman_tasks.errors import EnvironmentFailed, FastmanError, NoEnvironment
 from fastman_tasks.history import History, Revision
 from fastman_tasks.migrating import config as configuration
 from fastman_tasks.migrating import env_py
+from fastman_tasks.migrating.scripts import locations, read_headers
 from fastman_tasks.sources import first_line, shown
 
 if TYPE_CHECKING:
@@ -78,8 +79,10 @@ class Environment:
         with self.errors():
             scripts = ScriptDirectory.from_config(config)
         if self._newest is not None and "history" in self.__dict__:
-            # The version files have been imported already.
+            # The version files have been read already.
             scripts.revision_map = self._newest[1].revision_map
+        else:
+            read_headers(scripts)
         return config, scripts
 
     @property
@@ -169,8 +172,8 @@ class Environment:
     @cached_property
     def _locations(self) -> tuple[Path, ...]:
         # Of one folder in another, the inner one.
-        named = self.scripts.version_locations or [self.scripts.versions]
-        return tuple(sorted((Path(each).resolve() for each in named), key=lambda each: -len(each.parts)))
+        found = (each.resolve() for each in locations(self.scripts))
+        return tuple(sorted(found, key=lambda each: -len(each.parts)))
 
     def in_order(self, targets: Sequence[str], heads: Sequence[str]) -> list[str]:
         """The revisions that ``alembic upgrade`` runs from ``heads`` to ``targets``, in its order."""
@@ -178,6 +181,11 @@ class Environment:
             # "base" is what Alembic takes for a database without revisions.
             newest_first = self.scripts.iterate_revisions(tuple(targets), tuple(heads) or "base", implicit_base=True)
             return [script.revision for script in newest_first][::-1]
+
+    def load(self, revisions: Iterable[Revision]) -> None:
+        """Import the files of ``revisions``; whatever is wrong with one is raised."""
+        for revision in revisions:
+            _ = self.scripts.get_revision(revision.id).module
 
     def step(self, direction: Literal["upgrade", "downgrade"], revision: Revision) -> MigrationStep:
         """The step that applies ``revision``, or takes it back."""

@@ -57,6 +57,21 @@ class _Script(Script):
         return self._header.docstring
 
 
+def in_file_order(scripts: ScriptDirectory) -> list[tuple[Script, tuple[str, ...]]]:
+    """Each revision with its parents, in the order in which Alembic has read the files and follows the parents.
+
+    Raises KeyError for a parent that no file has. Alembic's public iterators take quadratic time where revisions merge;
+    the order of files, and parents without those that another one implies, are only to be had here.
+    """
+    found = scripts.revision_map._revision_map
+    # Labels are keys, too.
+    return [
+        (each, each._normalized_down_revisions)
+        for name, each in found.items()
+        if isinstance(each, Script) and each.revision == name
+    ]
+
+
 def locations(scripts: ScriptDirectory) -> list[Path]:
     """The folders of version files, in the order in which Alembic reads them."""
     named = scripts.version_locations or [str(Path(scripts.dir) / "versions")]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from fastman_tasks.revisions import order
+
 
 @dataclass(frozen=True)
 class Revision:
-    """One version file; ``parents`` are the ids it revises and depends on, ``message`` its docstring's first line.
+    """One version file; ``parents`` are the ids that it revises and depends on, in the order in which Alembic follows
+    them; ``message`` is its docstring's first line.
 
     ``location`` is the folder of version files that it belongs to: one of Alembic's ``version_locations``.
     """
@@ -31,7 +34,7 @@ class Revision:
 
 
 class History:
-    """All revisions of a project, given in the order in which Alembic applies them: parents before children."""
+    """All revisions of a project, given in the order in which Alembic reads their files."""
 
     def __init__(self, revisions: Iterable[Revision]) -> None:
         self._by_id = {revision.id: revision for revision in revisions}
@@ -45,7 +48,14 @@ class History:
     @cached_property
     def revisions(self) -> tuple[Revision, ...]:
         """Every revision, parents before children; between branches, as a whole ``alembic upgrade heads`` goes."""
-        return tuple(self._by_id.values())
+        return tuple(self._by_id[each] for each in self._in_order(self._by_id))
+
+    def upgrade(self, targets: Iterable[str], applied: Iterable[str]) -> list[str]:
+        """The ids that ``alembic upgrade`` to ``targets`` runs, in its order, where ``applied`` are applied."""
+        return self._in_order(self.with_ancestors(targets) - self.with_ancestors(applied))
+
+    def _in_order(self, wanted: Collection[str]) -> list[str]:
+        return order.newest_first({each.id: each.parents for each in self._by_id.values()}, wanted)[::-1]
 
     def named(self, name: str) -> list[Revision]:
         """The revisions whose file is called ``name``, with or without .py, or else has it in its name."""

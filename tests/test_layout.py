@@ -42,6 +42,7 @@ DOORS = {
         "migrating/migrator.py",
         "migrating/preview.py",
         "migrating/registrations.py",
+        "migrating/scripts.py",
         "migrating/state.py",
         "operations.py",
         "runtime.py",

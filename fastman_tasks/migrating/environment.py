@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from fastman_tasks.errors import EnvironmentFailed, FastmanError, NoEnvironment
 from fastman_tasks.history import History, Revision
 from fastman_tasks.migrating import config as configuration
 from fastman_tasks.migrating import env_py
+from fastman_tasks.migrating.scripts import in_file_order, locations, read_headers
 from fastman_tasks.sources import first_line, shown
 
 if TYPE_CHECKING:
@@ -78,8 +79,10 @@ class Environment:
         with self.errors():
             scripts = ScriptDirectory.from_config(config)
         if self._newest is not None and "history" in self.__dict__:
-            # The version files have been imported already.
+            # The version files have been read already.
             scripts.revision_map = self._newest[1].revision_map
+        else:
+            read_headers(scripts)
         return config, scripts
 
     @property
@@ -124,16 +127,13 @@ class Environment:
         with self.errors(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
-                # Reads the files; what Alembic warns of explains why it may not get further.
-                _ = self.scripts.revision_map.heads
-                self._refuse_duplicates([str(warning.message) for warning in caught])
-                newest_first = list(self.scripts.walk_revisions())
+                found = in_file_order(self.scripts)
             except KeyError as error:
                 # Alembic warns of a down_revision that no file has, then trips over it.
                 said = "; ".join(str(warning.message) for warning in caught) or f"revision {error} is not there"
                 raise EnvironmentFailed(f"The version files do not fit together: {said}.") from error
-        known = {script.revision for script in newest_first}
-        return History(self._revision(script, known) for script in reversed(newest_first))
+            self._refuse_duplicates([str(warning.message) for warning in caught])
+            return History(self._revision(script, parents) for script, parents in found)
 
     def _refuse_duplicates(self, said: Iterable[str]) -> None:
         # Alembic warns of them, and goes on with the one that it happens to read last.
@@ -147,20 +147,13 @@ class Environment:
                 "Give one of them another revision, or remove it."
             )
 
-    def _revision(self, script: Script, known: set[str]) -> Revision:
-        named = (*_ids(script.down_revision), *_ids(script.dependencies))
-        # A parent may be spelled by a branch label or a part of its id.
-        parents = {
-            parent
-            for name in named
-            for parent in ([name] if name in known else [found.revision for found in self.scripts.get_revisions(name)])
-        }
+    def _revision(self, script: Script, parents: tuple[str, ...]) -> Revision:
         file = Path(script.path)
         return Revision(
             id=script.revision,
             file=file,
             message=first_line(script.doc),
-            parents=tuple(sorted(parents)),
+            parents=parents,
             labels=tuple(sorted(script.branch_labels)),
             is_head=script.is_head,
             location=next((each for each in self._locations if file.is_relative_to(each)), file.parent),
@@ -169,15 +162,13 @@ class Environment:
     @cached_property
     def _locations(self) -> tuple[Path, ...]:
         # Of one folder in another, the inner one.
-        named = self.scripts.version_locations or [self.scripts.versions]
-        return tuple(sorted((Path(each).resolve() for each in named), key=lambda each: -len(each.parts)))
+        found = (each.resolve() for each in locations(self.scripts))
+        return tuple(sorted(found, key=lambda each: -len(each.parts)))
 
-    def in_order(self, targets: Sequence[str], heads: Sequence[str]) -> list[str]:
-        """The revisions that ``alembic upgrade`` runs from ``heads`` to ``targets``, in its order."""
-        with self.errors():
-            # "base" is what Alembic takes for a database without revisions.
-            newest_first = self.scripts.iterate_revisions(tuple(targets), tuple(heads) or "base", implicit_base=True)
-            return [script.revision for script in newest_first][::-1]
+    def load(self, revisions: Iterable[Revision]) -> None:
+        """Import the files of ``revisions``; whatever is wrong with one is raised."""
+        for revision in revisions:
+            _ = self.scripts.get_revision(revision.id).module
 
     def step(self, direction: Literal["upgrade", "downgrade"], revision: Revision) -> MigrationStep:
         """The step that applies ``revision``, or takes it back."""
@@ -227,7 +218,3 @@ class Environment:
         """Turn what Alembic, a driver or the project's own files raise into a FastmanError."""
         folder = Path(self._newest[1].dir).resolve() if self._newest else None
         return configuration.errors(self.config_file, self.root, folder)
-
-
-def _ids(value: str | Iterable[str] | None) -> tuple[str, ...]:
-    return () if value is None else (value,) if isinstance(value, str) else tuple(value)

@@ -110,6 +110,8 @@ class Executor:
             progress.enclosed = progress.enclosed or one_transaction
             # What env.py says of it (transactional_ddl=False) does not change what these two can roll back.
             transactional = context.impl.transactional_ddl or context.dialect.name in ("postgresql", "sqlite")
+            # One that cannot be imported stops the run before its first step.
+            self._environment.load(plan.revisions)
             for revision in plan.revisions:
                 progress.running, progress.ledger = revision, Ledger(transactional)
                 started = self._clock()

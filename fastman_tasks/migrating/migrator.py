@@ -80,14 +80,9 @@ class Migrator:
         Raises UsageError for an unknown ``to``; MigrationRefused when the database has revisions that no file has,
         and when there are several heads to choose from.
         """
-        pending = self.pending()
-        wanted = self.history.with_ancestors(self._targets(to))
-        revisions = [revision for revision in pending if revision.id in wanted]
-        if revisions:
-            in_order = self._environment.in_order(self.history.heads_of(wanted), self.state.heads)
-            order = {each: place for place, each in enumerate(in_order)}
-            revisions.sort(key=lambda revision: order.get(revision.id, len(order)))
-        return Plan("upgrade", tuple(revisions), self.state)
+        applied = self._applied()
+        revisions = self.history.upgrade(self._targets(to), applied)
+        return Plan("upgrade", tuple(self.history[each] for each in revisions), self.state)
 
     def plan_rollback(self, *, steps: int | None = None, to: str | None = None, accept_empty: bool = False) -> Plan:
         """What rolls back the newest ``steps`` applied revisions, or all but ``to`` and its ancestors; or, with

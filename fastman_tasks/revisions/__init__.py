@@ -1,0 +1,1 @@
+"""The project's revisions, as their files describe them: no Alembic, no database."""

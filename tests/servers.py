@@ -67,6 +67,13 @@ def _engine(url: str | URL) -> Iterator[sa.Engine]:
         engine.dispose()
 
 
+@contextmanager
+def connected(url: str | URL) -> Iterator[sa.Connection]:
+    """A connection to the database at ``url``, whichever driver it names; each statement is committed."""
+    with _engine(url) as engine, engine.connect() as connection:
+        yield connection
+
+
 def execute(url: str | URL, statement: str) -> list[tuple[Any, ...]]:
     """Run ``statement`` by itself and return its rows; none for one that returns nothing."""
     with _engine(url) as engine, engine.connect() as connection:

@@ -221,7 +221,7 @@ class Walk:
         self._sandbox = sandbox
         self.url = url
 
-    def make(self, text: str | dict[str, str], *, allow_drops: bool = False) -> str | None:
+    def make(self, text: str | dict[str, str], *, allow_drops: bool = False, backfill: object = None) -> str | None:
         """The migration to the models ``text``, or those in several modules; None where there is no difference."""
         for path, module in (text if isinstance(text, dict) else {"models.py": text}).items():
             self._sandbox.write(path, module)
@@ -245,6 +245,11 @@ class Walk:
         """Roll the newest back."""
         with self._opened() as project:
             project.migrator.apply(project.migrator.plan_rollback(steps=1))
+
+    def reset(self) -> None:
+        """Roll all back."""
+        with self._opened() as project:
+            project.migrator.apply(project.migrator.plan_rollback())
 
     def up_down_up(self, text: str | dict[str, str], *, allow_drops: bool = False) -> str:
         """From the database as it is to the models ``text``, back and there again. Returns the migration's text."""

@@ -1,0 +1,143 @@
+"""What a command or a flag that does not exist was meant to be: a near name, or what another framework calls ours."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+
+from invoke import Collection, ParseError, Program
+
+#: Our commands by what Laravel, Rails, Django and Alembic call them, without their separators.
+_COMMANDS: Mapping[str, str] = {
+    "migrate": "database.migrate",
+    "dbmigrate": "database.migrate",
+    "migraterun": "database.migrate",
+    "upgrade": "database.migrate",
+    "upgradehead": "database.migrate",
+    "sqlmigrate": "database.migrate --pretend",
+    "dbrollback": "migrate.rollback",
+    "rollback": "migrate.rollback",
+    "downgrade": "migrate.rollback",
+    "reset": "migrate.reset",
+    "dbreset": "migrate.reset",
+    "dbwipe": "migrate.reset",
+    "flush": "migrate.reset",
+    "dbfresh": "migrate.reset database.migrate",
+    "migratefresh": "migrate.reset database.migrate",
+    "migraterefresh": "migrate.reset database.migrate",
+    "status": "migrate.status",
+    "dbstatus": "migrate.status",
+    "dbmigratestatus": "migrate.status",
+    "showmigrations": "migrate.status",
+    "current": "migrate.status",
+    "history": "migrate.status",
+    "seed": "database.seed",
+    "dbseed": "database.seed",
+    "loaddata": "database.seed",
+    "makemigrations": "make.migration",
+    "migration": "make.migration",
+    "revision": "make.migration",
+    "generatemigration": "make.migration",
+    "gmigration": "make.migration",
+    "seeder": "make.seeder",
+    "makeseed": "make.seeder",
+}
+#: Our flags by what other tools call them; the first that the command has is meant.
+_FLAGS: Mapping[str, tuple[str, ...]] = {
+    "step": ("steps",),
+    "n": ("steps",),
+    "revision": ("to",),
+    "rev": ("to",),
+    "target": ("to",),
+    "dry": ("pretend",),
+    "dry-run": ("pretend",),
+    "plan": ("pretend",),
+    "sql": ("pretend",),
+    "y": ("force",),
+    "yes": ("force",),
+    "no-input": ("force",),
+    "noinput": ("force",),
+    "no-interaction": ("force",),
+    "seeder": ("class", "seed"),
+    "seeders": ("class", "seed"),
+    "m": ("message",),
+    "format": ("json",),
+}
+
+
+def improve_errors() -> None:
+    """Let the command ``inv``, if that is what runs, end its "No idea what … is!" with what was probably meant.
+
+    The error arises before any task of ours is called, so there is no other way in than its Program.
+    """
+    program = getattr(sys.modules.get("invoke.main"), "program", None)
+    if not isinstance(program, Program):
+        return
+    for name in ("parse_tasks", "parse_cleanup"):
+        setattr(program, name, _improving(program, getattr(program, name)))
+
+
+def _improving(program: Program, parse: Callable[[], None]) -> Callable[[], None]:
+    def improved() -> None:
+        try:
+            parse()
+        except ParseError as error:
+            raise _improved(error, program.collection) from error
+
+    return improved
+
+
+def commands(name: str, collection: Collection) -> list[str]:
+    """The commands of ``collection`` that ``name`` may mean, the most probable one first; none where none is near."""
+    ours = dict(_own_commands(collection))
+    word = re.sub(r"[^a-z]", "", name.lower())
+    if word in _COMMANDS:
+        # As it is called in this tasks.py.
+        first, *rest = _COMMANDS[word].split()
+        if first in ours:
+            return [" ".join([ours[first], *(ours.get(each, each) for each in rest)])]
+    known = [alias for task, aliases in collection.task_names.items() for alias in (task, *aliases)]
+    dotted = {_dotted(each): each for each in known}
+    return [dotted[each] for each in _nearest(_dotted(name), dotted)]
+
+
+def flags(flag: str, known: Iterable[str]) -> list[str]:
+    """Those of the flags ``known`` that ``flag`` may mean, the most probable one first; each with its dashes."""
+    names = [each for each in known if each.startswith("--")]
+    word = flag.lstrip("-").replace("_", "-")
+    meant = [f"--{each}" for each in _FLAGS.get(word, ()) if f"--{each}" in names]
+    return meant[:1] or _nearest(f"--{word}", names)
+
+
+def _dotted(name: str) -> str:
+    return re.sub(r"[:_.-]+", ".", name.lower())
+
+
+def _nearest(name: str, known: Mapping[str, str] | list[str]) -> list[str]:
+    # Only where something was mistyped.
+    import difflib
+
+    return [name] if name in known else difflib.get_close_matches(name, known, n=2, cutoff=0.7)
+
+
+def _own_commands(collection: Collection) -> Iterable[tuple[str, str]]:
+    for name in collection.task_names:
+        body = collection[name].body
+        room, _, module = body.__module__.rpartition(".")
+        if room == __name__.rpartition(".")[0]:
+            yield f"{module}.{body.__name__}", name
+
+
+def _improved(error: ParseError, collection: Collection) -> ParseError:
+    found = re.search(r"No idea what '(.*)' is!$", str(error))
+    if found is None:
+        return error
+    name = found[1]
+    if name.startswith("-"):
+        names = flags(name, error.context.flags if error.context else ())
+    else:
+        names = commands(name, collection)
+    if not names:
+        return error
+    return ParseError(f"{error} Did you mean {' or '.join(names)}?", error.context)

@@ -10,15 +10,12 @@ from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy import (
-    JSON,
     Boolean,
     Column,
     Connection,
     DateTime,
     DefaultClause,
-    Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
@@ -70,8 +67,7 @@ class _Writer:
             "add_column": self._add_columns,
             "drop_column": self._drop_columns,
             "rename_column": self._rename_column,
-            "create_index": self._create_index,
-            "drop_index": self._drop_index,
+            "index": self._explain_index,
         }
         try:
             self._check_lengths()
@@ -135,6 +131,14 @@ class _Writer:
                    for name in self.meaning.columns]  # fmt: skip
         return self._modified(dropped, [drop.reverse() for drop in reversed(dropped)])
 
+    def _explain_index(self) -> Body:
+        column = next((each.name for each in self._reflected().columns if not each.primary_key), "name")
+        name = f"ix_{self.table}_{column}"
+        raise _Unfit(
+            "the message does not say which columns the index has. For example: "
+            f'op.create_index("{name}", "{self.table}", ["{column}"]), op.drop_index("{name}", "{self.table}")'
+        )
+
     def _rename_column(self) -> Body:
         table, new = self._reflected(), str(self.meaning.new)
         column = self._column(table, self.meaning.columns[0])
@@ -153,33 +157,6 @@ class _Writer:
             )
 
         return self._modified([rename(column.name, new)], [rename(new, column.name)])
-
-    def _create_index(self) -> Body:
-        table = self._reflected()
-        indexed = {index.columns.keys()[0] for index in table.indexes}
-        names = [
-            column.name
-            for column in table.columns
-            if not column.primary_key and column.name not in indexed and self._can_be_indexed(column)
-        ]
-        if not names:
-            raise _Unfit(f"no column of {self.table} is left that can be indexed")
-        create = ops.CreateIndexOp.from_index(Index(f"ix_{self.table}_{names[0]}", table.columns[names[0]]))
-        return Body([create], [create.reverse()])
-
-    def _drop_index(self) -> Body:
-        table = self._reflected()
-        # MySQL keeps an index for every foreign key, and does not let go of it.
-        keys = [tuple(constraint.column_keys) for constraint in table.foreign_key_constraints if self._is_mysql]
-        indexes = sorted(
-            (index for index in table.indexes if tuple(index.columns.keys()) not in keys),
-            key=lambda index: str(index.name),
-        )
-        if len(indexes) != 1:
-            names = ", ".join(str(index.name) for index in indexes) or "none"
-            raise _Unfit(f"the table {self.table} has not one index to choose ({names})")
-        drop = ops.DropIndexOp.from_index(indexes[0])
-        return Body([drop], [drop.reverse()])
 
     def _modified(self, up: Sequence[ops.MigrateOperation], down: Sequence[ops.MigrateOperation]) -> Body:
         # In a ModifyTableOps Alembic renders batch operations where the environment asks for them (SQLite).
@@ -204,13 +181,6 @@ class _Writer:
     @property
     def _is_mysql(self) -> bool:
         return self.connection.dialect.name in {"mysql", "mariadb"}
-
-    def _can_be_indexed(self, column: Column[object]) -> bool:
-        if isinstance(column.type, JSON):
-            return False
-        # MySQL indexes text and bytes of a known length only, up to 3072 bytes.
-        length = getattr(column.type, "length", None)
-        return not self._is_mysql or not isinstance(column.type, String | LargeBinary) or 0 < (length or 0) <= 768
 
     def _column(self, table: Table, name: str) -> Column[object]:
         if name not in table.columns:

@@ -24,7 +24,7 @@ from fastman_tasks import models, names, scaffolding
 from fastman_tasks.changes import Change, described, imports
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
 from fastman_tasks.history import Revision
-from fastman_tasks.making import constraints
+from fastman_tasks.making import constraints, ignored_tables
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.operations import Body, body
@@ -197,6 +197,7 @@ class _Author:
             nonlocal tables
             if context.opts.get("target_metadata") is None:
                 context.opts["target_metadata"] = found
+            ignored_tables.narrow(context.opts, context.bind, self._environment.settings.ignore_tables)
             tables = _count(context.opts["target_metadata"])
             self._comparing = True
             with warnings.catch_warnings():
@@ -214,10 +215,11 @@ class _Author:
         drops = [change.text for change in changes if change.is_drop]
         if drops and not allow_drops:
             listed = "\n".join(f"  {drop}" for drop in drops)
+            others = ignored_tables.way_out(script.upgrade_ops, self._environment.settings.ignore_tables)
             raise MigrationRefused(
                 f"The database has what the models have not:\n{listed}\n"
                 "Nothing was written. If it is to be dropped, with the data in it: --allow-drops. If not, a model is "
-                "missing or was renamed (FASTMAN_MODELS names the modules that are imported)."
+                f"missing or was renamed (FASTMAN_MODELS names the modules that are imported).{others}"
             )
         script.imports.update(imports(script.upgrade_ops) | imports(script.downgrade_ops))
         return self._finish(pretend, tables=tables, changes=changes)

@@ -109,6 +109,8 @@ def _exit(error: BaseException, project: Project | None) -> Exit:
     code = 1
     if isinstance(error, FastmanError):
         message, code = str(error), error.code
+        if project is not None and (hint := project.hint(error)):
+            message = f"{message}\n{hint}"
     elif isinstance(error, KeyboardInterrupt):
         message = "Interrupted. What was under way has been rolled back where the database can; see inv migrate.status"
     else:

@@ -44,6 +44,7 @@ DOORS = {
         "migrating/preview.py",
         "migrating/registrations.py",
         "migrating/state.py",
+        "migrating/target_metadata.py",
         "operations.py",
         "runtime.py",
     },

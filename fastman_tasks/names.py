@@ -16,6 +16,7 @@ Kind = Literal[
     "drop_column",
     "rename_column",
     "index",
+    "data",
 ]
 
 # The first pattern that fits the message, its words joined by _, says what is meant.

@@ -14,19 +14,18 @@ from sqlalchemy import (
     Column,
     Connection,
     DateTime,
-    DefaultClause,
     Integer,
     MetaData,
     String,
     Table,
-    TextClause,
     func,
     inspect,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
-from fastman_tasks.making.sql_text import written_text
+from fastman_tasks.making import data_skeleton
+from fastman_tasks.making.reflected import own_indexes, reflect
 from fastman_tasks.names import Meaning
 
 
@@ -68,6 +67,7 @@ class _Writer:
             "drop_column": self._drop_columns,
             "rename_column": self._rename_column,
             "index": self._explain_index,
+            "data": self._change_data,
         }
         try:
             self._check_lengths()
@@ -105,10 +105,7 @@ class _Writer:
         if users:
             raise _Unfit(f"{', '.join(users)} refer to the table {self.table}")
         drop = ops.DropTableOp.from_table(table)
-        # MySQL makes an index of its own for a foreign key, by its name, together with the table.
-        keys = {constraint.name for constraint in table.foreign_key_constraints}
-        indexes = [index for index in table.indexes if index.name not in keys]
-        return Body([drop], [drop.reverse(), *(ops.CreateIndexOp.from_index(index) for index in indexes)])
+        return Body([drop], [drop.reverse(), *map(ops.CreateIndexOp.from_index, own_indexes(self.connection, table))])
 
     def _rename_table(self) -> Body:
         new = str(self.meaning.new)
@@ -139,6 +136,11 @@ class _Writer:
             f'op.create_index("{name}", "{self.table}", ["{column}"]), op.drop_index("{name}", "{self.table}")'
         )
 
+    def _change_data(self) -> Body:
+        table = self._reflected() if self.table in self._tables else None
+        note = f"there is no table {self.table} in the database" if self.table and table is None else None
+        return Body([data_skeleton.upgrade(table)], [data_skeleton.downgrade()], note)
+
     def _rename_column(self) -> Body:
         table, new = self._reflected(), str(self.meaning.new)
         column = self._column(table, self.meaning.columns[0])
@@ -165,14 +167,8 @@ class _Writer:
     def _reflected(self) -> Table:
         if self.table not in self._tables:
             raise _Unfit(f"there is no table {self.table} in the database")
-        table = Table(self.table, MetaData(), autoload_with=self.connection, resolve_fks=False)
+        table = reflect(self.connection, self.table)
         for column in table.columns:
-            default = getattr(column.server_default, "arg", None)
-            # PostgreSQL's SERIAL: the sequence comes and goes with the column.
-            if str(default).startswith("nextval("):
-                column.server_default = None
-            elif isinstance(default, TextClause):
-                column.server_default = DefaultClause(written_text(default.text))
             # PostgreSQL's enumerations stay when a table or a column goes.
             if isinstance(kind := column.type, postgresql.ENUM):
                 column.type = ENUM(*kind.enums, name=kind.name, schema=kind.schema, create_type=False)

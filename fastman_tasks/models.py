@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import logging
 import os
 import pkgutil
 import re
@@ -19,6 +20,8 @@ from sqlalchemy import MetaData, Table
 from fastman_tasks.errors import ModelsFailed
 from fastman_tasks.sources import blame
 
+# Invoke's --debug shows it.
+_log = logging.getLogger(__name__)
 # Folders beside the application, and those within it, whose models are not the project's.
 _NOT_THE_APPLICATION = {"tests", "test", "docs", "examples", "database", "migrations", "alembic", "tasks", "scripts"}
 _NOT_ITS_MODELS = {"tests", "test", "migrations", "alembic", "node_modules", "__pycache__"}
@@ -86,6 +89,7 @@ def load(root: Path, named: tuple[str, ...]) -> Models:
         if name not in modules:
             modules[name] = _import(name, root)
             open_names.extend(reversed(list(_children(modules[name]))))
+    _log.debug("Imported for their models: %s", ", ".join(modules) or "nothing")
     return Models(tuple(modules.values()))
 
 

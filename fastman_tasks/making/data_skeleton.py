@@ -33,7 +33,8 @@ def _render(_: AutogenContext, operation: StatementsOp) -> str:
 def upgrade(table: Table | None) -> StatementsOp:
     """Goes over the rows of ``table`` in batches and changes none yet; an example without one."""
     if table is None:
-        return StatementsOp(skeletons.render("data.py", table=None).strip())
+        text = skeletons.render("data.py", table=None, name="", columns=[], keys=[], example="")
+        return StatementsOp(text.strip())
     name = table.name if table.name.isidentifier() and not keyword.iskeyword(table.name) else "rows"
     name = "rows" if name in _TAKEN else name
     keys = [_member(name, column.name) for column in table.primary_key.columns]

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any, TextIO
 
-from fastman_tasks.wording import counted
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -134,13 +132,11 @@ def status(found: Status, shown: Sequence[Entry]) -> None:
     line(", ".join(counts if found.of("missing") else counts[:2]) + "." if found.entries else "No migrations yet.")
 
 
-def draft(draft: Draft, root: Path, pretend: bool, debug: bool) -> None:
-    """What was written, and what was found; with ``debug`` also where the models are."""
+def draft(draft: Draft, root: Path, pretend: bool) -> None:
+    """What was written, and what was found."""
     for file in draft.environment:
         line(f"Created {relative(file, root)}")
     if draft.tables is not None:
-        if debug:
-            line(f"Models: {', '.join(draft.models) or 'none'} ({counted(draft.tables, 'table')})")
         if not draft.tables:
             line(f"{no_models(draft)}; written from the message.")
         elif not draft.changes:

@@ -64,14 +64,16 @@ def migration(
     if check:
         _check(draft)
     else:
-        console.draft(draft, project.root, pretend, project.debug)
+        console.draft(draft, project.root, pretend)
 
 
 def _check(draft: Draft) -> None:
     if draft.tables and draft.changes:
         console.changes(draft.changes)
         raise Exit('A migration is missing: inv make.migration "…"', code=3)
-    console.line("No difference between models and database." if draft.tables else console.no_models(draft))
+    if not draft.tables:
+        raise Exit(f"{console.no_models(draft)}, so there is nothing to compare.", code=1)
+    console.line("No difference between models and database.")
 
 
 def _ask_to_mark(project: Project, message: str, force: bool) -> None:

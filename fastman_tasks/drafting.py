@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ast
-import tempfile
 import textwrap
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,10 +22,13 @@ from fastman_tasks import models, names, scaffolding
 from fastman_tasks.changes import Change, described, imports
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
 from fastman_tasks.history import Revision
-from fastman_tasks.making import constraints
+from fastman_tasks.making import baseline, constraints, ignored_tables, request
+from fastman_tasks.making.request import Asked
+from fastman_tasks.migrating import target_metadata
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.operations import Body, body
+from fastman_tasks.sources import shown
 from fastman_tasks.wording import counted
 
 if TYPE_CHECKING:
@@ -35,20 +36,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A migration that was asked for; ``skeleton`` where models and database are not to be compared."""
-
-    message: str
-    meaning: names.Meaning | None
-    skeleton: bool
-
-
-@dataclass(frozen=True)
 class Draft:
     """A new migration. ``file`` is None where none was written: no difference, or only pretended.
 
     ``environment`` are the files written because the project had no Alembic environment. ``tables`` is how many
-    tables the models define, None where no models were looked at. ``note`` says why a body is empty.
+    tables the models define, None where no models were looked at; ``models`` are the modules that were imported for
+    them, or env.py's metadata. ``note`` says why a body is empty. ``left`` is how models and database differ where it
+    is a baseline, which then ``is_applied``.
     """
 
     file: Path | None
@@ -58,6 +52,9 @@ class Draft:
     upgrade: str
     downgrade: str
     note: str | None = None
+    models: tuple[str, ...] = ()
+    left: tuple[Change, ...] = ()
+    is_applied: bool = False
 
 
 class Drafting:
@@ -66,33 +63,46 @@ class Drafting:
     def __init__(self, project: Project) -> None:
         self._project = project
 
-    def asked(self, message: str, *, empty: bool = False, create: str | None = None, table: str | None = None) -> Asked:
-        """What was asked for, checked. Raises UsageError for a message or a table's name that cannot be one."""
-        message = names.checked_message(message)
-        meaning = names.meaning(
-            message,
-            create=names.checked_table(create, "create") if create else None,
-            table=names.checked_table(table, "table") if table else None,
-        )
-        return Asked(message, meaning, skeleton=empty or bool(create or table))
+    asked = staticmethod(request.asked)
 
-    def draft(self, asked: Asked, *, allow_drops: bool = False, pretend: bool = False) -> Draft:
+    def draft(
+        self,
+        asked: Asked,
+        *,
+        allow_drops: bool = False,
+        pretend: bool = False,
+        on_wait: Callable[[str | None], None] = lambda holder: None,
+        on_taken: Callable[[float], None] = lambda waited: None,
+    ) -> Draft:
         """Write the migration that was ``asked`` for.
 
         With models, and unless a skeleton was asked for, its body is the difference between models and database;
-        otherwise it follows the message. Raises ModelsFailed, and MigrationRefused for pending migrations and,
-        without ``allow_drops``, for a difference that drops tables or columns.
+        otherwise it follows the message. A baseline is also marked as applied, under the migration lock; see
+        ``Project.locked``. Raises ModelsFailed, and MigrationRefused for pending migrations, without ``allow_drops``
+        for a difference that drops tables or columns, and for a baseline that does not fit the database.
         """
+        if not asked.baseline or pretend:
+            return self._draft(asked, allow_drops, pretend)
+        with self._project.locked(on_wait, on_taken):
+            return self._draft(asked, allow_drops, pretend)
+
+    def _draft(self, asked: Asked, allow_drops: bool, pretend: bool) -> Draft:
         # Models are imported before any file is written: a broken one must leave nothing behind.
         found = None if asked.skeleton or self._has_own_metadata() else models.load(self._project.root, self._named)
-        with self._environment(pretend) as (environment, written):
-            author = _Author(environment, asked.message)
+        with scaffolding.environment(self._project, pretend) as (environment, written):
+            author = _Author(environment, asked)
             author.refuse_forked()
-            if asked.skeleton or (found is not None and not found.tables):
-                draft = author.from_message(asked.meaning, pretend)
-            else:
+            tables = 0
+            if not asked.skeleton and (found is None or found.tables or asked.baseline):
                 draft = author.from_models(found.metadata if found else None, allow_drops, pretend)
-        return replace(draft, environment=written)
+                tables = draft.tables or 0
+            if not tables:
+                draft = author.from_message(asked.meaning, pretend)
+            own = f"the target_metadata of {shown(environment.file, self._project.root)}"
+        if asked.skeleton:
+            return replace(draft, environment=written)
+        imported = tuple(module.__name__ for module in found.modules) if found else (own,)
+        return replace(draft, environment=written, tables=tables, models=imported)
 
     @property
     def _named(self) -> tuple[str, ...]:
@@ -101,28 +111,14 @@ class Drafting:
     def _has_own_metadata(self) -> bool:
         return self._project.has_environment and self._project.migrator.state.has_metadata
 
-    @contextmanager
-    def _environment(self, pretend: bool) -> Iterator[tuple[Environment, tuple[Path, ...]]]:
-        if self._project.has_environment:
-            yield self._project.environment, ()
-        elif pretend:
-            with tempfile.TemporaryDirectory() as folder:
-                scaffolding.install(Path(folder))
-                yield Environment(self._project, Path(folder) / "alembic.ini"), ()
-        else:
-            written = scaffolding.install(self._project.root)
-            try:
-                yield self._project.environment, written
-            except BaseException:
-                scaffolding.remove(written, self._project.root)
-                raise
-
 
 class _Author:
     """Fills one revision and writes it, through Alembic's own revision machinery and the project's script.py.mako."""
 
-    def __init__(self, environment: Environment, message: str) -> None:
+    def __init__(self, environment: Environment, asked: Asked) -> None:
         self._environment = environment
+        self._asked = asked
+        self._left: tuple[Change, ...] = ()
         self._migrator = Migrator(environment)
         # Where new files belong, and what they may need, env.py says when it runs for the first time.
         self._history = self._migrator.history
@@ -133,7 +129,7 @@ class _Author:
             environment.config,
             environment.scripts,
             {
-                "message": names.docstring(message),
+                "message": names.docstring(asked.message),
                 "autogenerate": False,
                 "sql": False,
                 "head": "head",
@@ -150,6 +146,10 @@ class _Author:
     def _complete(self, context: MigrationContext, _: object, scripts: list[ops.MigrationScript]) -> None:
         if self._comparing:
             constraints.complete(context, scripts[-1])
+            if self._asked.baseline and context.bind is not None:
+                self._left = described(scripts[-1].upgrade_ops)
+                baseline.replace(context, scripts[-1])
+                constraints.complete(context, scripts[-1], baseline.NothingExists(context.bind))
 
     def refuse_forked(self) -> None:
         """Raises MigrationRefused where there are several heads to continue."""
@@ -168,14 +168,15 @@ class _Author:
         filled = Body()
         pending = self._migrator.pending()
         if meaning and pending and meaning.kind != "create_table":
-            filled = Body(note=f"{counted(len(pending), 'migration')} pending, so the tables are not known yet")
-            meaning = None
+            note = f"{counted(len(pending), 'migration')} pending, so the tables are not known yet"
+            filled = Body(note=note)
+            meaning = names.Meaning("data", None) if meaning.kind == "data" else None
 
         def fill(heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
             nonlocal filled
             self._batch = bool(context.opts["render_as_batch"])
             if meaning is not None and context.bind is not None:
-                filled = body(meaning, context.bind)
+                filled = replace(found := body(meaning, context.bind), note=found.note or filled.note)
                 self._script.upgrade_ops = ops.UpgradeOps(filled.upgrade)
                 self._script.downgrade_ops = ops.DowngradeOps(filled.downgrade)
             # With its operations in place: env.py's process_revision_directives may change them.
@@ -190,6 +191,8 @@ class _Author:
 
     def from_models(self, found: Sequence[MetaData] | None, allow_drops: bool, pretend: bool) -> Draft:
         """The difference between the models and the database; ``found`` serves where env.py names no metadata."""
+        if self._asked.baseline:
+            baseline.require_first(self._history.revisions)
         self._refuse_pending()
         tables = 0
 
@@ -197,11 +200,17 @@ class _Author:
             nonlocal tables
             if context.opts.get("target_metadata") is None:
                 context.opts["target_metadata"] = found
-            tables = _count(context.opts["target_metadata"])
+            ignored_tables.narrow(context.opts, context.bind, self._environment.settings.ignore_tables)
+            tables = sum(len(each.tables) for each in target_metadata.as_list(context.opts["target_metadata"]))
+            if not tables:
+                baseline.require([], wanted=self._asked.baseline)
+                return ()
             self._comparing = True
             with warnings.catch_warnings():
                 # Tables that refer to each other are put into order afterwards.
                 warnings.filterwarnings("ignore", "Cannot correctly sort tables", SAWarning)
+                if self._asked.baseline or not self._history.revisions:
+                    baseline.require(baseline.existing_tables(context), wanted=self._asked.baseline)
                 self._revision.run_autogenerate(heads, context)
             self._batch = bool(context.opts["render_as_batch"])
             return ()
@@ -214,13 +223,18 @@ class _Author:
         drops = [change.text for change in changes if change.is_drop]
         if drops and not allow_drops:
             listed = "\n".join(f"  {drop}" for drop in drops)
+            others = ignored_tables.way_out(script.upgrade_ops, self._environment.settings.ignore_tables)
             raise MigrationRefused(
                 f"The database has what the models have not:\n{listed}\n"
                 "Nothing was written. If it is to be dropped, with the data in it: --allow-drops. If not, a model is "
-                "missing or was renamed (FASTMAN_MODELS names the modules that are imported)."
+                f"missing or was renamed (FASTMAN_MODELS names the modules that are imported).{others}"
             )
         script.imports.update(imports(script.upgrade_ops) | imports(script.downgrade_ops))
-        return self._finish(pretend, tables=tables, changes=changes)
+        draft = replace(self._finish(pretend, tables=tables, changes=changes), left=self._left)
+        if not self._asked.baseline or draft.file is None:
+            return draft
+        baseline.stamp(self._environment, str(script.rev_id), draft.file)
+        return replace(draft, is_applied=True)
 
     @property
     def _options(self) -> dict[str, Any]:
@@ -268,10 +282,6 @@ class _Author:
             except OSError as error:
                 raise FileNotWritten(f"{error.filename} cannot be written: {error.strerror}.") from error
         return Path(written[-1].path)
-
-
-def _count(metadata: MetaData | Sequence[MetaData]) -> int:
-    return sum(len(each.tables) for each in ([metadata] if isinstance(metadata, MetaData) else metadata))
 
 
 def _wait_for_a_new_second(revisions: Iterable[Revision]) -> None:

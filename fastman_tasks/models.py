@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import itertools
+import logging
+import os
 import pkgutil
-from collections.abc import Iterable, Iterator
+import re
+import sys
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +20,11 @@ from sqlalchemy import MetaData, Table
 from fastman_tasks.errors import ModelsFailed
 from fastman_tasks.sources import blame
 
-# Where models live, relative to the root and to src/; each is a module, or a folder of modules.
-_CONVENTIONS = ("models", "{package}/models", "{package}/features/*/models", "{package}/api/*/models")
+# Invoke's --debug shows it.
+_log = logging.getLogger(__name__)
+# Folders beside the application, and those within it, whose models are not the project's.
 _NOT_THE_APPLICATION = {"tests", "test", "docs", "examples", "database", "migrations", "alembic", "tasks", "scripts"}
+_NOT_ITS_MODELS = {"tests", "test", "migrations", "alembic", "node_modules", "__pycache__"}
 
 
 @dataclass(frozen=True)
@@ -70,44 +77,112 @@ def _metadata_of(value: object) -> MetaData | None:
 def load(root: Path, named: tuple[str, ...]) -> Models:
     """Import the models of the project in ``root``: the modules ``named``, or those found by convention.
 
-    Packages are imported with all their modules. Raises ModelsFailed when any import fails: with one table unknown,
-    a comparison would take it for dropped.
+    A name may have wildcards: ``app.*.models``, ``app.modules.*``. Packages are imported with all their modules. Raises
+    ModelsFailed when any import fails, and for wildcards that fit nothing: with one table unknown, a comparison would
+    take it for dropped.
     """
     modules: dict[str, ModuleType] = {}
-    open_names = list(reversed(named or tuple(find(root))))
+    wanted = [each for name in named for each in _expand(name, root)] if named else list(find(root))
+    open_names = wanted[::-1]
     while open_names:
         name = open_names.pop()
         if name not in modules:
             modules[name] = _import(name, root)
             open_names.extend(reversed(list(_children(modules[name]))))
+    _log.debug("Imported for their models: %s", ", ".join(modules) or "nothing")
     return Models(tuple(modules.values()))
 
 
+def holding(metadata: Collection[MetaData]) -> Models:
+    """The modules, imported already, that hold mapped classes and tables of ``metadata``."""
+    wanted = {id(each) for each in metadata}
+
+    def is_of_it(value: object) -> bool:
+        # By its type, and from its own dictionary: a proxy among all that is imported must not be woken up.
+        if issubclass(type(value), type):
+            return "__mapper__" in vars(value) and id(_metadata_of(value)) in wanted
+        return issubclass(type(value), Table) and id(_metadata_of(value)) in wanted
+
+    modules = [module for module in list(sys.modules.values()) if issubclass(type(module), ModuleType)]
+    return Models(tuple(module for module in modules if any(map(is_of_it, list(vars(module).values())))))
+
+
 def find(root: Path) -> Iterator[str]:
-    """The dotted names of the modules and packages in ``root`` that hold models by convention, in order."""
+    """The dotted names of the modules and packages in ``root`` that hold models by convention, in order.
+
+    They are called models, and lie in ``root``, in ``src/``, or anywhere in a package there.
+    """
+    seen = set()
+    for base, prefix in _bases(root):
+        places = [
+            *_models_in(base),
+            *(place for package in ("app", *_packages(base)) for place in _below(base / package)),
+        ]
+        for place in places:
+            name = _dotted(place, base, prefix)
+            if name is not None and name not in seen:
+                seen.add(name)
+                yield name
+
+
+def _bases(root: Path) -> list[tuple[Path, tuple[str, ...]]]:
+    """Where the application's packages are, and how their names begin."""
     # With src/__init__.py the application imports itself as src.…; under two names its tables would clash.
     prefix = ("src",) if (root / "src" / "__init__.py").is_file() else ()
-    seen = set()
-    for base, outer in ((root / "src", prefix), (root, ())):
-        for package in ("app", *_packages(base)):
-            for convention in _CONVENTIONS:
-                pattern = convention.format(package=package)
-                for place in sorted([*base.glob(f"{pattern}.py"), *_with_modules(base.glob(pattern))]):
-                    parts = (*outer, *place.relative_to(base).with_suffix("").parts)
-                    name = ".".join(parts)
-                    if name not in seen and all(part.isidentifier() for part in parts):
-                        seen.add(name)
-                        yield name
+    return [(root / "src", prefix), (root, ())]
 
 
-def _with_modules(places: Iterable[Path]) -> Iterator[Path]:
-    return (place for place in places if any(place.glob("*.py")))
+def _below(package: Path) -> Iterator[Path]:
+    for path, folders, _ in os.walk(package):
+        found = list(_models_in(Path(path)))
+        yield from found
+        # A package of models is imported with all that is in it. No identifier: .venv, lib/python3.11, …
+        inside = {place.name for place in found}
+        folders[:] = sorted(
+            name for name in folders if name.isidentifier() and name not in _NOT_ITS_MODELS and name not in inside
+        )
+
+
+def _models_in(folder: Path) -> Iterator[Path]:
+    package = folder / "models"
+    if any(package.glob("*.py")):
+        yield package
+    elif (module := folder / "models.py").is_file():
+        yield module
+
+
+def _dotted(place: Path, base: Path, prefix: Sequence[str]) -> str | None:
+    parts = (*prefix, *place.relative_to(base).with_suffix("").parts)
+    return ".".join(parts) if all(part.isidentifier() for part in parts) else None
 
 
 def _packages(base: Path) -> list[str]:
     return sorted(
         file.parent.name for file in base.glob("*/__init__.py") if file.parent.name not in _NOT_THE_APPLICATION
     )
+
+
+def _expand(name: str, root: Path) -> list[str]:
+    """``name`` itself, or the modules and packages that it fits where it has wildcards."""
+    parts = name.split(".")
+    fixed = list(itertools.takewhile(lambda part: not re.search(r"[*?\[]", part), parts))
+    if fixed == parts:
+        return [name]
+    bases = _bases(root)
+    if fixed:
+        package = _import(".".join(fixed), root)
+        bases = [(Path(folder), tuple(fixed)) for folder in getattr(package, "__path__", ())]
+    pattern = "/".join(parts[len(fixed) :])
+    found: dict[str, None] = {}
+    for base, prefix in bases:
+        places = [*base.glob(f"{pattern}.py"), *(place for place in base.glob(pattern) if any(place.glob("*.py")))]
+        for place in sorted(places):
+            dotted = _dotted(place, base, prefix)
+            if dotted is not None and place.stem not in {"__init__", "__main__"}:
+                found[dotted] = None
+    if not found:
+        raise ModelsFailed(f"FASTMAN_MODELS: {name} fits no module and no package.")
+    return list(found)
 
 
 def _children(package: ModuleType) -> Iterator[str]:

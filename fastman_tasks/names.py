@@ -15,16 +15,15 @@ Kind = Literal[
     "add_column",
     "drop_column",
     "rename_column",
-    "create_index",
-    "drop_index",
+    "index",
+    "data",
 ]
 
 # The first pattern that fits the message, its words joined by _, says what is meant.
 _MEANINGS: tuple[tuple[Kind, str], ...] = (
-    ("create_index", r"(create|add)_index_(on|to|for)_(?P<table>\w+?)(_table)?"),
-    ("create_index", r"(create|add)_(?P<table>\w+?)_index"),
-    ("drop_index", r"(drop|remove|delete)_index_(on|from|of)_(?P<table>\w+?)(_table)?"),
-    ("drop_index", r"(drop|remove|delete)_(?P<table>\w+?)_index"),
+    # A message does not say which columns an index has.
+    ("index", r"(create|add|drop|remove|delete)_index_(on|to|for|of|from|in)_(?P<table>\w+?)(_table)?"),
+    ("index", r"(create|add|drop|remove|delete)_(?P<table>\w+?)_index"),
     ("rename_column", r"rename_(?P<columns>\w+?)(_column)?_to_(?P<new>\w+?)_(on|in|of)_(?P<table>\w+?)(_table)?"),
     ("rename_column", r"rename_(?P<columns>\w+?)(_column)?_(on|in|of)_(?P<table>\w+?)(_table)?_to_(?P<new>\w+?)"),
     ("rename_column", r"rename_(?P<columns>\w+?)_column_to_(?P<new>\w+?)"),

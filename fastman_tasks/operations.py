@@ -10,26 +10,22 @@ from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy import (
-    JSON,
     Boolean,
     Column,
     Connection,
     DateTime,
-    DefaultClause,
-    Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
-    TextClause,
     func,
     inspect,
 )
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
-from fastman_tasks.making.sql_text import written_text
+from fastman_tasks.making import data_skeleton
+from fastman_tasks.making.reflected import own_indexes, reflect
 from fastman_tasks.names import Meaning
 
 
@@ -70,8 +66,8 @@ class _Writer:
             "add_column": self._add_columns,
             "drop_column": self._drop_columns,
             "rename_column": self._rename_column,
-            "create_index": self._create_index,
-            "drop_index": self._drop_index,
+            "index": self._explain_index,
+            "data": self._change_data,
         }
         try:
             self._check_lengths()
@@ -109,10 +105,7 @@ class _Writer:
         if users:
             raise _Unfit(f"{', '.join(users)} refer to the table {self.table}")
         drop = ops.DropTableOp.from_table(table)
-        # MySQL makes an index of its own for a foreign key, by its name, together with the table.
-        keys = {constraint.name for constraint in table.foreign_key_constraints}
-        indexes = [index for index in table.indexes if index.name not in keys]
-        return Body([drop], [drop.reverse(), *(ops.CreateIndexOp.from_index(index) for index in indexes)])
+        return Body([drop], [drop.reverse(), *map(ops.CreateIndexOp.from_index, own_indexes(self.connection, table))])
 
     def _rename_table(self) -> Body:
         new = str(self.meaning.new)
@@ -135,6 +128,19 @@ class _Writer:
                    for name in self.meaning.columns]  # fmt: skip
         return self._modified(dropped, [drop.reverse() for drop in reversed(dropped)])
 
+    def _explain_index(self) -> Body:
+        column = next((each.name for each in self._reflected().columns if not each.primary_key), "name")
+        name = f"ix_{self.table}_{column}"
+        raise _Unfit(
+            "the message does not say which columns the index has. For example: "
+            f'op.create_index("{name}", "{self.table}", ["{column}"]), op.drop_index("{name}", "{self.table}")'
+        )
+
+    def _change_data(self) -> Body:
+        table = self._reflected() if self.table in self._tables else None
+        note = f"there is no table {self.table} in the database" if self.table and table is None else None
+        return Body([data_skeleton.upgrade(table)], [data_skeleton.downgrade()], note)
+
     def _rename_column(self) -> Body:
         table, new = self._reflected(), str(self.meaning.new)
         column = self._column(table, self.meaning.columns[0])
@@ -154,33 +160,6 @@ class _Writer:
 
         return self._modified([rename(column.name, new)], [rename(new, column.name)])
 
-    def _create_index(self) -> Body:
-        table = self._reflected()
-        indexed = {index.columns.keys()[0] for index in table.indexes}
-        names = [
-            column.name
-            for column in table.columns
-            if not column.primary_key and column.name not in indexed and self._can_be_indexed(column)
-        ]
-        if not names:
-            raise _Unfit(f"no column of {self.table} is left that can be indexed")
-        create = ops.CreateIndexOp.from_index(Index(f"ix_{self.table}_{names[0]}", table.columns[names[0]]))
-        return Body([create], [create.reverse()])
-
-    def _drop_index(self) -> Body:
-        table = self._reflected()
-        # MySQL keeps an index for every foreign key, and does not let go of it.
-        keys = [tuple(constraint.column_keys) for constraint in table.foreign_key_constraints if self._is_mysql]
-        indexes = sorted(
-            (index for index in table.indexes if tuple(index.columns.keys()) not in keys),
-            key=lambda index: str(index.name),
-        )
-        if len(indexes) != 1:
-            names = ", ".join(str(index.name) for index in indexes) or "none"
-            raise _Unfit(f"the table {self.table} has not one index to choose ({names})")
-        drop = ops.DropIndexOp.from_index(indexes[0])
-        return Body([drop], [drop.reverse()])
-
     def _modified(self, up: Sequence[ops.MigrateOperation], down: Sequence[ops.MigrateOperation]) -> Body:
         # In a ModifyTableOps Alembic renders batch operations where the environment asks for them (SQLite).
         return Body([ops.ModifyTableOps(self.table, up)], [ops.ModifyTableOps(self.table, down)])
@@ -188,14 +167,8 @@ class _Writer:
     def _reflected(self) -> Table:
         if self.table not in self._tables:
             raise _Unfit(f"there is no table {self.table} in the database")
-        table = Table(self.table, MetaData(), autoload_with=self.connection, resolve_fks=False)
+        table = reflect(self.connection, self.table)
         for column in table.columns:
-            default = getattr(column.server_default, "arg", None)
-            # PostgreSQL's SERIAL: the sequence comes and goes with the column.
-            if str(default).startswith("nextval("):
-                column.server_default = None
-            elif isinstance(default, TextClause):
-                column.server_default = DefaultClause(written_text(default.text))
             # PostgreSQL's enumerations stay when a table or a column goes.
             if isinstance(kind := column.type, postgresql.ENUM):
                 column.type = ENUM(*kind.enums, name=kind.name, schema=kind.schema, create_type=False)
@@ -204,13 +177,6 @@ class _Writer:
     @property
     def _is_mysql(self) -> bool:
         return self.connection.dialect.name in {"mysql", "mariadb"}
-
-    def _can_be_indexed(self, column: Column[object]) -> bool:
-        if isinstance(column.type, JSON):
-            return False
-        # MySQL indexes text and bytes of a known length only, up to 3072 bytes.
-        length = getattr(column.type, "length", None)
-        return not self._is_mysql or not isinstance(column.type, String | LargeBinary) or 0 < (length or 0) <= 768
 
     def _column(self, table: Table, name: str) -> Column[object]:
         if name not in table.columns:

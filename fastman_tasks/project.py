@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from fastman_tasks import settings as settings_module
 from fastman_tasks import urls
 from fastman_tasks.databases.database import Database
+from fastman_tasks.environ import exporting
 from fastman_tasks.errors import DatabaseUnavailable, SettingsError, StateChanged
 from fastman_tasks.settings import Settings
-from fastman_tasks.sources import shown
+from fastman_tasks.sources import missing_variable, shown
 
 if TYPE_CHECKING:
     from fastman_tasks.drafting import Drafting
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 
 class Project:
-    """A project whose root is on ``sys.path``; while it is entered, its root is the current folder.
+    """A project whose root is on ``sys.path``; while it is entered, its root is the current folder, and with
+    FASTMAN_EXPORT_ENV what its .env files hold is in ``os.environ``.
 
     >>> with Project.open() as project:
     ...     project.migrator.pending()
@@ -66,14 +68,18 @@ class Project:
         return cls(root, settings_module.load(root, environ, configured), debug=debug)
 
     def __enter__(self) -> Project:
-        self._came_from = Path.cwd()
-        os.chdir(self.root)
+        came_from = Path.cwd()
+        with ExitStack() as stack:
+            stack.enter_context(exporting(self.settings.exports))
+            os.chdir(self.root)
+            stack.callback(os.chdir, came_from)
+            self._entered = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.chdir(self._came_from)
+        self._entered.close()
 
     @cached_property
     def configured_database(self) -> Database:
@@ -127,6 +133,16 @@ class Project:
         for url in candidates:
             text = text if url is None else urls.redacted(text, url)
         return text
+
+    def hint(self, error: BaseException) -> str | None:
+        """What helps where ``error`` comes from a variable that is in a .env file and not in the environment."""
+        name = missing_variable(error)
+        if name is None or name not in self.settings.unset:
+            return None
+        return (
+            f"{name} is set in .env, but not in the environment. FASTMAN_EXPORT_ENV=1 in .env puts all of it there "
+            "while a command runs."
+        )
 
     @contextmanager
     def locked(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from alembic import context
 from sqlalchemy import Connection, MetaData
 
+from fastman_tasks.environ import exporting
+from fastman_tasks.making import ignored_tables
 from fastman_tasks.migrating.environment import MODELS, PROJECT
 
 if TYPE_CHECKING:
@@ -20,6 +22,11 @@ def run_migrations() -> None:
     Each migration and its row in the version table share one transaction, on SQLite too.
     """
     project = _project()
+    with exporting(project.settings.exports):
+        _run(project)
+
+
+def _run(project: Project) -> None:
     options: dict[str, Any] = {
         "target_metadata": _metadata(project) if context.config.attributes.get(MODELS, True) else None,
         "transaction_per_migration": True,
@@ -41,6 +48,7 @@ def run_migrations() -> None:
 
     def migrate(connection: Connection) -> None:
         sqlite = connection.dialect.name == "sqlite"
+        ignored_tables.narrow(options, connection, project.settings.ignore_tables)
         context.configure(
             connection=connection,
             # SQLite cannot alter a column in place; and its DDL is transactional where the driver lets it be.

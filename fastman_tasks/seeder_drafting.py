@@ -109,9 +109,10 @@ def _sample(project: Project, wanted: str, *, required: bool, taken: str) -> Sam
     # Without a model to look up, neither the models nor SQLAlchemy's ORM need to be imported.
     from fastman_tasks import columns, models
 
-    if not project.settings.models and not any(models.find(project.root)) and not required:
+    named = project.settings.models
+    if not named and not project.has_environment and not any(models.find(project.root)) and not required:
         return None
-    class_ = _class(models.load(project.root, project.settings.models), wanted, required)
+    class_ = _class(_models(project), wanted, required)
     if class_ is None:
         return None
     from sqlalchemy.exc import SQLAlchemyError
@@ -127,6 +128,17 @@ def _sample(project: Project, wanted: str, *, required: bool, taken: str) -> Sam
         return sample(mapper, [taken])
     except SQLAlchemyError as error:
         raise ModelsFailed(f"The models do not fit together: {described(error)}") from error
+
+
+def _models(project: Project) -> Models:
+    from fastman_tasks import models
+
+    if not project.settings.models and project.has_environment:
+        from fastman_tasks.migrating import target_metadata
+
+        if metadata := target_metadata.read(project.environment):
+            return models.holding(metadata)
+    return models.load(project.root, project.settings.models)
 
 
 def _class(found: Models, wanted: str, required: bool) -> type | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,12 +27,14 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "DB_PASSWORD": (),
     "ENVIRONMENT": ("APP_ENV",),
     "FASTMAN_MODELS": (),
+    "FASTMAN_IGNORE_TABLES": (),
     "FASTMAN_SEEDERS": (),
     "FASTMAN_LOCK": (),
     "FASTMAN_LOCK_TIMEOUT": (),
     "FASTMAN_DDL_LOCK_TIMEOUT": (),
     "FASTMAN_STATEMENT_TIMEOUT": (),
     "FASTMAN_PROHIBIT_DESTRUCTIVE": (),
+    "FASTMAN_EXPORT_ENV": (),
     "FASTMAN_ALEMBIC_NAME": (),
     "FASTMAN_ALEMBIC_X": (),
     "ALEMBIC_CONFIG": (),
@@ -50,9 +52,11 @@ class Settings:
 
     ``url`` is None where nobody gave one; ``url_source`` says who did (".env", "the environment", …). What they gave
     may be no URL, or parts of another program's: ``url_problem`` is then the error for whoever needs the URL.
-    ``environment`` is None where it is not set. ``models`` are module names, ``seeders`` an absolute folder. Times
-    are in seconds; ``ddl_lock_timeout`` and ``statement_timeout`` are None where they are not set, 0 for no limit.
-    ``alembic_config`` is an absolute file, ``alembic_name`` its section, ``alembic_x`` texts like ``key=value``.
+    ``environment`` is None where it is not set. ``models`` are names of modules and ``ignore_tables`` of tables, both
+    with wildcards; ``seeders`` is an absolute folder. ``unset`` is what the .env files hold and the environment does
+    not, whoever it is for; ``export_env`` wants it there. Times are in seconds; ``ddl_lock_timeout`` and
+    ``statement_timeout`` are None where they are not set, 0 for no limit. ``alembic_config`` is an absolute file,
+    ``alembic_name`` its section, ``alembic_x`` texts like ``key=value``.
     """
 
     root: Path
@@ -61,15 +65,23 @@ class Settings:
     url_source: str
     url_problem: SettingsError | None
     models: tuple[str, ...]
+    ignore_tables: tuple[str, ...]
     seeders: Path
     lock: bool
     lock_timeout: float
     ddl_lock_timeout: float | None
     statement_timeout: float | None
     prohibit_destructive: bool
+    export_env: bool
+    unset: Mapping[str, str] = field(repr=False)
     alembic_config: Path | None
     alembic_name: str
     alembic_x: tuple[str, ...]
+
+    @property
+    def exports(self) -> Mapping[str, str]:
+        """What is to be in the environment while a command runs, for code that reads it there."""
+        return self.unset if self.export_env else {}
 
     @property
     def production(self) -> bool:
@@ -107,12 +119,13 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
     base = _Layer(".env", read_env_file(root / ".env"))
     invoke = _Layer("Invoke's configuration", _configured_values(configured or {}))
     environment = next((value for layer in (shell, base, invoke) if (value := layer.get("ENVIRONMENT"))), None)
-    layers = [shell, base, invoke]
+    files = [base]
     if environment:
         name = f".env.{environment}"
         # Whatever else another program calls its environment has no file here, and does not lead out of the project.
         if re.fullmatch(r"[\w.-]+", environment):
-            layers.insert(1, _Layer(name, read_env_file(root / name)))
+            files.insert(0, _Layer(name, read_env_file(root / name)))
+    layers = [shell, *files, invoke]
     values = {
         variable: next(((value, layer.source) for layer in layers if (value := layer.get(variable))), None)
         for variable in VARIABLES
@@ -132,13 +145,16 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
         url=None if url is None else urls.anchored(url, root),
         url_source=source,
         url_problem=problem,
-        models=tuple(re.findall(r"[^,\s]+", text.get("FASTMAN_MODELS", ""))),
+        models=_list(text, "FASTMAN_MODELS"),
+        ignore_tables=_list(text, "FASTMAN_IGNORE_TABLES"),
         seeders=root / text.get("FASTMAN_SEEDERS", "database/seeders"),
         lock=_switch(text, "FASTMAN_LOCK", default=True),
         lock_timeout=_seconds(text, "FASTMAN_LOCK_TIMEOUT", default=60.0),
         ddl_lock_timeout=_seconds(text, "FASTMAN_DDL_LOCK_TIMEOUT", default=None),
         statement_timeout=_seconds(text, "FASTMAN_STATEMENT_TIMEOUT", default=None),
         prohibit_destructive=_switch(text, "FASTMAN_PROHIBIT_DESTRUCTIVE", default=False),
+        export_env=_switch(text, "FASTMAN_EXPORT_ENV", default=False),
+        unset={name: value for layer in reversed(files) for name, value in layer.values.items() if name not in environ},
         alembic_config=root / text["ALEMBIC_CONFIG"] if "ALEMBIC_CONFIG" in text else None,
         alembic_name=text.get("FASTMAN_ALEMBIC_NAME", "alembic"),
         # A comma within a value is written \\,
@@ -148,6 +164,10 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
             if part.strip()
         ),
     )
+
+
+def _list(text: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"[^,\s]+", text.get(name, "")))
 
 
 def _switch(text: Mapping[str, str], name: str, *, default: bool) -> bool:

@@ -31,6 +31,16 @@ def described(error: BaseException) -> str:
     return f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")
 
 
+def missing_variable(error: BaseException) -> str | None:
+    """The environment variable whose absence ``error``, or what it comes from, is about."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyError) and _is_of_environ(cause):
+            return str(cause.args[0])
+        cause = cause.__cause__
+    return None
+
+
 def _is_of_environ(error: KeyError) -> bool:
     frames = list(traceback.walk_tb(error.__traceback__))
     return bool(frames) and frames[-1][0].f_globals.get("__name__") == "os"

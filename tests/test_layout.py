@@ -28,10 +28,13 @@ DOORS = {
         "changes.py",
         "drafting.py",
         "losses.py",
+        "making/baseline.py",
         "making/batches.py",
         "making/check_operations.py",
         "making/constraints.py",
+        "making/data_skeleton.py",
         "making/dependent_tables.py",
+        "making/ignored_tables.py",
         "making/mysql_indexes.py",
         "making/named_operations.py",
         "making/sqlite_tables.py",
@@ -44,6 +47,7 @@ DOORS = {
         "migrating/registrations.py",
         "migrating/scripts.py",
         "migrating/state.py",
+        "migrating/target_metadata.py",
         "operations.py",
         "runtime.py",
     },
@@ -97,8 +101,8 @@ def test_a_service_neither_prints_nor_asks_nor_exits(name: str) -> None:
 
 
 def test_the_environment_is_never_written() -> None:
-    """os.environ is only read; flask.py alone shows it to Flask as the ``flask`` command would, and takes it back."""
-    for name in sorted(set(MODULES) - {"migrating/flask.py"}):
+    """os.environ is only read. environ.py exports .env, flask.py does as ``flask`` does; both take it back."""
+    for name in sorted(set(MODULES) - {"environ.py", "migrating/flask.py"}):
         for node in ast.walk(MODULES[name]):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)

@@ -63,6 +63,10 @@ def loaded(project: Sandbox, *named: str) -> tuple[list[str], list[str]]:
         ("app/api/user/models.py", "app.api.user.models"),
         ("shop/models.py", "shop.models"),
         ("shop/features/user/models.py", "shop.features.user.models"),
+        ("app/billing/models.py", "app.billing.models"),
+        ("app/modules/billing/models/invoice.py", "app.modules.billing.models.invoice"),
+        ("shop/a/b/c/models.py", "shop.a.b.c.models"),
+        ("shop/database/models.py", "shop.database.models"),
     ],
 )
 def test_each_convention(shop: Sandbox, base: str, path: str, module: str) -> None:
@@ -87,7 +91,7 @@ def test_src_itself_may_be_the_package(shop: Sandbox) -> None:
     shop.write("src/__init__.py", "")
     shop.write("src/models.py", "from src.features.user.models import Base, User\n")
     modules, tables = loaded(shop)
-    assert modules == ["src.models", "src.shop.models", "src.features.user.models"]
+    assert modules == ["src.models", "src.features.user.models", "src.shop.models"]
     assert tables == ["order", "user"]
 
 
@@ -96,6 +100,9 @@ def test_what_is_not_the_application_is_left_alone(shop: Sandbox) -> None:
     for folder in ("tests", "migrations", "scripts", "tasks", "docs", "examples"):
         shop.write(f"{folder}/models.py", "raise SystemExit('imported')")
         shop.write(f"{folder}/__init__.py", "raise SystemExit('imported')")
+    shop.write("app/__init__.py", "")
+    for folder in ("tests", "billing/tests", "migrations", "node_modules/x", ".venv/lib", "venv/lib/python3.11/x"):
+        shop.write(f"app/{folder}/models.py", "raise SystemExit('imported')")
     shop.write("not-a-package/__init__.py", "")
     shop.write("not-a-package/models.py", "raise SystemExit('imported')")
     assert list(models.find(shop.root)) == []
@@ -110,6 +117,26 @@ def test_modules_by_name(shop: Sandbox) -> None:
     shop.write("shop/storage/__main__.py", "raise SystemExit('run')")
     assert loaded(shop, "shop.storage")[1] == ["order", "user"]
     assert loaded(shop, "shop.storage.tables")[1] == ["user"]
+
+
+@pytest.mark.parametrize("base", ["", "src/"])
+def test_modules_by_wildcards(shop: Sandbox, base: str) -> None:
+    """In any part of the name, several of them too; what is not there is an error, not a dropped table."""
+    add_model(shop, f"{base}shop/models.py", "Unwanted")
+    add_model(shop, f"{base}shop/billing/tables.py", "Invoice")
+    add_model(shop, f"{base}shop/users/tables/user.py", "User")
+    add_model(shop, f"{base}shop/deep/er/tables.py", "Deep")
+    assert loaded(shop, "shop.*.tables") == (
+        ["shop.billing.tables", "shop.users.tables", "shop.users.tables.user"],
+        ["invoice", "user"],
+    )
+    assert loaded(shop, "shop.b*")[1] == ["invoice"]
+    assert loaded(shop, "shop.**.tables", "shop.models")[1] == ["deep", "invoice", "unwanted", "user"]
+    assert loaded(shop, "sh*.billing.tables")[1] == ["invoice"]
+    with pytest.raises(ModelsFailed, match=r"FASTMAN_MODELS: shop\.\*\.nope fits no module and no package\."):
+        loaded(shop, "shop.*.nope")
+    with pytest.raises(ModelsFailed, match="The models in nope cannot be imported"):
+        loaded(shop, "nope.*")
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,11 @@ class Existing:
         self.checks = cache(self._checks)
         self._all_checks = cache(self._read_checks)
 
+    @property
+    def wants_names(self) -> bool:
+        """Whether each constraint of a new table gets a name."""
+        return True
+
     def tables(self, schema: str | None) -> set[str]:
         """The names of the tables."""
         return set(self._inspector.get_table_names(schema))

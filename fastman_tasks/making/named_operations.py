@@ -23,6 +23,7 @@ class Namer:
     def __init__(self, existing: Existing, operations: ops.OpContainer) -> None:
         self._existing = existing
         self.dialect = existing.connection.dialect
+        self.wants_names = existing.wants_names
         self._used = set(_explicit(operations))
 
     def name(self, constraint: Constraint, table: Table, *, dropped: Iterable[str] = ()) -> conv:
@@ -47,7 +48,7 @@ def named_table(create: ops.CreateTableOp, namer: Namer) -> ops.CreateTableOp:
         column.constraints = {each for each in column.constraints if not constraint_names.is_nameable(each)}
     constraints = [each for each in table.constraints if constraint_names.is_nameable(each)]
     for constraint in sorted(constraints, key=lambda each: each._creation_order):
-        if constraint.name is None:
+        if constraint.name is None and namer.wants_names:
             constraint.name = namer.name(constraint, table)
     named = ops.CreateTableOp.from_table(table, _namespace_metadata=create._namespace_metadata)
     named.if_not_exists = create.if_not_exists

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import invoke
-from invoke import Context, Exit
+from invoke import Argument, Context, Exit
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -34,13 +34,40 @@ class _Command(invoke.Task[Any]):
 
     __hash__ = invoke.Task.__hash__
 
+    def __init__(self, *args: Any, instead: Mapping[str, str] | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._instead = dict(instead or {})
 
-def task(*, help: Mapping[str, str], optional: Iterable[str] = ()) -> Callable[[Callable[..., None]], Any]:
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        arguments = super().get_arguments(ignore_unknown_help)
+        by_name = {argument.name: argument for argument in arguments}
+        for flag, positional in self._instead.items():
+            at = arguments.index(by_name[flag])
+            arguments[at] = _Instead(by_name[flag], by_name[positional])
+        return arguments
+
+
+class _Instead(Argument):
+    """A flag with which a positional argument may be left out: Invoke misses one whose value is None."""
+
+    def __init__(self, flag: Argument, positional: Argument) -> None:
+        super().__init__(names=flag.names, kind=bool, default=False, help=flag.help, attr_name=flag.attr_name)
+        self._positional = positional
+
+    def set_value(self, value: Any, cast: bool = True) -> None:
+        super().set_value(value, cast)
+        self._positional.default = ""
+
+
+def task(
+    *, help: Mapping[str, str], optional: Iterable[str] = (), instead: Mapping[str, str] | None = None
+) -> Callable[[Callable[..., None]], Any]:
     """Make an Invoke task of a function ``(project, **flags)``.
 
     The project is open for the call. A FastmanError ends the process with its text on stderr and its code, any
     other error as one line and code 1; with Invoke's --debug the traceback comes first. Invoke's --dry sets the
-    flag ``pretend``. ``optional`` are the flags that may come without a value, which is then True.
+    flag ``pretend``. ``optional`` are the flags that may come without a value, which is then True; ``instead`` are
+    flags, each with the positional argument that may be left out with it, and is then empty.
     """
 
     def decorate(function: Callable[..., None]) -> Any:
@@ -61,7 +88,9 @@ def task(*, help: Mapping[str, str], optional: Iterable[str] = ()) -> Callable[[
             except (Exception, KeyboardInterrupt) as error:
                 raise _exit(error, project) from error
 
-        return invoke.task(body, klass=_Command, help=dict(help), optional=tuple(optional), auto_shortflags=False)
+        return invoke.task(
+            body, klass=_Command, help=dict(help), optional=tuple(optional), instead=instead, auto_shortflags=False
+        )
 
     return decorate
 
@@ -109,6 +138,8 @@ def _exit(error: BaseException, project: Project | None) -> Exit:
     code = 1
     if isinstance(error, FastmanError):
         message, code = str(error), error.code
+        if project is not None and (hint := project.hint(error)):
+            message = f"{message}\n{hint}"
     elif isinstance(error, KeyboardInterrupt):
         message = "Interrupted. What was under way has been rolled back where the database can; see inv migrate.status"
     else:

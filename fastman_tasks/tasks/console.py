@@ -6,17 +6,16 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any, TextIO
-
-from fastman_tasks.wording import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
 
+    from fastman_tasks.changes import Change
     from fastman_tasks.drafting import Draft
     from fastman_tasks.history import Revision
     from fastman_tasks.plans import Done, Entry, Plan, Status
@@ -138,20 +137,36 @@ def draft(draft: Draft, root: Path, pretend: bool) -> None:
     for file in draft.environment:
         line(f"Created {relative(file, root)}")
     if draft.tables is not None:
-        line(f"The models define {counted(draft.tables, 'table')}.")
-        if not draft.changes:
+        if not draft.tables:
+            line(f"{no_models(draft)}; written from the message.")
+        elif not draft.changes:
             line("No difference between models and database: no migration was written.")
             line("An empty one: add --empty.")
             return
-    for change in draft.changes:
-        line(f"  {change.text}", style="red" if change.is_drop else None)
+    changes(draft.changes)
     if draft.note:
-        line(f"The body is empty: {draft.note}.")
+        line(f"The body is {'empty' if draft.upgrade == 'pass' else 'an example'}: {draft.note}.")
     if pretend:
         line(f"\ndef upgrade():\n    {draft.upgrade}\n\ndef downgrade():\n    {draft.downgrade}\n")
         line("Nothing was written.")
     elif draft.file:
         line(f"Created {relative(draft.file, root)}")
+        if draft.is_applied:
+            line("It is marked as applied in this database.")
+    if draft.left:
+        line('The models differ from the database. The next migration (inv make.migration "…") would be:')
+        changes(draft.left)
+
+
+def no_models(draft: Draft) -> str:
+    """Where there are none."""
+    return f"No models found in {', '.join(draft.models)}" if draft.models else "No models found"
+
+
+def changes(found: Iterable[Change]) -> None:
+    """What a migration does, or would do."""
+    for change in found:
+        line(f"  {change.text}", style="red" if change.is_drop else None)
 
 
 def seeder_draft(draft: SeederDraft, root: Path, pretend: bool) -> None:

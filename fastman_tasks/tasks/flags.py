@@ -24,6 +24,14 @@ def given(name: str, value: Value) -> str | None:
     return text
 
 
+def refuse_beside(flag: str, **others: str | bool | None) -> None:
+    """Raises UsageError where one of ``others`` was used beside ``--flag``."""
+    from fastman_tasks.errors import UsageError
+
+    if used := [f"--{name}" for name, value in others.items() if value]:
+        raise UsageError(f"--{flag} and {' and '.join(used)} are mutually exclusive.")
+
+
 def command(task: str, **flags: str | int | bool | None) -> str:
     """``inv TASK`` with its ``flags``, to be typed once more; those that are None or False are left out."""
     typed = []

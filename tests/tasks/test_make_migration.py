@@ -65,7 +65,6 @@ def test_the_first_migration(project: Sandbox) -> None:
         "Created alembic.ini\n"
         "Created database/migrations/env.py\n"
         "Created database/migrations/script.py.mako\n"
-        "The models define 2 tables.\n"
         "  create table users\n"
         "  create index ix_users_email on users\n"
         "  create table posts\n"
@@ -98,16 +97,14 @@ def test_what_changed_and_what_did_not(project: Sandbox) -> None:
 
     same = project.inv("database.migrate", "make.migration", "more").stdout
     assert same.endswith(
-        "The models define 1 table.\n"
-        "No difference between models and database: no migration was written.\n"
-        "An empty one: add --empty.\n"
+        "No difference between models and database: no migration was written.\nAn empty one: add --empty.\n"
     )
     assert len(versions(project)) == 1
 
     project.write("models.py", BASE + USER.replace("String(100)", "String(200)") + POST)
     project.replace("models.py", 'ForeignKey("users.id"))', 'ForeignKey("users.id"))\n    title: Mapped[str]')
     changed = project.inv("make.migration", "posts", "make.migration", "note", "--empty").stdout
-    assert "The models define 2 tables.\n  create table posts\n  change column users.email (type)\n" in changed
+    assert "is set)\n\n  create table posts\n  change column users.email (type)\n" in changed
     assert len(versions(project)) == 3
     project.inv("database.migrate", "migrate.rollback", "--steps=2", "--force")
     assert tables(url(project)) == {"users", "alembic_version"}
@@ -242,9 +239,8 @@ def test_several_bases_in_one_project(project: Sandbox) -> None:
         project.write(path, text)
     project.write("src/billing/__init__.py", "")
 
-    said = project.inv("make.migration", "everything", "database.migrate").stdout
+    project.inv("make.migration", "everything", "database.migrate")
 
-    assert "The models define 4 tables." in said
     assert tables(url(project)) == {"users", "invoices", "hero", "prices", "alembic_version"}
     text = versions(project)[0].read_text("utf-8")
     assert "import sqlmodel" in text
@@ -256,7 +252,7 @@ def test_several_bases_in_one_project(project: Sandbox) -> None:
     (project.root / "app.db").unlink()
     versions(project)[0].unlink()
     only = project.inv("make.migration", "invoices", "database.migrate", env=named).stdout
-    assert "The models define 1 table." in only
+    assert only.count("  create table ") == 1
     assert tables(url(project)) == {"invoices", "alembic_version"}
 
 

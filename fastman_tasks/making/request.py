@@ -1,0 +1,43 @@
+"""The migration that a user asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastman_tasks import names
+from fastman_tasks.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A migration that was asked for; ``skeleton`` where models and database are not to be compared, ``baseline`` where
+    it creates what the database has already."""
+
+    message: str
+    meaning: names.Meaning | None
+    skeleton: bool
+    baseline: bool = False
+
+
+def asked(
+    message: str,
+    *,
+    empty: bool = False,
+    create: str | None = None,
+    table: str | None = None,
+    data: bool = False,
+    baseline: bool = False,
+) -> Asked:
+    """What was asked for, checked.
+
+    Raises UsageError for a message or a table's name that cannot be one, and for flags that are mutually exclusive.
+    """
+    flags = {"--baseline": baseline, "--data": data, "--empty": empty, "--create": create, "--table": table}
+    used = [flag for flag, value in flags.items() if value]
+    if len(used) > 1 and (baseline or data) and used != ["--data", "--table"]:
+        raise UsageError(f"{' and '.join(used)} are mutually exclusive.")
+    message = names.checked_message(message)
+    create = names.checked_table(create, "create") if create else None
+    table = names.checked_table(table, "table") if table else None
+    meaning = names.Meaning("data", table) if data else names.meaning(message, create=create, table=table)
+    return Asked(message, meaning, skeleton=empty or data or bool(create or table), baseline=baseline)

@@ -24,7 +24,8 @@ from fastman_tasks import models, names, scaffolding
 from fastman_tasks.changes import Change, described, imports
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
 from fastman_tasks.history import Revision
-from fastman_tasks.making import constraints
+from fastman_tasks.making import constraints, renames
+from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.operations import Body, body
@@ -76,17 +77,20 @@ class Drafting:
         )
         return Asked(message, meaning, skeleton=empty or bool(create or table))
 
-    def draft(self, asked: Asked, *, allow_drops: bool = False, pretend: bool = False) -> Draft:
+    def draft(
+        self, asked: Asked, *, allow_drops: bool = False, pretend: bool = False, decisions: Decisions | None = None
+    ) -> Draft:
         """Write the migration that was ``asked`` for.
 
         With models, and unless a skeleton was asked for, its body is the difference between models and database;
-        otherwise it follows the message. Raises ModelsFailed, and MigrationRefused for pending migrations and,
-        without ``allow_drops``, for a difference that drops tables or columns.
+        otherwise it follows the message. Raises ModelsFailed, MigrationRefused for pending migrations and, without
+        ``allow_drops``, for a difference that drops tables or columns, and RenamesUndecided for one that ``decisions``
+        leave open.
         """
         # Models are imported before any file is written: a broken one must leave nothing behind.
         found = None if asked.skeleton or self._has_own_metadata() else models.load(self._project.root, self._named)
         with self._environment(pretend) as (environment, written):
-            author = _Author(environment, asked.message)
+            author = _Author(environment, asked, decisions or Decisions())
             author.refuse_forked()
             if asked.skeleton or (found is not None and not found.tables):
                 draft = author.from_message(asked.meaning, pretend)
@@ -121,8 +125,10 @@ class Drafting:
 class _Author:
     """Fills one revision and writes it, through Alembic's own revision machinery and the project's script.py.mako."""
 
-    def __init__(self, environment: Environment, message: str) -> None:
+    def __init__(self, environment: Environment, asked: Asked, decisions: Decisions) -> None:
         self._environment = environment
+        self._asked = asked
+        self._decisions = decisions
         self._migrator = Migrator(environment)
         # Where new files belong, and what they may need, env.py says when it runs for the first time.
         self._history = self._migrator.history
@@ -133,7 +139,7 @@ class _Author:
             environment.config,
             environment.scripts,
             {
-                "message": names.docstring(message),
+                "message": names.docstring(asked.message),
                 "autogenerate": False,
                 "sql": False,
                 "head": "head",
@@ -149,7 +155,8 @@ class _Author:
 
     def _complete(self, context: MigrationContext, _: object, scripts: list[ops.MigrationScript]) -> None:
         if self._comparing:
-            constraints.complete(context, scripts[-1])
+            with renames.carried_out(context, scripts[-1], self._decisions, self._asked.meaning) as renamed:
+                constraints.complete(context, scripts[-1], renamed)
 
     def refuse_forked(self) -> None:
         """Raises MigrationRefused where there are several heads to continue."""
@@ -217,7 +224,7 @@ class _Author:
             raise MigrationRefused(
                 f"The database has what the models have not:\n{listed}\n"
                 "Nothing was written. If it is to be dropped, with the data in it: --allow-drops. If not, a model is "
-                "missing or was renamed (FASTMAN_MODELS names the modules that are imported)."
+                "missing (FASTMAN_MODELS names the modules that are imported), or it was renamed (--rename=old:new)."
             )
         script.imports.update(imports(script.upgrade_ops) | imports(script.downgrade_ops))
         return self._finish(pretend, tables=tables, changes=changes)

@@ -13,13 +13,15 @@ from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.making import check_differences, check_operations, dependent_tables, mysql_indexes, sqlite_tables
 from fastman_tasks.making.existing import Existing
 from fastman_tasks.making.named_operations import ADDITIONS, Namer, name_added, named_table
+from fastman_tasks.making.renamed_view import Renames
 from fastman_tasks.making.sql_text import WrittenCondition
 
 _Tables: TypeAlias = "dict[tuple[str | None, str], Table]"
 
 
-def complete(context: MigrationContext, script: ops.MigrationScript) -> None:
+def complete(context: MigrationContext, script: ops.MigrationScript, renames: Renames) -> None:
     """Complete ``script``, as the comparison left it, in place; its downgrade is made anew from its upgrade.
+    ``renames`` are those that it begins with.
 
     Added are the CHECKs that differ, and on SQLite the UNIQUEs that have no name and are no longer in the models.
     Raises MigrationRefused for what cannot be written so that it runs up and down.
@@ -27,7 +29,7 @@ def complete(context: MigrationContext, script: ops.MigrationScript) -> None:
     upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
     if upgrade is None or downgrade is None or context.bind is None:
         return
-    existing = Existing(context.bind)
+    existing = Existing(context.bind, renames)
     comparison = AutogenContext(context, autogenerate=False)
     tables = _compared(comparison, existing, upgrade)
     namer = Namer(existing, upgrade)

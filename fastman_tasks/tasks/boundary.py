@@ -35,12 +35,15 @@ class _Command(invoke.Task[Any]):
     __hash__ = invoke.Task.__hash__
 
 
-def task(*, help: Mapping[str, str], optional: Iterable[str] = ()) -> Callable[[Callable[..., None]], Any]:
+def task(
+    *, help: Mapping[str, str], optional: Iterable[str] = (), iterable: Iterable[str] = ()
+) -> Callable[[Callable[..., None]], Any]:
     """Make an Invoke task of a function ``(project, **flags)``.
 
     The project is open for the call. A FastmanError ends the process with its text on stderr and its code, any
     other error as one line and code 1; with Invoke's --debug the traceback comes first. Invoke's --dry sets the
-    flag ``pretend``. ``optional`` are the flags that may come without a value, which is then True.
+    flag ``pretend``. ``optional`` are the flags that may come without a value, which is then True,
+    ``iterable`` those that may be used more than once.
     """
 
     def decorate(function: Callable[..., None]) -> Any:
@@ -61,7 +64,10 @@ def task(*, help: Mapping[str, str], optional: Iterable[str] = ()) -> Callable[[
             except (Exception, KeyboardInterrupt) as error:
                 raise _exit(error, project) from error
 
-        return invoke.task(body, klass=_Command, help=dict(help), optional=tuple(optional), auto_shortflags=False)
+        return invoke.task(
+            body, klass=_Command, help=dict(help), optional=tuple(optional), iterable=tuple(iterable),
+            auto_shortflags=False,
+        )  # fmt: skip
 
     return decorate
 

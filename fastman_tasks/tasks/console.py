@@ -227,9 +227,23 @@ def as_json(value: Any) -> None:
 
 def ask(question: str, wanted: str) -> bool:
     """Whether the user answers ``question`` with ``wanted`` ("y" takes yes, too); nothing is no."""
+    answer = _answer(question)
+    return answer is not None and _agrees(answer, wanted)
+
+
+def choose(question: str) -> bool | None:
+    """Whether the user says yes to ``question``; None where the user cancels (Ctrl-C, Ctrl-D)."""
+    answer = _answer(f"{question} [y/N]")
+    return None if answer is None else _agrees(answer, "y")
+
+
+def _answer(question: str) -> str | None:
     try:
-        answer = input(f"{question} ").strip()
+        return input(f"{question} ").strip()
     except (EOFError, KeyboardInterrupt):
         line()
-        return False
+        return None
+
+
+def _agrees(answer: str, wanted: str) -> bool:
     return answer.lower() in {"y", "yes"} if wanted == "y" else answer == wanted

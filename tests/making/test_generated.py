@@ -16,6 +16,7 @@ from servers import execute
 from services import opened
 
 from fastman_tasks.errors import MigrationRefused
+from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.project import Project
 
 HEAD = """
@@ -221,12 +222,21 @@ class Walk:
         self._sandbox = sandbox
         self.url = url
 
-    def make(self, text: str | dict[str, str], *, allow_drops: bool = False) -> str | None:
+    def make(
+        self,
+        text: str | dict[str, str],
+        *,
+        message: str = "change",
+        allow_drops: bool = False,
+        decisions: Decisions | None = None,
+    ) -> str | None:
         """The migration to the models ``text``, or those in several modules; None where there is no difference."""
         for path, module in (text if isinstance(text, dict) else {"models.py": text}).items():
             self._sandbox.write(path, module)
         with self._opened() as project:
-            draft = project.drafting.draft(project.drafting.asked("change"), allow_drops=allow_drops)
+            asked = project.drafting.asked(message)
+            decided = decisions or Decisions(no_renames=allow_drops)
+            draft = project.drafting.draft(asked, allow_drops=allow_drops, decisions=decided)
         if draft.file is None:
             assert draft.changes == ()
             return None

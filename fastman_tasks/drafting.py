@@ -24,7 +24,7 @@ from fastman_tasks import models, names, scaffolding
 from fastman_tasks.changes import Change, described, imports
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
 from fastman_tasks.history import Revision
-from fastman_tasks.making import constraints, renames
+from fastman_tasks.making import constraints, conversions, renames, required
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
@@ -49,7 +49,8 @@ class Draft:
     """A new migration. ``file`` is None where none was written: no difference, or only pretended.
 
     ``environment`` are the files written because the project had no Alembic environment. ``tables`` is how many
-    tables the models define, None where no models were looked at. ``note`` says why a body is empty.
+    tables the models define, None where no models were looked at. ``note`` says why a body is empty, ``notes`` what
+    happens to the rows that are there.
     """
 
     file: Path | None
@@ -59,6 +60,7 @@ class Draft:
     upgrade: str
     downgrade: str
     note: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Drafting:
@@ -90,7 +92,7 @@ class Drafting:
         # Models are imported before any file is written: a broken one must leave nothing behind.
         found = None if asked.skeleton or self._has_own_metadata() else models.load(self._project.root, self._named)
         with self._environment(pretend) as (environment, written):
-            author = _Author(environment, asked, decisions or Decisions())
+            author = _Author(environment, asked, replace(decisions or Decisions(), allow_drops=allow_drops))
             author.refuse_forked()
             if asked.skeleton or (found is not None and not found.tables):
                 draft = author.from_message(asked.meaning, pretend)
@@ -133,6 +135,7 @@ class _Author:
         # Where new files belong, and what they may need, env.py says when it runs for the first time.
         self._history = self._migrator.history
         self._batch = False
+        self._notes: list[str] = []
         self._comparing = False
         # Alembic's message goes between the docstring's quotes, and by its letters into the file's name.
         self._revision = RevisionContext(
@@ -157,6 +160,10 @@ class _Author:
         if self._comparing:
             with renames.carried_out(context, scripts[-1], self._decisions, self._asked.meaning) as renamed:
                 constraints.complete(context, scripts[-1], renamed)
+                self._notes = [
+                    *required.fill(context, scripts[-1], self._decisions, renamed),
+                    *conversions.convert(context, scripts[-1], self._decisions, renamed),
+                ]
 
     def refuse_forked(self) -> None:
         """Raises MigrationRefused where there are several heads to continue."""
@@ -248,7 +255,7 @@ class _Author:
         upgrade = self._code(self._script.upgrade_ops)
         downgrade = self._code(self._script.downgrade_ops)
         file = None if pretend else self._write()
-        return Draft(file, (), tables, changes, upgrade, downgrade, note)
+        return Draft(file, (), tables, changes, upgrade, downgrade, note, tuple(self._notes))
 
     def _code(self, operations: ops.UpgradeOps | ops.DowngradeOps | None) -> str:
         if operations is None or operations.is_empty():

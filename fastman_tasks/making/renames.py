@@ -146,7 +146,7 @@ def _chosen(found: Sequence[Candidate], decisions: Decisions, meaning: Meaning |
 def _refuse_undecided(found: Sequence[Candidate], decisions: Decisions) -> None:
     open_ = [each for each in found if each.likely and each.flag not in decisions.declined]
     if open_ and not decisions.no_renames:
-        raise RenamesUndecided(_undecided(open_, decisions.command), open_)
+        raise RenamesUndecided(_undecided(open_, decisions), open_)
 
 
 def _meant(flag: str, found: Sequence[Candidate]) -> Candidate | None:
@@ -187,14 +187,14 @@ def _refuse_unused(decisions: Decisions, done: Sequence[Candidate], offered: Seq
         raise UsageError(f"--rename={unused[0]} names no difference between models and database. {ways}")
 
 
-def _undecided(open_: Sequence[Candidate], command: str) -> str:
+def _undecided(open_: Sequence[Candidate], decisions: Decisions) -> str:
     likeliest: list[Candidate] = []
     for each in open_:
         if not any(each.excludes(other) for other in likeliest):
             likeliest.append(each)
     asked = "".join(f"\n  {each.question}" for each in open_)
     renamed = " ".join(f"--rename={shlex.quote(each.flag)}" for each in likeliest)
-    drops = "" if "--allow-drops" in command else " --allow-drops"
+    drops, command = "" if decisions.allow_drops else " --allow-drops", decisions.command
     return (
         f"What was renamed keeps what is in it, what is dropped does not:{asked}\n"
         f"There is no terminal to ask on, so nothing was written.\n  Yes: {command} {renamed}\n"

@@ -145,6 +145,8 @@ def draft(draft: Draft, root: Path, pretend: bool) -> None:
             return
     for change in draft.changes:
         line(f"  {change.text}", style="red" if change.is_drop else None)
+    for note in draft.notes:
+        line(f"  {note}", style="yellow")
     if draft.note:
         line(f"The body is empty: {draft.note}.")
     if pretend:

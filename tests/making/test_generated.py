@@ -221,6 +221,7 @@ class Walk:
     def __init__(self, sandbox: Sandbox, url: str) -> None:
         self._sandbox = sandbox
         self.url = url
+        self.notes: tuple[str, ...] = ()
 
     def make(
         self,
@@ -237,6 +238,7 @@ class Walk:
             asked = project.drafting.asked(message)
             decided = decisions or Decisions(no_renames=allow_drops)
             draft = project.drafting.draft(asked, allow_drops=allow_drops, decisions=decided)
+        self.notes = draft.notes
         if draft.file is None:
             assert draft.changes == ()
             return None
@@ -256,10 +258,12 @@ class Walk:
         with self._opened() as project:
             project.migrator.apply(project.migrator.plan_rollback(steps=1))
 
-    def up_down_up(self, text: str | dict[str, str], *, allow_drops: bool = False) -> str:
+    def up_down_up(
+        self, text: str | dict[str, str], *, allow_drops: bool = False, decisions: Decisions | None = None
+    ) -> str:
         """From the database as it is to the models ``text``, back and there again. Returns the migration's text."""
         before = dump(self.url)
-        made = self.make(text, allow_drops=allow_drops)
+        made = self.make(text, allow_drops=allow_drops, decisions=decisions)
         assert made is not None
         self.migrate()
         there = dump(self.url)

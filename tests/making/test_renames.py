@@ -284,7 +284,7 @@ def test_another_answer_for_each(project: Sandbox, request: pytest.FixtureReques
         "users.town:home_town",
         "users.name:home_town",
     ]
-    with pytest.raises(UsageError, match="--rename=users.name:home_town contradicts another --rename"):
+    with pytest.raises(UsageError, match=r"--rename=users\.name:home_town contradicts another --rename"):
         walk.make(after, decisions=Decisions(("name:full_name", "name:home_town")))
     with pytest.raises(RenamesUndecided) as undecided:
         walk.make(after, decisions=Decisions(("name:full_name", "users.name:full_name")))

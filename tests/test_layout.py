@@ -40,6 +40,7 @@ DOORS = {
         "making/renames.py",
         "making/required.py",
         "making/sqlite_tables.py",
+        "migrating/causes.py",
         "migrating/config.py",
         "migrating/env_py.py",
         "migrating/environment.py",

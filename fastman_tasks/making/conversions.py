@@ -9,13 +9,14 @@ from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Enum, Integer, Numeric, String, text
+from sqlalchemy import Connection, Enum, Integer, Numeric, String, Table, text
 from sqlalchemy.types import TypeEngine
 
 from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.making import row_counts
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.renamed_view import Renames
+from fastman_tasks.making.required import model_of
 
 # 'i' and 'a': PostgreSQL makes the cast by itself; 'e': it has to be asked (USING). What is a text (category S) can
 # become anything that way, and anything becomes a text by itself.
@@ -71,7 +72,8 @@ def convert(
     if connection.dialect.name == "postgresql":
         for operations in (upgrade, downgrade):
             for change in _changes(operations):
-                change.ops = [part for each in change.ops for part in _told(context, connection, each)]
+                model = model_of(context, change.table_name, change.schema) if operations is upgrade else None
+                change.ops = [part for each in change.ops for part in _told(context, connection, each, model)]
     return said
 
 
@@ -80,7 +82,7 @@ def _changes(operations: ops.OpContainer) -> list[ops.ModifyTableOps]:
 
 
 def _told(
-    context: MigrationContext, connection: Connection, operation: ops.MigrateOperation
+    context: MigrationContext, connection: Connection, operation: ops.MigrateOperation, model: Table | None
 ) -> Iterator[ops.MigrateOperation]:
     if not isinstance(operation, ops.AlterColumnOp) or operation.modify_type is None:
         yield operation
@@ -98,9 +100,8 @@ def _told(
         return
     name = context.dialect.identifier_preparer.quote(operation.column_name)
     said = {key: value for key, value in vars(operation).items() if key.startswith(("existing_", "modify_"))}
-    default = operation.modify_server_default
     if operation.existing_server_default not in (None, False):
-        # The old default does not convert with the values.
+        # It does not convert with the values: it is dropped before, and set anew as the other side says it.
         yield ops.AlterColumnOp(
             operation.table_name,
             operation.column_name,
@@ -108,8 +109,9 @@ def _told(
             existing_type=operation.existing_type,
             modify_server_default=None,
         )
-        if default is False:
-            said["modify_server_default"] = operation.existing_server_default
+        if operation.modify_server_default is False:
+            own = operation.existing_server_default if model is None else model.c[operation.column_name].server_default
+            said["modify_server_default"] = False if own is None else own
     using = f"{name}::text::{new}" if _is_enum(operation.existing_type) else f"{name}::{new}"
     yield ConvertColumnOp(
         operation.table_name,

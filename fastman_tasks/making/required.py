@@ -59,7 +59,7 @@ def _needs(
     for change in upgrade.ops:
         if not isinstance(change, ops.ModifyTableOps):
             continue
-        model = _model(context, change)
+        model = model_of(context, change.table_name, change.schema)
         table = row_counts.quoted(connection, renames.old_table(change.table_name, change.schema), change.schema)
         for each in change.ops:
             if isinstance(each, ops.AddColumnOp):
@@ -155,11 +155,12 @@ def _tightened(change: ops.ModifyTableOps, column: Column[Any]) -> ops.AlterColu
     )
 
 
-def _model(context: MigrationContext, change: ops.ModifyTableOps) -> Table | None:
+def model_of(context: MigrationContext, table: str, schema: str | None) -> Table | None:
+    """The models' table of that name."""
     target = context.opts["target_metadata"]
     for metadata in [target] if isinstance(target, MetaData) else target:
-        for table in metadata.tables.values():
-            schema = None if table.schema == context.dialect.default_schema_name else table.schema
-            if (schema, table.name) == (change.schema, change.table_name):
-                return table
+        for each in metadata.tables.values():
+            own = None if each.schema == context.dialect.default_schema_name else each.schema
+            if (own, each.name) == (schema, table):
+                return each
     return None

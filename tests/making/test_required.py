@@ -10,7 +10,7 @@ from servers import execute
 from test_generated import Walk
 from test_renames import SERVERS, begun
 
-from fastman_tasks.errors import MigrationRefused, UsageError
+from fastman_tasks.errors import MigrationFailed, MigrationRefused, UsageError
 from fastman_tasks.making.decisions import Decisions
 
 HEAD = """
@@ -251,3 +251,48 @@ def test_a_conversion_that_there_is_not(project: Sandbox, request: pytest.Fixtur
     walk = begun(project, request, "postgresql", order("n: Mapped[int | None]"))
     with pytest.raises(MigrationRefused, match=r"PostgreSQL cannot convert order\.n from INTEGER to DATE"):
         walk.make(order("n: Mapped[datetime.date | None]"))
+
+
+TIGHTEN = "op.alter_column('order', 'n', existing_type=sa.Integer(), nullable=False)"
+BATCH = "with op.batch_alter_table('order') as batch:\n    batch."
+TO_NUMBER = "op.alter_column('order', 'n', existing_type=sa.String(50), type_=sa.Integer(){})"
+NUMBER = "n: Mapped[int | None]"
+NULLS = "order.n becomes required (NOT NULL), and 2 rows have no value for it."
+NEW = "order.m becomes required (NOT NULL), and 3 rows have no value for it."
+
+
+@pytest.mark.parametrize(
+    ("server", "definition", "statement", "said"),
+    [
+        ("sqlite", NUMBER, f"{BATCH}alter_column('n', existing_type=sa.Integer(), nullable=False)", NULLS),
+        ("postgresql", NUMBER, TIGHTEN, NULLS),
+        ("mariadb", NUMBER, TIGHTEN, NULLS),
+        ("sqlite", NUMBER, "op.add_column('order', sa.Column('m', sa.Integer(), nullable=False))", NEW),
+        ("postgresql", NUMBER, "op.add_column('order', sa.Column('m', sa.Integer(), nullable=False))", NEW),
+        (
+            "postgresql",
+            TEXT.format(""),
+            TO_NUMBER.format(""),
+            "PostgreSQL has to be told how to convert order.n: give op.alter_column() postgresql_using='n::INTEGER'.",
+        ),
+        (
+            "postgresql",
+            TEXT.format(""),
+            TO_NUMBER.format(", postgresql_using='n::integer'"),
+            "A value of order.n does not convert.",
+        ),
+        ("mariadb", TEXT.format(""), TO_NUMBER.format(""), "A value of order.n does not convert."),
+    ],
+)
+def test_the_report_of_a_failure_says_why(
+    project: Sandbox, request: pytest.FixtureRequest, server: str, definition: str, statement: str, said: str
+) -> None:
+    """Which column, how many rows, and what to do; here in a migration that was written by hand."""
+    walk = begun(project, request, server, order(definition))
+    value = "5" if definition == NUMBER else "'x'"
+    execute(walk.url, f"INSERT INTO {table(walk)} (id, n) VALUES (1, {value}), (2, NULL), (3, NULL)")
+    first = next((project.root / "database/migrations/versions").glob("*.py")).read_text("utf-8")
+    project.add_migration("9", "9a9a", first.partition("Revision ID: ")[2][:12], statement)
+    with pytest.raises(MigrationFailed) as failed:
+        walk.migrate()
+    assert f"\n{said}" in str(failed.value)

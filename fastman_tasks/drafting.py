@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import tempfile
-import textwrap
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,18 +11,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alembic.autogenerate import RevisionContext, render_python_code
+from alembic.autogenerate import RevisionContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import asbool
 from sqlalchemy import MetaData
-from sqlalchemy.exc import SAWarning, SQLAlchemyError
+from sqlalchemy.exc import SAWarning
 
 from fastman_tasks import models, names, scaffolding
 from fastman_tasks.changes import Change, described, imports
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
 from fastman_tasks.history import Revision
-from fastman_tasks.making import constraints, conversions, renames, required
+from fastman_tasks.making import constraints, conversions, renames, rendering, required
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
@@ -252,25 +250,10 @@ class _Author:
     def _finish(
         self, pretend: bool, *, tables: int | None, changes: tuple[Change, ...] = (), note: str | None = None
     ) -> Draft:
-        upgrade = self._code(self._script.upgrade_ops)
-        downgrade = self._code(self._script.downgrade_ops)
+        upgrade = rendering.code(self._script.upgrade_ops, batch=self._batch)
+        downgrade = rendering.code(self._script.downgrade_ops, batch=self._batch)
         file = None if pretend else self._write()
         return Draft(file, (), tables, changes, upgrade, downgrade, note, tuple(self._notes))
-
-    def _code(self, operations: ops.UpgradeOps | ops.DowngradeOps | None) -> str:
-        if operations is None or operations.is_empty():
-            return "pass"
-        try:
-            code = render_python_code(operations, render_as_batch=self._batch)
-            # What Alembic does not know it writes as its repr, such as <object at 0x…>.
-            ast.parse(textwrap.dedent(f"    {code}"))
-        except (SQLAlchemyError, NotImplementedError, SyntaxError) as error:
-            text = error.text if isinstance(error, SyntaxError) else None
-            raise MigrationRefused(
-                f"Part of the difference cannot be written as a migration: {(text or str(error)).strip()}\n"
-                "Nothing was written. Write it by hand: add --empty."
-            ) from error
-        return code
 
     def _write(self) -> Path:
         _wait_for_a_new_second(self._history.revisions)

@@ -38,6 +38,7 @@ DOORS = {
         "making/rename_operations.py",
         "making/renamed_keys.py",
         "making/renames.py",
+        "making/rendering.py",
         "making/required.py",
         "making/sqlite_tables.py",
         "migrating/causes.py",

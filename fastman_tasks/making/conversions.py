@@ -66,8 +66,8 @@ def convert(
     if said and connection.dialect.name == "sqlite" and not decisions.allow_drops:
         listed = "\n".join(said)
         raise MigrationRefused(
-            f"{listed}\nSQLite would convert them to something else without a word. Nothing was written. Correct these "
-            "rows first, or let them be lost: --allow-drops"
+            f"{listed}\nSQLite would make something else of such values without a word. Nothing was written. "
+            "If they may be lost: --allow-drops"
         )
     if connection.dialect.name == "postgresql":
         for operations in (upgrade, downgrade):
@@ -144,7 +144,7 @@ def _problems(
             example = row_counts.example(connection, table, name, f"{name} IS NOT NULL AND {unfit}")
             yield (
                 f"{change.table_name}.{each.column_name}: {row_counts.describe(number)} cannot be converted from {old} "
-                f"to {new}, such as {str(example)[:60]!r}."
+                f"to {new}, such as {str(example)[:60]!r}. Correct {'it' if number == 1 else 'them'} before migrating."
             )
 
 

@@ -96,7 +96,7 @@ def _candidates(context: MigrationContext, upgrade: ops.UpgradeOps, renames: Ren
     dropped = [each for each in upgrade.ops if isinstance(each, ops.DropTableOp)]
     created = [each for each in upgrade.ops if isinstance(each, ops.CreateTableOp)]
     for new in created:
-        pairs = [(old, _alike(context, old.to_table(), new.to_table())) for old in dropped if old.schema == new.schema]
+        pairs = [(old, _alike(old.to_table(), new.to_table())) for old in dropped if old.schema == new.schema]
         for old, share in sorted(pairs, key=lambda pair: -pair[1]):
             yield Candidate(
                 Rename(old.schema, None, old.table_name, new.table_name),
@@ -105,7 +105,7 @@ def _candidates(context: MigrationContext, upgrade: ops.UpgradeOps, renames: Ren
                 (_dotted(new.schema, new.table_name),),
                 "",
                 "",
-                share > 0.5,
+                share >= 0.5,
             )
     for change in upgrade.ops:
         if isinstance(change, ops.ModifyTableOps):
@@ -202,10 +202,9 @@ def _undecided(open_: Sequence[Candidate], decisions: Decisions) -> str:
     )
 
 
-def _alike(context: MigrationContext, old: Table, new: Table) -> float:
-    """The share of columns that the two tables have in common."""
-    common = [each for each in old.columns if each.name in new.columns
-              and _is_of_one_type(context, each, new.columns[each.name])]  # fmt: skip
+def _alike(old: Table, new: Table) -> float:
+    """The share of columns that the two tables have in common, by name."""
+    common = set(old.columns.keys()) & set(new.columns.keys())
     return len(common) / max(len(old.columns), len(new.columns), 1)
 
 

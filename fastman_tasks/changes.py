@@ -64,6 +64,10 @@ def _text(operation: Any) -> str:
             return f"add column {_qualified(operation.schema, operation.table_name, operation.column.name)}"
         case ops.DropColumnOp():
             return f"drop column {_qualified(operation.schema, operation.table_name, operation.column_name)}"
+        case ops.RenameTableOp():
+            return f"rename table {_qualified(operation.schema, operation.table_name)} to {operation.new_table_name}"
+        case ops.AlterColumnOp(modify_name=str(new)):
+            return f"rename column {_qualified(operation.schema, operation.table_name, operation.column_name)} to {new}"
         case ops.AlterColumnOp():
             altered = [
                 word
@@ -85,6 +89,8 @@ def _text(operation: Any) -> str:
             table = getattr(operation, "table_name", None) or getattr(operation, "source_table", "")
             name = getattr(operation, "constraint_name", None) or "(unnamed)"
             return f"{verb} constraint {name} on {table}"
+        case ops.ExecuteSQLOp():
+            return f"run {operation.sqltext}"
     return type(operation).__name__.removesuffix("Op")
 
 

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import ast
-import textwrap
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alembic.autogenerate import RevisionContext, render_python_code
+from alembic.autogenerate import RevisionContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import asbool
 from sqlalchemy import MetaData
-from sqlalchemy.exc import SAWarning, SQLAlchemyError
+from sqlalchemy.exc import SAWarning
 
 from fastman_tasks import models, names, scaffolding
 from fastman_tasks.changes import Change, described, imports
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
 from fastman_tasks.history import Revision
-from fastman_tasks.making import baseline, constraints, ignored_tables, request
+from fastman_tasks.making import baseline, completion, ignored_tables, rendering, request
+from fastman_tasks.making.completion import Completed
+from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.request import Asked
 from fastman_tasks.migrating import target_metadata
 from fastman_tasks.migrating.environment import Environment
@@ -41,8 +41,8 @@ class Draft:
 
     ``environment`` are the files written because the project had no Alembic environment. ``tables`` is how many
     tables the models define, None where no models were looked at; ``models`` are the modules that were imported for
-    them, or env.py's metadata. ``note`` says why a body is empty. ``left`` is how models and database differ where it
-    is a baseline, which then ``is_applied``.
+    them, or env.py's metadata. ``note`` says why a body is empty; ``said`` is what else there is to say of it. A
+    baseline that was written ``is_applied``.
     """
 
     file: Path | None
@@ -52,8 +52,8 @@ class Draft:
     upgrade: str
     downgrade: str
     note: str | None = None
+    said: Completed = field(default_factory=Completed)
     models: tuple[str, ...] = ()
-    left: tuple[Change, ...] = ()
     is_applied: bool = False
 
 
@@ -69,8 +69,8 @@ class Drafting:
         self,
         asked: Asked,
         *,
-        allow_drops: bool = False,
         pretend: bool = False,
+        decisions: Decisions | None = None,
         on_wait: Callable[[str | None], None] = lambda holder: None,
         on_taken: Callable[[float], None] = lambda waited: None,
     ) -> Draft:
@@ -78,23 +78,25 @@ class Drafting:
 
         With models, and unless a skeleton was asked for, its body is the difference between models and database;
         otherwise it follows the message. A baseline is also marked as applied, under the migration lock; see
-        ``Project.locked``. Raises ModelsFailed, and MigrationRefused for pending migrations, without ``allow_drops``
-        for a difference that drops tables or columns, and for a baseline that does not fit the database.
+        ``Project.locked``. Raises ModelsFailed; MigrationRefused for pending migrations, for a difference that drops
+        tables or columns where ``decisions`` do not allow it, and for a baseline that does not fit the database;
+        RenamesUndecided for a difference that ``decisions`` leave open.
         """
+        decisions, pretend = decisions or Decisions(), pretend or asked.check
         if not asked.baseline or pretend:
-            return self._draft(asked, allow_drops, pretend)
+            return self._draft(asked, decisions, pretend)
         with self._project.locked(on_wait, on_taken):
-            return self._draft(asked, allow_drops, pretend)
+            return self._draft(asked, decisions, pretend)
 
-    def _draft(self, asked: Asked, allow_drops: bool, pretend: bool) -> Draft:
+    def _draft(self, asked: Asked, decisions: Decisions, pretend: bool) -> Draft:
         # Models are imported before any file is written: a broken one must leave nothing behind.
         found = None if asked.skeleton or self._has_own_metadata() else models.load(self._project.root, self._named)
         with scaffolding.environment(self._project, pretend) as (environment, written):
-            author = _Author(environment, asked)
+            author = _Author(environment, asked, decisions)
             author.refuse_forked()
             tables = 0
             if not asked.skeleton and (found is None or found.tables or asked.baseline):
-                draft = author.from_models(found.metadata if found else None, allow_drops, pretend)
+                draft = author.from_models(found.metadata if found else None, pretend)
                 tables = draft.tables or 0
             if not tables:
                 draft = author.from_message(asked.meaning, pretend)
@@ -115,10 +117,11 @@ class Drafting:
 class _Author:
     """Fills one revision and writes it, through Alembic's own revision machinery and the project's script.py.mako."""
 
-    def __init__(self, environment: Environment, asked: Asked) -> None:
+    def __init__(self, environment: Environment, asked: Asked, decisions: Decisions) -> None:
         self._environment = environment
         self._asked = asked
-        self._left: tuple[Change, ...] = ()
+        self._decisions = decisions
+        self._completed = Completed()
         self._migrator = Migrator(environment)
         # Where new files belong, and what they may need, env.py says when it runs for the first time.
         self._history = self._migrator.history
@@ -145,11 +148,7 @@ class _Author:
 
     def _complete(self, context: MigrationContext, _: object, scripts: list[ops.MigrationScript]) -> None:
         if self._comparing:
-            constraints.complete(context, scripts[-1])
-            if self._asked.baseline and context.bind is not None:
-                self._left = described(scripts[-1].upgrade_ops)
-                baseline.replace(context, scripts[-1])
-                constraints.complete(context, scripts[-1], baseline.NothingExists(context.bind))
+            self._completed = completion.complete(context, scripts[-1], self._asked, self._decisions)
 
     def refuse_forked(self) -> None:
         """Raises MigrationRefused where there are several heads to continue."""
@@ -189,7 +188,7 @@ class _Author:
             return Draft(None, (), None, (), "", "", "env.py (process_revision_directives) wants no such file")
         return self._finish(pretend, tables=None, note=filled.note)
 
-    def from_models(self, found: Sequence[MetaData] | None, allow_drops: bool, pretend: bool) -> Draft:
+    def from_models(self, found: Sequence[MetaData] | None, pretend: bool) -> Draft:
         """The difference between the models and the database; ``found`` serves where env.py names no metadata."""
         if self._asked.baseline:
             baseline.require_first(self._history.revisions)
@@ -218,19 +217,20 @@ class _Author:
         self._environment.run(compare, reading=True, models=True, **self._options)
         script = self._revision.generated_revisions[-1] if self._revision.generated_revisions else None
         changes = described(script.upgrade_ops) if script else ()
-        if script is None or not changes:
-            return Draft(None, (), tables, (), "", "")
+        if script is None or not changes or self._asked.check:
+            return Draft(None, (), tables, changes, "", "", said=self._completed)
         drops = [change.text for change in changes if change.is_drop]
-        if drops and not allow_drops:
+        if drops and not self._decisions.allow_drops and not self._asked.baseline:
             listed = "\n".join(f"  {drop}" for drop in drops)
             others = ignored_tables.way_out(script.upgrade_ops, self._environment.settings.ignore_tables)
             raise MigrationRefused(
                 f"The database has what the models have not:\n{listed}\n"
                 "Nothing was written. If it is to be dropped, with the data in it: --allow-drops. If not, a model is "
-                f"missing or was renamed (FASTMAN_MODELS names the modules that are imported).{others}"
+                "missing (FASTMAN_MODELS names the modules that are imported), or it was renamed (--rename=old:new)."
+                f"{others}"
             )
         script.imports.update(imports(script.upgrade_ops) | imports(script.downgrade_ops))
-        draft = replace(self._finish(pretend, tables=tables, changes=changes), left=self._left)
+        draft = self._finish(pretend, tables=tables, changes=changes)
         if not self._asked.baseline or draft.file is None:
             return draft
         baseline.stamp(self._environment, str(script.rev_id), draft.file)
@@ -252,25 +252,10 @@ class _Author:
     def _finish(
         self, pretend: bool, *, tables: int | None, changes: tuple[Change, ...] = (), note: str | None = None
     ) -> Draft:
-        upgrade = self._code(self._script.upgrade_ops)
-        downgrade = self._code(self._script.downgrade_ops)
+        upgrade = rendering.code(self._script.upgrade_ops, batch=self._batch)
+        downgrade = rendering.code(self._script.downgrade_ops, batch=self._batch)
         file = None if pretend else self._write()
-        return Draft(file, (), tables, changes, upgrade, downgrade, note)
-
-    def _code(self, operations: ops.UpgradeOps | ops.DowngradeOps | None) -> str:
-        if operations is None or operations.is_empty():
-            return "pass"
-        try:
-            code = render_python_code(operations, render_as_batch=self._batch)
-            # What Alembic does not know it writes as its repr, such as <object at 0x…>.
-            ast.parse(textwrap.dedent(f"    {code}"))
-        except (SQLAlchemyError, NotImplementedError, SyntaxError) as error:
-            text = error.text if isinstance(error, SyntaxError) else None
-            raise MigrationRefused(
-                f"Part of the difference cannot be written as a migration: {(text or str(error)).strip()}\n"
-                "Nothing was written. Write it by hand: add --empty."
-            ) from error
-        return code
+        return Draft(file, (), tables, changes, upgrade, downgrade, note, self._completed)
 
     def _write(self) -> Path:
         _wait_for_a_new_second(self._history.revisions)

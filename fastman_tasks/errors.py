@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastman_tasks.making.renames import Candidate
 
 
 class FastmanError(Exception):
@@ -31,6 +36,14 @@ class ConsentMissing(FastmanError):
     """The user declined, or could not be asked."""
 
     code = 5
+
+
+class RenamesUndecided(ConsentMissing):
+    """Something may have been renamed, and nobody has said so; ``candidates`` are what to ask about, in order."""
+
+    def __init__(self, message: str, candidates: Sequence[Candidate]) -> None:
+        super().__init__(message)
+        self.candidates = tuple(candidates)
 
 
 class SettingsError(FastmanError):

@@ -47,6 +47,11 @@ class Converter:
         self._check_length(texts)
         return self.bound(values)
 
+    def value(self, text: str) -> Any:
+        """The Python value of one text, which is never NULL. Raises ValueError."""
+        self._check_length([text])
+        return self._parse(text) if self._parse else text
+
     def checked(self, texts: Sequence[str]) -> Sequence[str]:
         """``texts`` as they are, where ``texts()`` would take them all. Raises ValueError."""
         if self._parse:

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from alembic.autogenerate import renderers
-from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy import (
     Boolean,
@@ -26,6 +24,7 @@ from sqlalchemy.types import TypeEngine
 
 from fastman_tasks.making import data_skeleton
 from fastman_tasks.making.reflected import own_indexes, reflect
+from fastman_tasks.making.rename_operations import RenameColumnOp, RenameTableOp
 from fastman_tasks.names import Meaning
 
 
@@ -112,7 +111,8 @@ class _Writer:
         self._reflected()
         if new in self._tables:
             raise _Unfit(f"the table {new} exists already")
-        return Body([_RenameTable(self.table, new)], [_RenameTable(new, self.table)])
+        rename = RenameTableOp(self.table, new)
+        return Body([rename], [rename.reverse()])
 
     def _add_columns(self) -> Body:
         existing = self._reflected().columns
@@ -147,18 +147,8 @@ class _Writer:
         if new in table.columns:
             raise _Unfit(f"the column {self.table}.{new} exists already")
 
-        def rename(old: str, name: str) -> ops.AlterColumnOp:
-            return ops.AlterColumnOp(
-                self.table,
-                old,
-                modify_name=name,
-                # MySQL repeats the whole column to rename it.
-                existing_type=column.type,
-                existing_nullable=column.nullable,
-                existing_server_default=column.server_default if column.server_default is not None else False,
-            )
-
-        return self._modified([rename(column.name, new)], [rename(new, column.name)])
+        rename = RenameColumnOp.of(self.table, column, new, schema=None)
+        return Body([rename], [rename.reverse()])
 
     def _modified(self, up: Sequence[ops.MigrateOperation], down: Sequence[ops.MigrateOperation]) -> Body:
         # In a ModifyTableOps Alembic renders batch operations where the environment asks for them (SQLite).
@@ -200,16 +190,6 @@ class ENUM(postgresql.ENUM):
     def __repr__(self) -> str:
         text = super().__repr__()
         return text if "create_type=" in text else f"{text.removesuffix(')')}, create_type=False)"
-
-
-class _RenameTable(ops.RenameTableOp):
-    """Alembic carries this operation out, but does not know how to write it down."""
-
-
-@renderers.dispatch_for(_RenameTable)
-def _written(context: AutogenContext, operation: _RenameTable) -> str:
-    prefix = context.opts["alembic_module_prefix"]
-    return f"{prefix}rename_table({operation.table_name!r}, {operation.new_table_name!r})"
 
 
 def _type_for(name: str) -> TypeEngine[Any]:

@@ -18,17 +18,15 @@ from fastman_tasks.making.sql_text import WrittenCondition
 _Tables: TypeAlias = "dict[tuple[str | None, str], Table]"
 
 
-def complete(context: MigrationContext, script: ops.MigrationScript, existing: Existing | None = None) -> None:
+def complete(context: MigrationContext, script: ops.MigrationScript, existing: Existing) -> None:
     """Complete ``script``, as the comparison left it, in place; its downgrade is made anew from its upgrade.
 
     Added are the CHECKs that differ, and on SQLite the UNIQUEs that have no name and are no longer in the models.
-    ``existing`` is what there is where it will run, by default what the database has.
+    ``existing`` is what there is where it will run.
     Raises MigrationRefused for what cannot be written so that it runs up and down.
     """
     upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
-    if upgrade is None or downgrade is None or context.bind is None:
-        return
-    existing = existing or Existing(context.bind)
+    assert upgrade is not None and downgrade is not None
     comparison = AutogenContext(context, autogenerate=False)
     tables = _compared(comparison, existing, upgrade)
     namer = Namer(existing, upgrade)

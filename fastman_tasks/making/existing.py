@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 from sqlalchemy import Connection, inspect, text
+
+from fastman_tasks.making.renamed_view import Renames, rename_words
 
 
 @dataclass(frozen=True)
@@ -18,10 +21,12 @@ class Check:
 
 
 class Existing:
-    """Reads the constraints of the database behind ``connection``; each question is asked once, when it comes up."""
+    """Reads the constraints of the database behind ``connection`` as they are after ``renames``; each question is
+    asked once, when it comes up."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, renames: Renames | None = None) -> None:
         self.connection = connection
+        self._renames = renames or Renames(connection.dialect.default_schema_name)
         self._inspector = inspect(connection)
         self.dialect = connection.dialect.name
         self.is_mysql = self.dialect in {"mysql", "mariadb"}
@@ -54,10 +59,18 @@ class Existing:
     def _checks(self, table: str, schema: str | None) -> tuple[Check, ...]:
         """The CHECKs of ``table``; none where their text cannot be told from what follows it."""
         if self._is_mariadb:
-            return self._mariadb_checks.get((schema or self.default_schema, table), ())
+            return tuple(self._renamed_checks(self._renames.old_table(table, schema), schema))
         found = self._all_checks(schema).get(table, ())
         # SQLAlchemy finds SQLite's by a pattern, which takes too much where several stand in one line.
         return found if all(check.sql.count("(") == check.sql.count(")") for check in found) else ()
+
+    def _renamed_checks(self, table: str, schema: str | None) -> Iterator[Check]:
+        names = self._renames.columns(table, schema)
+        for check in self._mariadb_checks.get((schema or self.default_schema, table), ()):
+            sql = rename_words(check.sql, names)
+            # One in the definition of a column is lost with the old definition.
+            if sql == check.sql or not check.is_fixed:
+                yield replace(check, sql=sql)
 
     def _read_checks(self, schema: str | None) -> dict[str, tuple[Check, ...]]:
         return {

@@ -15,6 +15,7 @@ from fastman_tasks.errors import EnvironmentFailed, FastmanError, MigrationFaile
 from fastman_tasks.history import Revision
 from fastman_tasks.ledger import Ledger
 from fastman_tasks.limits import is_lock_timeout
+from fastman_tasks.migrating import causes
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Done, Plan, State
 from fastman_tasks.sources import blame
@@ -146,6 +147,8 @@ class Executor:
             lines += [*self._kept(progress), f"What is applied now cannot be told: {failure}"]
         else:
             # A signal may come when the last statement, the commit, is through.
+            if cause := causes.find(error):
+                lines += causes.explain(cause, self._environment)
             lines += self._kept(progress) if revision in self._undone(plan, state) else ["It was through by then."]
             lines += self._standing(plan, state)
             correct = "" if isinstance(error, KeyboardInterrupt) else "correct the file, then "

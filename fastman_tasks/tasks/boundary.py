@@ -60,14 +60,19 @@ class _Instead(Argument):
 
 
 def task(
-    *, help: Mapping[str, str], optional: Iterable[str] = (), instead: Mapping[str, str] | None = None
+    *,
+    help: Mapping[str, str],
+    optional: Iterable[str] = (),
+    iterable: Iterable[str] = (),
+    instead: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[..., None]], Any]:
     """Make an Invoke task of a function ``(project, **flags)``.
 
     The project is open for the call. A FastmanError ends the process with its text on stderr and its code, any
     other error as one line and code 1; with Invoke's --debug the traceback comes first. Invoke's --dry sets the
-    flag ``pretend``. ``optional`` are the flags that may come without a value, which is then True; ``instead`` are
-    flags, each with the positional argument that may be left out with it, and is then empty.
+    flag ``pretend``. ``optional`` are the flags that may come without a value, which is then True, ``iterable`` those
+    that may be used more than once; ``instead`` are flags, each with the positional argument that may be left out with
+    it, and is then empty.
     """
 
     def decorate(function: Callable[..., None]) -> Any:
@@ -89,8 +94,9 @@ def task(
                 raise _exit(error, project) from error
 
         return invoke.task(
-            body, klass=_Command, help=dict(help), optional=tuple(optional), instead=instead, auto_shortflags=False
-        )
+            body, klass=_Command, help=dict(help), optional=tuple(optional), iterable=tuple(iterable), instead=instead,
+            auto_shortflags=False,
+        )  # fmt: skip
 
     return decorate
 

@@ -144,6 +144,8 @@ def draft(draft: Draft, root: Path, pretend: bool) -> None:
             line("An empty one: add --empty.")
             return
     changes(draft.changes)
+    for note in draft.said.notes:
+        line(f"  {note}", style="yellow")
     if draft.note:
         line(f"The body is {'empty' if draft.upgrade == 'pass' else 'an example'}: {draft.note}.")
     if pretend:
@@ -153,9 +155,9 @@ def draft(draft: Draft, root: Path, pretend: bool) -> None:
         line(f"Created {relative(draft.file, root)}")
         if draft.is_applied:
             line("It is marked as applied in this database.")
-    if draft.left:
+    if draft.said.left:
         line('The models differ from the database. The next migration (inv make.migration "…") would be:')
-        changes(draft.left)
+        changes(draft.said.left)
 
 
 def no_models(draft: Draft) -> str:
@@ -242,9 +244,23 @@ def as_json(value: Any) -> None:
 
 def ask(question: str, wanted: str) -> bool:
     """Whether the user answers ``question`` with ``wanted`` ("y" takes yes, too); nothing is no."""
+    answer = _answer(question)
+    return answer is not None and _agrees(answer, wanted)
+
+
+def choose(question: str) -> bool | None:
+    """Whether the user says yes to ``question``; None where the user cancels (Ctrl-C, Ctrl-D)."""
+    answer = _answer(f"{question} [y/N]")
+    return None if answer is None else _agrees(answer, "y")
+
+
+def _answer(question: str) -> str | None:
     try:
-        answer = input(f"{question} ").strip()
+        return input(f"{question} ").strip()
     except (EOFError, KeyboardInterrupt):
         line()
-        return False
+        return None
+
+
+def _agrees(answer: str, wanted: str) -> bool:
     return answer.lower() in {"y", "yes"} if wanted == "y" else answer == wanted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
 #: A flag that may come without a value: None where it was not used, True where the value is missing.
 Value = str | bool | None
+#: A flag that may be used more than once; from a task of the project's own it may be one text.
+Several = str | Sequence[str] | None
 
 
 def given(name: str, value: Value) -> str | None:
@@ -24,21 +27,34 @@ def given(name: str, value: Value) -> str | None:
     return text
 
 
-def refuse_beside(flag: str, **others: str | bool | None) -> None:
-    """Raises UsageError where one of ``others`` was used beside ``--flag``."""
+def several(values: Several) -> tuple[str, ...]:
+    """Each value of a flag that may be used more than once."""
+    return (values,) if isinstance(values, str) else tuple(values or ())
+
+
+def renames(values: Several) -> tuple[str, ...]:
+    """The pairs ``old:new`` of --rename, which may be used again, or have several by commas. Raises UsageError."""
     from fastman_tasks.errors import UsageError
 
-    if used := [f"--{name}" for name, value in others.items() if value]:
-        raise UsageError(f"--{flag} and {' and '.join(used)} are mutually exclusive.")
+    typed = [str(given("rename", each)) for each in several(values)]
+    pairs = [pair.strip() for text in typed for pair in text.split(",")]
+    for pair in pairs:
+        old, separator, new = pair.partition(":")
+        if not (old and separator and new) or ":" in new:
+            raise UsageError(f"--rename={pair} is not a pair old:new, such as users.name:full_name or users:people.")
+    return tuple(pairs)
 
 
-def command(task: str, **flags: str | int | bool | None) -> str:
-    """``inv TASK`` with its ``flags``, to be typed once more; those that are None or False are left out."""
-    typed = []
+def command(task: str, *words: str, **flags: str | int | bool | Sequence[str] | None) -> str:
+    """``inv TASK`` with its ``words`` and ``flags``, to be typed once more; flags that are None or False are left out,
+    one with several values is repeated.
+    """
+    typed = [shlex.quote(word) for word in words]
     for name, value in flags.items():
         flag = f"--{name.rstrip('_').replace('_', '-')}"
-        if value is not None and value is not False:
-            typed.append(flag if value is True else f"{flag}={shlex.quote(str(value))}")
+        for each in value if isinstance(value, (list, tuple)) else (value,):
+            if each is not None and each is not False:
+                typed.append(flag if each is True else f"{flag}={shlex.quote(str(each))}")
     return " ".join(["inv", task, *typed])
 
 

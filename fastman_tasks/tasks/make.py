@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from invoke import Exit
 
-from fastman_tasks.tasks import consent, console, flags
+from fastman_tasks.tasks import consent, console, deciding, flags
 from fastman_tasks.tasks.boundary import task
-from fastman_tasks.tasks.flags import Value
+from fastman_tasks.tasks.flags import Several, Value
 
 if TYPE_CHECKING:
     from fastman_tasks.drafting import Draft
@@ -26,11 +25,15 @@ if TYPE_CHECKING:
         "allow-drops": "Let the migration drop tables and columns.",
         "baseline": "Write the migration that creates the tables that are there already; mark it as applied here.",
         "check": "Write nothing; exit with code 3 when a migration is missing. Needs no message.",
+        "rename": "What was renamed: users.name:full_name, users:people; several by commas, or the flag again.",
+        "no-renames": "What is dropped and what is added have nothing to do with each other.",
+        "backfill": "What existing rows get in a column that becomes required: VALUE, or column=VALUE for each.",
         "pretend": "Print what would be written; write nothing.",
         "force": "Do not ask, in production either; --baseline does there.",
     },
     optional=["create", "table"],
     instead={"check": "message"},
+    iterable=["rename", "backfill"],
 )
 def migration(
     project: Project,
@@ -42,29 +45,37 @@ def migration(
     allow_drops: bool = False,
     baseline: bool = False,
     check: bool = False,
+    rename: Several = None,
+    no_renames: bool = False,
+    backfill: Several = None,
     pretend: bool = False,
     force: bool = False,
 ) -> None:
     """Write a migration from the models, or from the message."""
-    skeleton = {"create": flags.given("create", create), "table": flags.given("table", table)}
-    if check:
-        flags.refuse_beside("check", empty=empty, data=data, baseline=baseline, **skeleton)
-        message = message or "check"
-    asked = project.drafting.asked(message, empty=empty, data=data, baseline=baseline, **skeleton)
+    from fastman_tasks.making.decisions import Decisions
+
+    asked = project.drafting.asked(
+        message, empty=empty, data=data, baseline=baseline, check=check,
+        create=flags.given("create", create), table=flags.given("table", table),
+    )  # fmt: skip
+    renames, values = flags.renames(rename), flags.several(backfill)
+    typed = flags.command("make.migration", message, allow_drops=allow_drops, rename=renames,
+                          no_renames=no_renames, backfill=values, pretend=pretend)  # fmt: skip
     console.target(project)
     if baseline and not pretend:
         _ask_to_mark(project, message, force)
-    draft = project.drafting.draft(
-        asked,
-        allow_drops=allow_drops or check,
-        pretend=pretend or check,
-        on_wait=console.waiting,
-        on_taken=console.waited,
-    )
+
+    def draft(decisions: Decisions) -> Draft:
+        return project.drafting.draft(
+            asked, decisions=decisions, pretend=pretend, on_wait=console.waiting, on_taken=console.waited
+        )
+
+    decisions = Decisions(renames, no_renames=no_renames, allow_drops=allow_drops, backfill=values, command=typed)
+    drafted = deciding.drafted(draft, decisions)
     if check:
-        _check(draft)
+        _check(drafted)
     else:
-        console.draft(draft, project.root, pretend)
+        console.draft(drafted, project.root, pretend)
 
 
 def _check(draft: Draft) -> None:
@@ -81,7 +92,7 @@ def _ask_to_mark(project: Project, message: str, force: bool) -> None:
 
     needed = guard.to_change(project.settings, project.database.url)
     question = f"Mark the migration {message!r} as applied on {project.shown_url}?"
-    command = flags.command(f"make.migration {shlex.quote(message)}", baseline=True)
+    command = flags.command("make.migration", message, baseline=True)
     consent.obtain(project, needed, question, command, force=force)
 
 

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from servers import execute
 from services import opened
 
 from fastman_tasks.errors import MigrationRefused
+from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.project import Project
 
 HEAD = """
@@ -221,12 +222,21 @@ class Walk:
         self._sandbox = sandbox
         self.url = url
 
-    def make(self, text: str | dict[str, str], *, allow_drops: bool = False, backfill: object = None) -> str | None:
+    def make(
+        self,
+        text: str | dict[str, str],
+        *,
+        message: str = "change",
+        allow_drops: bool = False,
+        decisions: Decisions | None = None,
+    ) -> str | None:
         """The migration to the models ``text``, or those in several modules; None where there is no difference."""
         for path, module in (text if isinstance(text, dict) else {"models.py": text}).items():
             self._sandbox.write(path, module)
         with self._opened() as project:
-            draft = project.drafting.draft(project.drafting.asked("change"), allow_drops=allow_drops)
+            asked = project.drafting.asked(message)
+            decided = replace(decisions or Decisions(no_renames=allow_drops), allow_drops=allow_drops)
+            self.draft = draft = project.drafting.draft(asked, decisions=decided)
         if draft.file is None:
             assert draft.changes == ()
             return None
@@ -251,10 +261,12 @@ class Walk:
         with self._opened() as project:
             project.migrator.apply(project.migrator.plan_rollback())
 
-    def up_down_up(self, text: str | dict[str, str], *, allow_drops: bool = False) -> str:
+    def up_down_up(
+        self, text: str | dict[str, str], *, allow_drops: bool = False, decisions: Decisions | None = None
+    ) -> str:
         """From the database as it is to the models ``text``, back and there again. Returns the migration's text."""
         before = dump(self.url)
-        made = self.make(text, allow_drops=allow_drops)
+        made = self.make(text, allow_drops=allow_drops, decisions=decisions)
         assert made is not None
         self.migrate()
         there = dump(self.url)

@@ -1,0 +1,64 @@
+"""Makes of Alembic's comparison a migration that runs both ways: what it overlooks, and what only a person knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+
+from fastman_tasks.changes import Change, described
+from fastman_tasks.errors import MigrationRefused
+from fastman_tasks.making import baseline, constraints, conversions, renames, required
+from fastman_tasks.making.decisions import Decisions
+from fastman_tasks.making.existing import Existing
+from fastman_tasks.making.request import Asked
+
+
+@dataclass
+class Completed:
+    """What there is to say of a migration beside its operations.
+
+    ``notes`` are what happens to the rows that are there. ``left`` is how models and database differ where the
+    migration is a baseline. ``open`` is why it could not be written, where it is not to be.
+    """
+
+    notes: tuple[str, ...] = ()
+    left: tuple[Change, ...] = ()
+    open: str | None = None
+
+
+def complete(context: MigrationContext, script: ops.MigrationScript, asked: Asked, decisions: Decisions) -> Completed:
+    """Complete ``script``, as the comparison left it, in place.
+
+    Raises MigrationRefused for what cannot be written so that it runs up and down, RenamesUndecided for what
+    ``decisions`` leave open; neither where the difference is only looked at.
+    """
+    completed = Completed()
+    if asked.check or asked.baseline:
+        decisions = replace(decisions, no_renames=True, allow_drops=True)
+    try:
+        _complete(context, script, asked, decisions, completed)
+    except MigrationRefused as refused:
+        if not (asked.check or asked.baseline):
+            raise
+        completed.open = str(refused)
+    if asked.baseline:
+        assert context.bind is not None
+        completed.left = described(script.upgrade_ops)
+        baseline.replace(context, script)
+        constraints.complete(context, script, baseline.NothingExists(context.bind))
+    return completed
+
+
+def _complete(
+    context: MigrationContext, script: ops.MigrationScript, asked: Asked, decisions: Decisions, completed: Completed
+) -> None:
+    connection = context.bind
+    assert connection is not None
+    with renames.carried_out(context, script, decisions, asked.meaning) as renamed:
+        constraints.complete(context, script, Existing(connection, renamed))
+        completed.notes = (
+            *required.fill(context, script, decisions, renamed),
+            *conversions.convert(context, script, decisions, renamed),
+        )

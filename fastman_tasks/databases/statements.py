@@ -10,6 +10,7 @@ from typing import Literal
 # What makes something, or says something of it. UPDATE, DELETE and DROP lose data, and so may whatever is called.
 _HARMLESS = re.compile(
     r"(create (?!or replace)|insert into |comment on |grant |revoke |set |alter sequence |"
+    r"alter index \S+ rename to \S+$|alter table \S+ rename (constraint|index|key) \S+ to \S+$|"
     r"select (pg_catalog\.)?(setval|nextval|set_config)\s*\()",
     re.IGNORECASE,
 )

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Boolean, Column, Date, DateTime, Dialect, Interval, String, literal, types
-from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import SQLAlchemyError
 
 from fastman_tasks.columns import plain
@@ -59,9 +58,9 @@ def render(value: Any, column: Column[Any], dialect: Dialect) -> str:
         kind, value = String(), json.dumps(value)
     if isinstance(plain(kind), types.LargeBinary | Interval):
         raise ValueError
-    # Not with the driver's way to write parameters, for which each % is doubled.
-    way = type(dialect)(paramstyle="named") if isinstance(dialect, DefaultDialect) else dialect
     try:
-        return str(literal(value, kind).compile(dialect=way, compile_kwargs={"literal_binds": True}))
+        sql = str(literal(value, kind).compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
     except (SQLAlchemyError, NotImplementedError, AttributeError) as error:
         raise ValueError from error
+    # Drivers that write parameters with a % have it doubled elsewhere; a text() in a file has it as it is.
+    return sql.replace("%%", "%") if dialect.paramstyle in ("format", "pyformat") else sql

@@ -34,7 +34,7 @@ def asked(
 
     Raises UsageError for a message or a table's name that cannot be one, and for flags that are mutually exclusive.
     """
-    flags = {"--baseline": baseline, "--check": check, "--data": data, "--empty": empty, "--create": create,
+    flags = {"--check": check, "--baseline": baseline, "--data": data, "--empty": empty, "--create": create,
              "--table": table}  # fmt: skip
     used = [flag for flag, value in flags.items() if value]
     if len(used) > 1 and (baseline or check or data) and used != ["--data", "--table"]:

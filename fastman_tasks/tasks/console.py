@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fastman_tasks.seeder_drafting import SeederDraft
 
 _NAME_WIDTH = 60
+_YES = ("y", "Y", "yes", "Yes", "YES")
 
 
 @functools.cache
@@ -245,13 +246,13 @@ def as_json(value: Any) -> None:
 def ask(question: str, wanted: str) -> bool:
     """Whether the user answers ``question`` with ``wanted`` ("y" takes yes, too); nothing is no."""
     answer = _answer(question)
-    return answer is not None and _agrees(answer, wanted)
+    return answer in _YES if wanted == "y" else answer == wanted
 
 
 def choose(question: str) -> bool | None:
     """Whether the user says yes to ``question``; None where the user cancels (Ctrl-C, Ctrl-D)."""
     answer = _answer(f"{question} [y/N]")
-    return None if answer is None else _agrees(answer, "y")
+    return None if answer is None else answer in _YES
 
 
 def _answer(question: str) -> str | None:
@@ -260,7 +261,3 @@ def _answer(question: str) -> str | None:
     except (EOFError, KeyboardInterrupt):
         line()
         return None
-
-
-def _agrees(answer: str, wanted: str) -> bool:
-    return answer.lower() in {"y", "yes"} if wanted == "y" else answer == wanted

@@ -20,6 +20,10 @@ from fastman_tasks.databases.statements import effects, keeps_everything
         ("COMMENT ON TABLE a IS 'drop'", True),
         ("UPDATE a SET b = 1", False),
         ("CREATE TABLE a (b INT); DELETE FROM c", False),
+        ('ALTER INDEX "a b" RENAME TO c', True),
+        ("ALTER TABLE s.a RENAME CONSTRAINT b TO c", True),
+        ("ALTER TABLE a RENAME INDEX b TO `c`", True),
+        ("ALTER TABLE a RENAME CONSTRAINT b TO c, DROP COLUMN d", False),
         ("", True),
     ],
 )

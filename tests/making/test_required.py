@@ -55,7 +55,7 @@ class Column:
 COLUMNS = {
     "a number": Column("n: Mapped[int]", ("7",), ("7",)),
     "a negative number": Column("n: Mapped[int]", ("-7",), ("-7",)),
-    "a text": Column("n: Mapped[str] = mapped_column(String(50))", ("it's :x, 100%\\",), ("it's :x, 100%\\",)),
+    "a text": Column("n: Mapped[str] = mapped_column(String(50))", ("it's :x, 100%% %\\",), ("it's :x, 100%% %\\",)),
     "an empty text": Column("n: Mapped[str] = mapped_column(String(50))", ("",), ("",)),
     "a text with =": Column("n: Mapped[str] = mapped_column(String(50))", ("a=b",), ("a=b",)),
     "a truth": Column("n: Mapped[bool]", ("yes",), ("True", "1")),
@@ -245,7 +245,7 @@ def test_values_that_do_not_convert(project: Sandbox, request: pytest.FixtureReq
         walk.make(order("n: Mapped[int | None]"), allow_drops=True)
     else:
         walk.make(order("n: Mapped[int | None]"))
-    assert walk.draft.said.notes == (f"{said}Correct them before migrating.",)
+    assert walk.draft.said.notes == (said,)
 
 
 def test_a_conversion_that_there_is_not(project: Sandbox, request: pytest.FixtureRequest) -> None:

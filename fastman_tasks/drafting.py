@@ -24,7 +24,8 @@ from fastman_tasks import models, names, scaffolding
 from fastman_tasks.changes import Change, described, imports
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
 from fastman_tasks.history import Revision
-from fastman_tasks.making import constraints
+from fastman_tasks.making import constraints, enums
+from fastman_tasks.making.enum_members import Decided
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.operations import Body, body
@@ -76,17 +77,20 @@ class Drafting:
         )
         return Asked(message, meaning, skeleton=empty or bool(create or table))
 
-    def draft(self, asked: Asked, *, allow_drops: bool = False, pretend: bool = False) -> Draft:
+    def draft(
+        self, asked: Asked, *, allow_drops: bool = False, pretend: bool = False, members: Decided | None = None
+    ) -> Draft:
         """Write the migration that was ``asked`` for.
 
         With models, and unless a skeleton was asked for, its body is the difference between models and database;
         otherwise it follows the message. Raises ModelsFailed, and MigrationRefused for pending migrations and,
-        without ``allow_drops``, for a difference that drops tables or columns.
+        without ``allow_drops``, for a difference that drops tables or columns, and for members of enums that may have
+        been renamed, unless ``members`` decides that.
         """
         # Models are imported before any file is written: a broken one must leave nothing behind.
         found = None if asked.skeleton or self._has_own_metadata() else models.load(self._project.root, self._named)
         with self._environment(pretend) as (environment, written):
-            author = _Author(environment, asked.message)
+            author = _Author(environment, asked.message, members or Decided())
             author.refuse_forked()
             if asked.skeleton or (found is not None and not found.tables):
                 draft = author.from_message(asked.meaning, pretend)
@@ -121,8 +125,9 @@ class Drafting:
 class _Author:
     """Fills one revision and writes it, through Alembic's own revision machinery and the project's script.py.mako."""
 
-    def __init__(self, environment: Environment, message: str) -> None:
+    def __init__(self, environment: Environment, message: str, members: Decided) -> None:
         self._environment = environment
+        self._members = members
         self._migrator = Migrator(environment)
         # Where new files belong, and what they may need, env.py says when it runs for the first time.
         self._history = self._migrator.history
@@ -150,6 +155,7 @@ class _Author:
     def _complete(self, context: MigrationContext, _: object, scripts: list[ops.MigrationScript]) -> None:
         if self._comparing:
             constraints.complete(context, scripts[-1])
+            enums.complete(context, scripts[-1], self._members)
 
     def refuse_forked(self) -> None:
         """Raises MigrationRefused where there are several heads to continue."""

@@ -16,6 +16,7 @@ from servers import execute
 from services import opened
 
 from fastman_tasks.errors import MigrationRefused
+from fastman_tasks.making.enum_members import Decided
 from fastman_tasks.project import Project
 
 HEAD = """
@@ -221,12 +222,15 @@ class Walk:
         self._sandbox = sandbox
         self.url = url
 
-    def make(self, text: str | dict[str, str], *, allow_drops: bool = False) -> str | None:
+    def make(
+        self, text: str | dict[str, str], *, allow_drops: bool = False, members: Decided | None = None
+    ) -> str | None:
         """The migration to the models ``text``, or those in several modules; None where there is no difference."""
         for path, module in (text if isinstance(text, dict) else {"models.py": text}).items():
             self._sandbox.write(path, module)
         with self._opened() as project:
-            draft = project.drafting.draft(project.drafting.asked("change"), allow_drops=allow_drops)
+            asked = project.drafting.asked("change")
+            draft = project.drafting.draft(asked, allow_drops=allow_drops, members=members)
         if draft.file is None:
             assert draft.changes == ()
             return None
@@ -245,6 +249,11 @@ class Walk:
         """Roll the newest back."""
         with self._opened() as project:
             project.migrator.apply(project.migrator.plan_rollback(steps=1))
+
+    def reset(self) -> None:
+        """Roll all of them back."""
+        with self._opened() as project:
+            project.migrator.apply(project.migrator.plan_rollback(steps=99))
 
     def up_down_up(self, text: str | dict[str, str], *, allow_drops: bool = False) -> str:
         """From the database as it is to the models ``text``, back and there again. Returns the migration's text."""

@@ -24,7 +24,7 @@ from fastman_tasks import models, names, scaffolding
 from fastman_tasks.changes import Change, described, imports
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
 from fastman_tasks.history import Revision
-from fastman_tasks.making import constraints, enums
+from fastman_tasks.making import constraints, enum_values, enums
 from fastman_tasks.making.enum_members import Decided
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
@@ -154,6 +154,7 @@ class _Author:
 
     def _complete(self, context: MigrationContext, _: object, scripts: list[ops.MigrationScript]) -> None:
         if self._comparing:
+            enum_values.prepare(context, scripts[-1], self._members)
             constraints.complete(context, scripts[-1])
             enums.complete(context, scripts[-1], self._members)
 
@@ -225,7 +226,8 @@ class _Author:
                 "Nothing was written. If it is to be dropped, with the data in it: --allow-drops. If not, a model is "
                 "missing or was renamed (FASTMAN_MODELS names the modules that are imported)."
             )
-        script.imports.update(imports(script.upgrade_ops) | imports(script.downgrade_ops))
+        # Not in place: a script without imports of its own has the set that is the parameter's default.
+        script.imports = script.imports | imports(script.upgrade_ops) | imports(script.downgrade_ops)
         return self._finish(pretend, tables=tables, changes=changes)
 
     @property

@@ -35,6 +35,7 @@ DOORS = {
         "making/enum_columns.py",
         "making/enum_conversions.py",
         "making/enum_operations.py",
+        "making/enum_values.py",
         "making/enums.py",
         "making/mysql_indexes.py",
         "making/named_operations.py",

@@ -73,7 +73,7 @@ JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = :schema AND c.relname = :table AND a.attname = :name
 """
 _CHECKS = """
-SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+SELECT conname, pg_get_constraintdef(oid, true) FROM pg_constraint
 WHERE contype = 'c' AND conrelid = :table AND :column = ANY (conkey) AND coninhcount = 0 ORDER BY conname
 """
 _INDEXES = """

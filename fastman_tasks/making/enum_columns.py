@@ -6,13 +6,16 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from sqlalchemy import Column, DefaultClause
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Column, DefaultClause, Table
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
 from fastman_tasks.making.enum_catalog import Dependent, ExistingEnum
-from fastman_tasks.making.enum_types import ARRAY, ENUM, EnumType, enum_of, literal, written
+from fastman_tasks.making.enum_sql import literal
+from fastman_tasks.making.enum_types import ARRAY, ENUM, EnumType, enum_of, written
 
 
 def flat(operations: ops.OpContainer) -> Iterator[ops.MigrateOperation]:
@@ -22,6 +25,17 @@ def flat(operations: ops.OpContainer) -> Iterator[ops.MigrateOperation]:
             yield from flat(each)
         else:
             yield each
+
+
+def compared_tables(context: MigrationContext, default_schema: str | None) -> Iterator[Table]:
+    """The models' tables that env.py lets Alembic compare."""
+    comparison = AutogenContext(context, autogenerate=False)
+    for table in comparison.table_key_to_table.values():
+        schema = None if table.schema == default_schema else table.schema
+        if comparison.run_name_filters(table.name, "table", {"schema_name": schema}) and comparison.run_object_filters(
+            table, table.name, "table", False, None
+        ):
+            yield table
 
 
 def used(operations: ops.OpContainer, dialect: Dialect, default_schema: str | None) -> list[EnumType]:
@@ -145,14 +159,19 @@ def write_types(operations: ops.OpContainer, dialect: Dialect) -> None:
                 if isinstance(column, Column):
                     column.type = written(column.type, dialect)
         elif isinstance(each, ops.AddColumnOp):
-            # A copy: the operation's own column may be the model's. What is in it is only read.
-            each.column = copy.copy(each.column)
-            each.column.type = written(each.column.type, dialect)
+            each.column = with_type(each.column, written(each.column.type, dialect))
         elif isinstance(each, ops.AlterColumnOp):
             if each.modify_type is not None:
                 each.modify_type = written(each.modify_type, dialect)
             if each.existing_type is not None:
                 each.existing_type = written(each.existing_type, dialect)
+
+
+def with_type(column: Column[Any], type_: TypeEngine[Any]) -> Column[Any]:
+    """A column like ``column``, which may be the model's, for an operation; what is in it is shared."""
+    found = copy.copy(column)
+    found.type = type_
+    return found
 
 
 def written_types(operations: ops.OpContainer) -> Iterator[TypeEngine[Any]]:

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, String
 from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.making import enum_columns, enum_rows
 from fastman_tasks.making.enum_catalog import Catalog, Dependent, EnumColumn
-from fastman_tasks.making.enum_operations import ConvertColumnOp, Side, without_cast
-from fastman_tasks.making.enum_types import enum_of, is_array, qualified, resolve, written
+from fastman_tasks.making.enum_operations import ConvertColumnOp, Side
+from fastman_tasks.making.enum_sql import qualified, without_cast
+from fastman_tasks.making.enum_types import enum_of, is_array, resolve, written
 
 _Dependents: TypeAlias = "tuple[Dependent, ...]"
 

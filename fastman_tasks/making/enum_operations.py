@@ -5,7 +5,6 @@ They are written as plain statements, which run under ``alembic upgrade --sql``,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,24 +16,39 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
 from fastman_tasks.making.enum_catalog import Dependent, EnumColumn
-from fastman_tasks.making.enum_types import ARRAY, ENUM, EnumType, create_sql, listed, literal, qualified
+from fastman_tasks.making.enum_sql import (
+    additions,
+    listed,
+    literal,
+    qualified,
+    quoted,
+    rename_in,
+    rename_members,
+    without_cast,
+)
+from fastman_tasks.making.enum_types import ARRAY, ENUM, EnumType
 from fastman_tasks.making.sql_text import escaped
 
 
-class CreateEnumOp(ops.ExecuteSQLOp):
-    """Creates an enum type."""
+class StatementOp(ops.MigrateOperation):
+    """Runs ``sql``, which ``says`` in words what it does."""
 
-    def __init__(self, dialect: Dialect, kind: EnumType) -> None:
-        super().__init__(create_sql(dialect, kind))
-        self.says = f"create type {kind.label}"
+    def __init__(self, sql: str, says: str) -> None:
+        self.sql, self.says = sql, says
+
+    def write(self, writer: Writer) -> list[str]:
+        """The lines of the file."""
+        return [writer.execute(self.sql)]
 
 
-class DropEnumOp(ops.ExecuteSQLOp):
-    """Drops an enum type, which no column uses any more."""
+def create_enum(dialect: Dialect, kind: EnumType) -> StatementOp:
+    """Creates the type."""
+    return StatementOp(_create(dialect, kind.key, kind.members), f"create type {kind.label}")
 
-    def __init__(self, dialect: Dialect, kind: EnumType) -> None:
-        super().__init__(f"DROP TYPE {qualified(dialect, *kind.key)}")
-        self.says = f"drop type {kind.label}"
+
+def drop_enum(dialect: Dialect, kind: EnumType) -> StatementOp:
+    """Drops the type, which no column uses any more."""
+    return StatementOp(f"DROP TYPE {qualified(dialect, *kind.key)}", f"drop type {kind.label}")
 
 
 @dataclass(frozen=True)
@@ -115,7 +129,7 @@ class ChangeEnumOp(ops.MigrateOperation):
             lines += self._replace(writer, wanted)
         elif mapped != wanted:
             lines += [
-                writer.execute(f"ALTER TYPE {name} {each}") for each in _additions(mapped, wanted, bool(self.keeps))
+                writer.execute(f"ALTER TYPE {name} {each}") for each in additions(mapped, wanted, bool(self.keeps))
             ]
         lines += renames if self.is_back else []
         lines += self._defaults(writer, replaces)
@@ -133,7 +147,7 @@ class ChangeEnumOp(ops.MigrateOperation):
         name, aside = (qualified(self.dialect, self.kind.schema, each) for each in (self.kind.name, self.aside))
         lines = [writer.alter(each, "server_default=None") for each in self.before.columns if each.default is not None]
         lines.append(writer.execute(f"ALTER TYPE {name} RENAME TO {quote(self.aside)}"))
-        lines.append(writer.execute(f"CREATE TYPE {name} AS ENUM ({listed(members)})"))
+        lines.append(writer.execute(_create(self.dialect, self.kind.key, members)))
         for column in self.after.columns:
             type_: TypeEngine[Any] = ENUM(*members, name=self.kind.name, schema=self.kind.schema, create_type=False)
             type_ = ARRAY(type_) if column.is_array else type_
@@ -178,12 +192,14 @@ class Writer:
 
     def execute(self, sql: str) -> str:
         """Runs ``sql``."""
-        return f"{self._op}execute({escaped(sql)!r})"
+        return f"{self._op}execute({quoted(escaped(sql))})"
 
     def alter(self, column: EnumColumn, *changes: str) -> str:
         """Changes ``column``."""
         schema = [f"schema={column.schema!r}"] if column.schema else []
-        return f"{self._op}alter_column({', '.join([repr(column.table), repr(column.name), *changes, *schema])})"
+        # Broken as Alembic breaks its own.
+        arguments = ",\n               ".join([f"{column.table!r}, {column.name!r}", *changes, *schema])
+        return f"{self._op}alter_column({arguments})"
 
     def convert(self, column: EnumColumn, type_: TypeEngine[Any], using: str) -> str:
         """Gives ``column`` another type."""
@@ -192,11 +208,11 @@ class Writer:
             name = f"postgresql.{type_!r}"
         else:
             name = f"{self._sa}{type_!r}"
-        return self.alter(column, f"type_={name}", f"postgresql_using={using!r}")
+        return self.alter(column, f"type_={name}", f"postgresql_using={quoted(using)}")
 
     def set_default(self, column: EnumColumn) -> str:
         """Gives ``column`` its default."""
-        default = f"{self._sa}text({escaped(column.default)!r})" if column.default is not None else "None"
+        default = f"{self._sa}text({quoted(escaped(column.default))})" if column.default is not None else "None"
         return self.alter(column, f"server_default={default}")
 
     def drop(self, dependent: Dependent) -> str:
@@ -208,45 +224,11 @@ class Writer:
         return f"{self._op}{'drop_index' if dependent.is_index else 'drop_constraint'}({', '.join(arguments)})"
 
 
+@renderers.dispatch_for(StatementOp)
 @renderers.dispatch_for(ChangeEnumOp)
 @renderers.dispatch_for(ConvertColumnOp)
-def _render(context: AutogenContext, operation: ChangeEnumOp | ConvertColumnOp) -> list[str]:
+def _render(context: AutogenContext, operation: StatementOp | ChangeEnumOp | ConvertColumnOp) -> list[str]:
     return operation.write(Writer(context))
-
-
-def rename_members(members: Sequence[str], renames: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """``members`` under their new names."""
-    new = dict(renames)
-    return tuple(new.get(each, each) for each in members)
-
-
-def rename_in(sql: str, renames: Sequence[tuple[str, str]]) -> str:
-    """``sql``, as PostgreSQL writes it down, with the members under their new names."""
-    new = {literal(old): literal(name) for old, name in renames}
-    return re.sub(r"'(?:[^']|'')*'", lambda found: new.get(found[0], found[0]), sql)
-
-
-def without_cast(sql: str | None) -> str | None:
-    """The default ``sql`` without the cast to the column's type that PostgreSQL adds."""
-    return None if sql is None else re.sub(r"""::(?:[\w .]|"[^"]*")+(?:\(\d+\))?(?:\[\])*$""", "", sql)
-
-
-def _additions(existing: Sequence[str], wanted: Sequence[str], perhaps_there: bool) -> list[str]:
-    """What follows ``ALTER TYPE name`` for each member that is new, so that they come into the order that is wanted."""
-    there = list(existing)
-    found = []
-    for at, member in enumerate(wanted):
-        if member in there:
-            continue
-        if at == 0:
-            place = f" BEFORE {literal(there[0])}" if there else ""
-            there.insert(0, member)
-        else:
-            before = there.index(wanted[at - 1])
-            place = f" AFTER {literal(wanted[at - 1])}" if before < len(there) - 1 else ""
-            there.insert(before + 1, member)
-        found.append(f"ADD VALUE {'IF NOT EXISTS ' if perhaps_there else ''}{literal(member)}{place}")
-    return found
 
 
 def _restore(dialect: Dialect, dependent: Dependent) -> str:
@@ -256,3 +238,7 @@ def _restore(dialect: Dialect, dependent: Dependent) -> str:
     return f"ALTER TABLE {table} ADD CONSTRAINT {dialect.identifier_preparer.quote(dependent.name)} " + (
         dependent.definition
     )
+
+
+def _create(dialect: Dialect, key: tuple[str | None, str], members: Sequence[str]) -> str:
+    return f"CREATE TYPE {qualified(dialect, *key)} AS ENUM ({listed(members)})"

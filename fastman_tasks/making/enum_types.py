@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +10,6 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import TypeEngine
-
-from fastman_tasks.making.sql_text import escaped
 
 
 @dataclass(frozen=True)
@@ -94,25 +91,3 @@ def written(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
     if isinstance(found, types.ARRAY) and isinstance(item := written(found.item_type, dialect), ENUM):
         return ARRAY(item, dimensions=found.dimensions)
     return type_
-
-
-def qualified(dialect: Dialect, schema: str | None, name: str) -> str:
-    """The name in SQL, with quotes where it needs them."""
-    quote = dialect.identifier_preparer.quote
-    return f"{quote(schema)}.{quote(name)}" if schema else quote(name)
-
-
-def literal(text: str) -> str:
-    """``text`` in SQL."""
-    doubled = text.replace("'", "''")
-    return f"'{doubled}'"
-
-
-def create_sql(dialect: Dialect, kind: EnumType) -> str:
-    """The statement that creates ``kind``, for ``op.execute()``."""
-    return f"CREATE TYPE {qualified(dialect, *kind.key)} AS ENUM ({escaped(listed(kind.members))})"
-
-
-def listed(members: Sequence[str]) -> str:
-    """``members`` in SQL, with commas."""
-    return ", ".join(map(literal, members))

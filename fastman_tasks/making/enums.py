@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
 from alembic.autogenerate import render_python_code
-from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column
@@ -18,12 +17,12 @@ from fastman_tasks.making.enum_catalog import Catalog, Dependent, EnumColumn, Ex
 from fastman_tasks.making.enum_members import Decided, Difference
 from fastman_tasks.making.enum_operations import (
     ChangeEnumOp,
-    CreateEnumOp,
-    DropEnumOp,
     Side,
-    rename_in,
+    create_enum,
+    drop_enum,
 )
-from fastman_tasks.making.enum_types import EnumType, enum_of, literal
+from fastman_tasks.making.enum_sql import literal, rename_in
+from fastman_tasks.making.enum_types import EnumType, enum_of
 
 _Key: TypeAlias = "tuple[str | None, str]"
 Renames: TypeAlias = "tuple[tuple[str, str], ...]"
@@ -50,7 +49,11 @@ class _Completion:
         self._upgrade, self._downgrade, self._decided = upgrade, downgrade, decided
         self._catalog = Catalog(self._connection)
         self._existing = self._catalog.enums()
-        self._models = {self._place(each): each for each in self._columns()}
+        self._models = {
+            self._place(column): column
+            for table in enum_columns.compared_tables(context, self._catalog.default_schema)
+            for column in table.columns
+        }
 
     def complete(self) -> None:
         wanted = self._wanted()
@@ -66,13 +69,13 @@ class _Completion:
             for key, each in wanted.items()
             if key in self._existing and self._existing[key].type.members != each.members
         ]
-        create = [CreateEnumOp(self._dialect, each) for each in created]
-        drop = [DropEnumOp(self._dialect, each) for each in dropped]
+        create = [create_enum(self._dialect, each) for each in created]
+        drop = [drop_enum(self._dialect, each) for each in dropped]
         _surround(self._upgrade, [*create, *changes], drop)
         _surround(
             self._downgrade,
-            [CreateEnumOp(self._dialect, each) for each in dropped],
-            [*(each.reverse() for each in reversed(changes)), *(DropEnumOp(self._dialect, each) for each in created)],
+            [create_enum(self._dialect, each) for each in dropped],
+            [*(each.reverse() for each in reversed(changes)), *(drop_enum(self._dialect, each) for each in created)],
         )
         if len(self._downgrade.ops) == 1 and isinstance(only := self._downgrade.ops[0], ChangeEnumOp):
             only.is_alone = True
@@ -98,17 +101,6 @@ class _Completion:
                 )
         return {key: kind for key, (kind, _) in found.items()}
 
-    def _columns(self) -> Iterator[Column[object]]:
-        """The models' columns that env.py lets Alembic compare."""
-        comparison = AutogenContext(self._context, autogenerate=False)
-        filters = comparison.run_object_filters
-        for table in comparison.table_key_to_table.values():
-            schema = None if table.schema == self._catalog.default_schema else table.schema
-            if comparison.run_name_filters(table.name, "table", {"schema_name": schema}) and filters(
-                table, table.name, "table", False, None
-            ):
-                yield from (each for each in table.columns if filters(each, each.name, "column", False, None))
-
     def _place(self, column: Column[object]) -> tuple[str | None, str, str]:
         schema = None if column.table.schema == self._catalog.default_schema else column.table.schema
         return schema, column.table.name, column.name
@@ -122,7 +114,7 @@ class _Completion:
 
     def _change(self, existing: ExistingEnum, wanted: EnumType) -> ChangeEnumOp:
         difference = enum_members.compare(wanted.label, existing.type.members, wanted.members, self._decided)
-        in_place = difference.only_adds and not self._mentions(difference.added)
+        in_place = difference.only_adds and not self._mentions(existing, difference.added)
         columns, dependents = existing.columns, self._catalog.dependents(existing.columns)
         if difference.removed:
             old = {new: old for old, new in difference.renames}
@@ -162,10 +154,17 @@ class _Completion:
             "Drop that in a migration before this one, made with --empty, and create it again in one after it."
         )
 
-    def _mentions(self, members: tuple[str, ...]) -> bool:
+    def _mentions(self, existing: ExistingEnum, members: tuple[str, ...]) -> bool:
         """Whether the upgrade uses ``members``, which PostgreSQL allows in a new type only, not in an old one that got
         them in the same transaction."""
-        code = render_python_code(self._upgrade)
+        after = enum_columns.remaining(self._upgrade, existing, self._dialect, self._catalog.default_schema)
+        tables = {place[:2] for place in (*after, *(column.place for column in existing.columns))}
+        about = [
+            each
+            for each in self._upgrade.ops
+            if not hasattr(each, "table_name") or (getattr(each, "schema", None), each.table_name) in tables
+        ]
+        code = render_python_code(ops.UpgradeOps(about))
         for kind in enum_columns.written_types(self._upgrade):
             code = code.replace(repr(kind), "")
         return any(literal(each) in code or repr(each) in code or repr(literal(each))[1:-1] in code for each in members)

@@ -25,7 +25,7 @@ from fastman_tasks.databases.statements import effects, keeps_everything
         ("ALTER TYPE mood RENAME TO mood_old", True),
         ("ALTER TYPE pair DROP ATTRIBUTE a CASCADE", False),
         ("DROP TYPE mood", True),
-        ("drop type if exists public.mood, \"Mood\" restrict", True),
+        ('drop type if exists public.mood, "Mood" restrict', True),
         ("DROP TYPE mood CASCADE", False),
         ("ALTER TABLE users ADD CONSTRAINT c CHECK (mood <> 'b'::mood)", True),
         ("ALTER TABLE users ADD CONSTRAINT c CHECK (true), DROP COLUMN a", False),

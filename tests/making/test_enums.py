@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from command import Sandbox
+from dumps import dump
 from servers import execute
-from test_generated import Walk, fresh
+from test_generated import Walk, fresh, structure
 
+from fastman_tasks.errors import MigrationFailed, MigrationRefused
+from fastman_tasks.making.enum_checks import members_of
 from fastman_tasks.making.enum_members import Decided
 
 HEAD = """
 import enum
 
-from sqlalchemy import ARRAY, CheckConstraint, Computed, Enum, Index, Integer, String, TypeDecorator, text
+from sqlalchemy import ARRAY, Boolean, CheckConstraint, Computed, Enum, Index, Integer, String, TypeDecorator, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Base(DeclarativeBase):
     pass
+
+
+class Feeling(TypeDecorator):
+    impl = Enum("a", "b", name="mood")
+    cache_ok = True
 
 
 class User(Base):
@@ -148,53 +158,371 @@ CHANGES = {
     "no native enum any more": Change(
         mood("a", "b", server_default="'a'"), mood("a", "b", more="native_enum=False", server_default="'a'"), WITH_B
     ),
-    "a TypeDecorator": Change(
-        "",
-        "    class Mood(TypeDecorator):\n        impl = Enum('a', 'b', name='mood')\n        cache_ok = True\n"
-        "    mood = mapped_column(Mood)\n",
+    "a TypeDecorator": Change("", "    mood = mapped_column(Feeling)\n"),
+}
+CHECKED = "native_enum=False, create_constraint=True"
+VALUES = {
+    "a new column": Change("", mood("a", "b", more=CHECKED)),
+    "no column": Change(mood("a", "b", more=CHECKED), "", drops=True),
+    "a longer member": Change(mood("a", "b", more=CHECKED), mood("a", "it's long", "b", more=CHECKED), WITH_B),
+    "a shorter one": Change(mood("a", "it's long", "b", more=CHECKED), mood("a", "b", more=CHECKED), WITH_B),
+    "no CHECK": Change(mood("a", "b", more=CHECKED), mood("a", "b", more="native_enum=False"), WITH_B),
+    "a CHECK": Change(mood("a", "b", more="native_enum=False"), mood("a", "b", more=CHECKED), WITH_B),
+    "a native one": Change(
+        mood("a", "b", server_default="'a'", more=CHECKED), mood("a", "b", server_default="'a'"), WITH_B
+    ),
+    "no native one": Change(
+        mood("a", "b", server_default="'a'"), mood("a", "b", server_default="'a'", more=CHECKED), WITH_B
+    ),
+    "a member renamed to a longer one": Change(
+        mood("a", "b", more=CHECKED),
+        mood("a", "better", more=CHECKED),
+        WITH_B,
+        renames=("users.mood.b:better",),
+        values={"SELECT mood FROM users": "better"},
+    ),
+    "a member renamed to a shorter one": Change(
+        mood("a", "better", more=CHECKED),
+        mood("a", "b", "c", more=CHECKED),
+        ("INSERT INTO users (id, mood) VALUES (1, 'better')",),
+        renames=("users.mood.better:b",),
+        values={"SELECT mood FROM users": "b"},
+    ),
+    "without a name": Change(
+        mood("a", "b", more=CHECKED).replace("name='mood', ", ""),
+        mood("a", "b", "c", more=CHECKED).replace("name='mood', ", ""),
+        WITH_B,
+    ),
+    "a truth with a CHECK": Change(
+        "    good: Mapped[bool | None]\n",
+        "    good: Mapped[bool | None] = mapped_column(Boolean(create_constraint=True, name='good'))\n",
     ),
 }
-QUICK = ("a new column", "a member gone beside CHECKs and indexes")
+#: Of the native ones, what is in a MariaDB database.
+MARIADB = (
+    "a new column", "no column", "a member at the end", "a member before", "a member that is the default",
+    "a member gone", "another order", "a member gone that was the default", "from text", "to text",
+    "an Enum of Python's", "a TypeDecorator",
+)  # fmt: skip
+#: What is in a SQLite database.
+SQLITE = ("a new column", "no column", "from text", "an Enum of Python's", "a TypeDecorator")
+RENAMED = Change(
+    mood("a", "b", server_default="'b'"),
+    mood("a", "z", "c", server_default="'z'"),
+    WITH_B,
+    renames=("users.mood.b:z",),
+    values={"SELECT mood FROM users": "z"},
+)
 
 
-def types(url: str) -> list[tuple[Any, ...]]:
-    """The enum types with their members in order."""
-    return execute(
-        url,
-        "SELECT t.typname, array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_type t JOIN pg_enum e "
-        "ON e.enumtypid = t.oid GROUP BY t.typname ORDER BY 1",
+BY_SERVER = {
+    "postgresql": {**CHANGES, **{f"{name}, in a CHECK": each for name, each in VALUES.items() if "truth" not in name}},
+    "mariadb": {
+        **{name: replace(CHANGES[name], lines=()) for name in MARIADB},
+        **{f"{name}, in a CHECK": each for name, each in VALUES.items()},
+        "a member renamed": RENAMED,
+    },
+    "sqlite": {
+        **{name: replace(CHANGES[name], lines=()) for name in SQLITE},
+        **{f"{name}, in a CHECK": each for name, each in VALUES.items()},
+    },
+}
+
+
+def state(url: str) -> Any:
+    """The tables, and the enum types with their members in order."""
+    tables = structure(dump(url))
+    for parts in tables.values():
+        if "checks" in parts:
+            # Each server writes them down in its own words.
+            parts["checks"] = sorted(
+                members_of(each, backslashes=url.startswith("mysql")) or each for each in parts["checks"]
+            )
+    query = (
+        "SELECT n.nspname, t.typname, array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_type t "
+        "JOIN pg_enum e ON e.enumtypid = t.oid JOIN pg_namespace n ON n.oid = t.typnamespace "
+        "GROUP BY n.nspname, t.typname ORDER BY 1, 2"
     )
+    return tables, execute(url, query) if url.startswith("postgresql") else []
 
 
-def walk_a_change(walk: Walk, change: Change, name: str = "") -> str:
-    """Up with rows, down, up, no difference, reset, up. Returns the file's text."""
-    walk.make(HEAD + change.before)
+def walk_changes(walk: Walk, changes: list[Change]) -> str:
+    """All of them in one migration: up with rows, down, up, no difference, reset, up. Returns the file's text."""
+    walk.make(modules(each.before for each in changes))
     walk.migrate()
-    for row in change.rows:
-        execute(walk.url, row)
-    before = types(walk.url)
-    made = walk.make(HEAD + change.after, allow_drops=change.drops, members=Decided(change.renames, no_others=True))
-    print(made)
+    for at, change in enumerate(changes):
+        for row in change.rows:
+            execute(walk.url, own(at, row))
+    before = state(walk.url)
+    renames = [own(at, each) for at, change in enumerate(changes) for each in change.renames]
+    decided, drops = Decided(renames, no_others=True), any(each.drops for each in changes)
+    made = walk.make(modules(each.after for each in changes), allow_drops=drops, members=decided)
     assert made is not None
     walk.migrate()
-    there = types(walk.url)
-    for query, value in change.values.items():
-        assert execute(walk.url, query) == [(value,)]
+    there = state(walk.url)
+    assert there != before
+    for at, change in enumerate(changes):
+        for query, value in change.values.items():
+            assert execute(walk.url, own(at, query)) == [(value,)]
     walk.rollback()
-    assert types(walk.url) == before
+    assert state(walk.url) == before
     walk.migrate()
-    assert types(walk.url) == there
-    assert walk.make(HEAD + change.after) is None
+    assert state(walk.url) == there
+    assert walk.make(modules(each.after for each in changes)) is None
     walk.reset()
-    assert types(walk.url) == []
+    assert [*without_rows(state(walk.url)[0]), *state(walk.url)[1]] == ["alembic_version"]
     walk.migrate()
-    assert types(walk.url) == there
-    for line in change.lines:
-        assert line in made
+    assert without_rows(state(walk.url)[0]) == without_rows(there[0])
+    assert state(walk.url)[1] == there[1]
+    for at, change in enumerate(changes):
+        for line in change.lines:
+            assert own(at, line) in made
     return made
 
 
-@pytest.mark.parametrize("name", CHANGES)
-def test_a_change_on_postgresql(project: Sandbox, request: pytest.FixtureRequest, name: str) -> None:
-    """With rows there, up, down and up again."""
-    walk_a_change(Walk(project, fresh(request, "postgresql")), CHANGES[name])
+def without_rows(tables: dict[str, Any]) -> dict[str, Any]:
+    """The tables without the number of their rows."""
+    return {name: parts for name, parts in tables.items() if name != "number of rows"}
+
+
+def modules(bodies: Iterable[str]) -> dict[str, str]:
+    """A module of models for each body, with names of its own."""
+    found = {f"models/m{at}.py": own(at, HEAD + body) for at, body in enumerate(bodies)}
+    return {"models/__init__.py": "", **found}
+
+
+def own(at: int, text: str) -> str:
+    """``text`` with names that no other change has."""
+    return re.sub(r"\b(users|moods?|Mood|feeling|some|only_[bc]|plain|no_c|b_only|other|good)\b", rf"\1_{at}", text)
+
+
+def walk_on(server: str, project: Sandbox, request: pytest.FixtureRequest) -> Walk:
+    """A new database of this kind."""
+    return Walk(project, f"sqlite:///{project.root / 'app.db'}" if server == "sqlite" else fresh(request, server))
+
+
+@pytest.mark.parametrize("server", BY_SERVER)
+def test_all_changes(project: Sandbox, request: pytest.FixtureRequest, server: str) -> None:
+    """In one migration, each with a table and a type of its own."""
+    walk_changes(walk_on(server, project, request), list(BY_SERVER[server].values()))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(("server", "name"), [(server, name) for server in BY_SERVER for name in BY_SERVER[server]])
+def test_a_change(project: Sandbox, request: pytest.FixtureRequest, server: str, name: str) -> None:
+    """Each in a migration of its own."""
+    walk_changes(walk_on(server, project, request), [BY_SERVER[server][name]])
+
+
+def begin(walk: Walk, model: str, *statements: str) -> None:
+    """Make and apply the migration to ``model``, and run the ``statements``."""
+    walk.make(HEAD + model)
+    walk.migrate()
+    for statement in statements:
+        execute(walk.url, statement)
+
+
+SHARED = """
+
+shared = Enum({members}, name="mood", schema={schema!r})
+
+
+class Post(Base):
+    __tablename__ = "posts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    mood = mapped_column(shared{more})
+
+
+class Page(Base):
+    __tablename__ = "pages"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    mood = mapped_column(shared)
+    moods = mapped_column(ARRAY(shared))
+"""
+
+
+@pytest.mark.parametrize("schema", [None, "Odd schema"])
+def test_a_type_that_tables_share(project: Sandbox, request: pytest.FixtureRequest, schema: str | None) -> None:
+    """It is created once, changed in both, and dropped with the last column, not before."""
+    walk = walk_on("postgresql", project, request)
+    execute(walk.url, 'CREATE SCHEMA "Odd schema"')
+    begin(walk, "")
+    both = SHARED.format(members="'a', 'b'", schema=schema, more="")
+    assert walk.up_down_up(HEAD + both).count("CREATE TYPE") == 1
+    execute(walk.url, "INSERT INTO pages VALUES (1, 'a', '{a}')")
+    walk.up_down_up(HEAD + SHARED.format(members="'a'", schema=schema, more=", server_default='a'"))
+    execute(walk.url, "DELETE FROM pages")
+    one = SHARED.format(members="'a'", schema=schema, more=", server_default='a'").partition("\n\nclass Page")[0]
+    assert "DROP TYPE" not in walk.up_down_up(HEAD + one, allow_drops=True)
+    walk.up_down_up(HEAD, allow_drops=True)
+    assert state(walk.url)[1] == []
+    walk.reset()
+    walk.migrate()
+    walk.reset()
+    assert state(walk.url)[1] == []
+
+
+@pytest.mark.parametrize("driver", ["postgresql+asyncpg"])
+def test_with_asyncpg(project: Sandbox, request: pytest.FixtureRequest, driver: str) -> None:
+    """It sends each statement as a prepared one."""
+    url = str(request.getfixturevalue("postgresql").fresh(driver))
+    walk_changes(Walk(project, url), [CHANGES["a member renamed, one new, one gone"], CHANGES["a new column"]])
+
+
+def test_a_sqlmodel(project: Sandbox, request: pytest.FixtureRequest) -> None:
+    """Its columns have Python's enums; the file needs nothing of it."""
+    pytest.importorskip("sqlmodel")
+    head = (
+        "from enum import Enum\n\nfrom sqlalchemy.orm import registry\nfrom sqlmodel import Field, SQLModel\n\n\n"
+        "class Base(SQLModel, registry=registry()):\n    pass\n\n\nclass Mood(str, Enum):\n    a = 'x'\n"
+    )
+    model = "\n\nclass Hero(Base, table=True):\n    id: int = Field(primary_key=True)\n    mood: Mood = Mood.a\n"
+    walk = walk_on("postgresql", project, request)
+    begin(walk, "")
+    assert "sqlmodel" not in walk.up_down_up(head + model, allow_drops=True).partition("def upgrade")[2]
+    walk.up_down_up(head + "    b = 'y'\n" + model)
+    walk.reset()
+    assert state(walk.url)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("server", "before", "after", "statements", "message"),
+    [
+        (
+            "postgresql",
+            ABC,
+            AB,
+            ("INSERT INTO users VALUES (1, 'c'), (2, 'c'), (3, 'a')",),
+            "users.mood has 2 rows with 'c', which the models do not have as a member. Nothing was written.",
+        ),
+        (
+            "mariadb",
+            ABC,
+            AB,
+            ("INSERT INTO users VALUES (1, 'c')",),
+            "users.mood has 1 row with 'c', which the models do not have as a member. Nothing was written.",
+        ),
+        (
+            "sqlite",
+            mood("a", "b", more=CHECKED),
+            mood("a", more=CHECKED),
+            ("INSERT INTO users VALUES (1, 'b')",),
+            "users.mood has 1 row with 'b', which the models do not have as a member. Nothing was written.",
+        ),
+        (
+            "postgresql",
+            "    mood = mapped_column(String(9))\n",
+            AB,
+            ("INSERT INTO users VALUES (1, 'z'), (2, NULL)",),
+            "users.mood has 1 row with 'z', which the models do not have as a member. Nothing was written.",
+        ),
+        (
+            "postgresql",
+            AB,
+            mood("a", "it's"),
+            (),
+            "The models' mood has \"it's\" where the database has 'b'. Nothing was written.\n"
+            "If it was renamed, and the rows keep it under its new name: --rename='mood.b:it'\"'\"'s'\n"
+            "If the one is removed and the other is new: --no-renames",
+        ),
+        (
+            "mariadb",
+            AB,
+            mood("a", "c"),
+            (),
+            "The models' users.mood has 'c' where the database has 'b'. Nothing was written.\n"
+            "If it was renamed, and the rows keep it under its new name: --rename=users.mood.b:c\n",
+        ),
+        (
+            "postgresql",
+            ABC,
+            AB,
+            ("CREATE VIEW seen AS SELECT mood FROM users",),
+            "The type mood has to be replaced (remove 'c' (no rows have it)), and PostgreSQL does not replace it under"
+            ": rule _RETURN on view seen. Nothing was written.\nDrop that in a migration before this one",
+        ),
+        (
+            "postgresql",
+            "",
+            AB + mood("c", column="other"),
+            (),
+            "Two enums of the models are named mood, with other members: those of users.mood and users.other. Nothing "
+            "was written. Give one of them another name: Enum(…, name=…).",
+        ),
+        (
+            "postgresql",
+            "",
+            "    mood = mapped_column(Enum('a', 'b'))\n",
+            (),
+            "The enum of users.mood has no name, and PostgreSQL's have one.",
+        ),
+    ],
+)
+def test_what_a_person_has_to_decide(
+    project: Sandbox,
+    request: pytest.FixtureRequest,
+    server: str,
+    before: str,
+    after: str,
+    statements: tuple[str, ...],
+    message: str,
+) -> None:
+    """It is said when the migration is made; no file is left behind."""
+    walk = walk_on(server, project, request)
+    begin(walk, before, *statements)
+    files = sorted(project.root.glob("database/migrations/versions/*.py"))
+    with pytest.raises(MigrationRefused) as refused:
+        walk.make(HEAD + after)
+    assert str(refused.value).startswith(message)
+    assert sorted(project.root.glob("database/migrations/versions/*.py")) == files
+
+
+def test_a_member_that_cannot_go_again(project: Sandbox, request: pytest.FixtureRequest) -> None:
+    """Under a view, a type only grows: its way back says so, and it can be applied again."""
+    walk = walk_on("postgresql", project, request)
+    begin(walk, AB, "CREATE VIEW seen AS SELECT mood FROM users")
+    made = walk.make(HEAD + ABC)
+    assert made is not None
+    assert "ALTER TYPE mood ADD VALUE IF NOT EXISTS 'c'" in made
+    assert "    \"Nothing to undo: the type mood keeps 'c', since PostgreSQL would replace it under: " in made
+    walk.migrate()
+    walk.rollback()
+    walk.migrate()
+    assert walk.make(HEAD + ABC) is None
+
+
+def test_a_member_in_use_is_not_rolled_back(project: Sandbox, request: pytest.FixtureRequest) -> None:
+    """Rows are never changed in silence: the rollback fails, and nothing of it is kept."""
+    walk = walk_on("postgresql", project, request)
+    begin(walk, AB)
+    walk.make(HEAD + ABC)
+    walk.migrate()
+    execute(walk.url, "INSERT INTO users VALUES (1, 'c')")
+    there = state(walk.url)
+    with pytest.raises(MigrationFailed, match='invalid input value for enum mood: "c"'):
+        walk.rollback()
+    assert state(walk.url) == there
+
+
+def test_the_commands(project: Sandbox, request: pytest.FixtureRequest) -> None:
+    """What is on the screen, offline too; a rollback loses nothing that it could not analyse."""
+    url = fresh(request, "postgresql")
+    env = {"DATABASE_URL": url}
+    project.write("models.py", HEAD + mood("a", "b", server_default="'a'"))
+    project.inv("make.migration", "users", "database.migrate", env=env)
+    execute(url, ROW)
+    project.write("models.py", HEAD + mood("a", "c", server_default="'a'"))
+    assert "--rename=mood.b:c\n" in project.inv("make.migration", "moods", env=env, code=1).stderr
+    project.write("models.py", HEAD + mood("c", "a", server_default="'a'"))
+    made = project.inv("make.migration", "moods", "database.migrate", env=env)
+    assert "  change type mood: add 'c', remove 'b' (no rows have it)\n" in made.stdout
+    back = project.inv("migrate.rollback", "--pretend", env=env)
+    assert "CREATE TYPE mood AS ENUM ('a', 'b')" in back.stdout
+    sql = project.alembic("upgrade", "base:head", "--sql", env=env)
+    assert "CREATE TYPE mood AS ENUM ('c', 'a');" in sql.stdout
+    done = project.inv("migrate.reset", "--force", env=env)
+    assert "analysed" not in done.stdout + done.stderr
+    assert state(url)[1] == []
+    again = project.inv("database.migrate", "make.migration", "more", env=env)
+    assert again.stderr == ""
+    assert "No changes" in again.stdout or "no migration was written" in again.stdout

@@ -79,10 +79,10 @@ class _Preparation:
                 each.modify_type = unbound(each.modify_type, self._dialect)
 
     def _declare(self, create: ops.CreateTableOp) -> None:
-        checks = checks_of_types(create.to_table(), self._dialect)
-        if checks:
-            own = [each for each in create.columns if not constraint_names.is_type_bound(each)]
-            columns = [self._unbound(each) if isinstance(each, Column) else each for each in own]
+        # The types make their CHECKs anew; older Alembic would have both.
+        create.columns = [each for each in create.columns if not constraint_names.is_type_bound(each)]
+        if checks := checks_of_types(create.to_table(), self._dialect):
+            columns = [self._unbound(each) if isinstance(each, Column) else each for each in create.columns]
             create.columns = [*columns, *(declared(each, self._dialect) for each in checks)]
 
     def _unbound(self, column: Column[Any]) -> Column[Any]:

@@ -43,6 +43,14 @@ class Difference:
         """Whether the members that stay are in the same order, and none goes."""
         return self.renamed == tuple(each for each in self.wanted if each in self.renamed)
 
+    def hint(self, label: str) -> str:
+        """What to do if a member that is removed was renamed, and has moved, too."""
+        if not self.added or not self.removed:
+            return ""
+        return "\nIf one was renamed, and the rows keep it under its new name: " + (
+            flag(label, self.removed[0], self.added[0])
+        )
+
     @property
     def is_rename(self) -> bool:
         """Whether nothing is left to do once the members have their new names."""
@@ -73,13 +81,18 @@ def compare(label: str, existing: Sequence[str], wanted: Sequence[str], decided:
         ]
         if open_:
             pairs = " and ".join(f"{new!r} where the database has {old!r}" for old, new in open_)
-            flags = " ".join(f"--rename={shlex.quote(f'{label}.{old}:{new}')}" for old, new in open_)
+            flags = " ".join(flag(label, old, new) for old, new in open_)
             raise MigrationRefused(
                 f"The models' {label} has {pairs}. Nothing was written.\n"
                 f"If it was renamed, and the rows keep it under its new name: {flags}\n"
                 "If the one is removed and the other is new: --no-renames"
             )
     return Difference(tuple(renames.items()), tuple(renames.get(each, each) for each in existing), tuple(wanted))
+
+
+def flag(label: str, old: str, new: str) -> str:
+    """What decides, in a shell, that ``old`` was renamed."""
+    return f"--rename={shlex.quote(f'{label}.{old}:{new}')}"
 
 
 def _candidates(existing: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, str]]:

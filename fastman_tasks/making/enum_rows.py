@@ -20,7 +20,7 @@ def refuse_strange(
 ) -> None:
     """Raises MigrationRefused where the column at ``place`` (schema, table, name) has other values than ``members``.
 
-    ``hint`` is another way out than to change the rows.
+    ``hint`` is another way out.
     """
     schema, name, column = place
     table = Table(name, MetaData(), Column(column), schema=schema)

@@ -194,7 +194,8 @@ class _Preparation:
     def _refuse_rows(self, place: tuple[str | None, str, str], difference: Difference) -> None:
         if difference.removed:
             there = [*difference.wanted, *(old for old, _ in difference.renames)]
-            enum_rows.refuse_strange(self._connection, place, there)
+            hint = difference.hint(".".join(filter(None, place)))
+            enum_rows.refuse_strange(self._connection, place, there, hint=hint)
 
     def _renames(self, place: tuple[str | None, str, str], difference: Difference) -> Iterator[RenameValueOp]:
         return (RenameValueOp(self._dialect, place, old, new) for old, new in difference.renames)

@@ -119,8 +119,9 @@ class _Completion:
         if difference.removed:
             old = {new: old for old, new in difference.renames}
             there = [*difference.wanted, *(old[each] for each in difference.renamed if each in old)]
+            hint = difference.hint(wanted.label)
             for column in columns:
-                enum_rows.refuse_strange(self._connection, column.place, there, is_array=column.is_array)
+                enum_rows.refuse_strange(self._connection, column.place, there, is_array=column.is_array, hint=hint)
         keeps = ""
         if not difference.is_rename and (hindrances := self._catalog.hindrances(existing.id, columns)):
             keeps = self._keep_or_refuse(wanted, difference, hindrances, in_place)

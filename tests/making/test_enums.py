@@ -403,6 +403,15 @@ def test_a_sqlmodel(project: Sandbox, request: pytest.FixtureRequest) -> None:
             "users.mood has 1 row with 'c', which the models do not have as a member. Nothing was written.",
         ),
         (
+            "postgresql",
+            mood("a", "b"),
+            mood("b", "c"),
+            ("INSERT INTO users VALUES (1, 'a')",),
+            "users.mood has 1 row with 'a', which the models do not have as a member. Nothing was written.\n"
+            "Change these rows first, in a migration made with --empty, or add the member to the models.\n"
+            "If one was renamed, and the rows keep it under its new name: --rename=mood.a:c",
+        ),
+        (
             "sqlite",
             mood("a", "b", more=CHECKED),
             mood("a", more=CHECKED),
@@ -526,3 +535,31 @@ def test_the_commands(project: Sandbox, request: pytest.FixtureRequest) -> None:
     again = project.inv("database.migrate", "make.migration", "more", env=env)
     assert again.stderr == ""
     assert "No changes" in again.stdout or "no migration was written" in again.stdout
+
+
+def test_a_naming_convention(project: Sandbox, request: pytest.FixtureRequest) -> None:
+    """The CHECK of an enum has the name that the convention gives it."""
+    convention = 'metadata = MetaData(naming_convention={"ck": "ck_%(table_name)s_%(constraint_name)s"})'
+    head = HEAD.replace("    pass\n", f"    {convention}\n").replace("Integer,", "Integer, MetaData,")
+    walk = walk_on("sqlite", project, request)
+    walk.make(head)
+    walk.migrate()
+    assert "'ck_users_mood'" in walk.up_down_up(head + mood("a", "b", more=CHECKED))
+    assert "'ck_users_mood'" in walk.up_down_up(head + mood("a", "b", "c", more=CHECKED))
+
+
+def test_the_schema_of_the_metadata(project: Sandbox, request: pytest.FixtureRequest) -> None:
+    """A type that belongs to the metadata is in the schema that stands there."""
+    walk = walk_on("postgresql", project, request)
+    execute(walk.url, "CREATE SCHEMA app")
+    head = HEAD.replace("    pass\n", '    metadata = MetaData(schema="app")\n').replace(
+        "Integer,", "Integer, MetaData,"
+    )
+    made = walk.make(head + mood("a", "b", more="metadata=Base.metadata"))
+    assert made is not None
+    assert "CREATE TYPE app.mood AS ENUM ('a', 'b')" in made
+    walk.migrate()
+    assert state(walk.url)[1] == [("app", "mood", ["a", "b"])]
+    walk.reset()
+    assert state(walk.url)[1] == []
+    walk.migrate()

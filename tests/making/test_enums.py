@@ -341,7 +341,7 @@ class Page(Base):
 """
 
 
-@pytest.mark.parametrize("schema", [None, "Odd schema"])
+@pytest.mark.parametrize("schema", [pytest.param(None, marks=pytest.mark.exhaustive), "Odd schema"])
 def test_a_type_that_tables_share(project: Sandbox, request: pytest.FixtureRequest, schema: str | None) -> None:
     """It is created once, changed in both, and dropped with the last column, not before."""
     walk = walk_on("postgresql", project, request)
@@ -362,10 +362,10 @@ def test_a_type_that_tables_share(project: Sandbox, request: pytest.FixtureReque
     assert state(walk.url)[1] == []
 
 
-@pytest.mark.parametrize("driver", ["postgresql+asyncpg"])
-def test_with_asyncpg(project: Sandbox, request: pytest.FixtureRequest, driver: str) -> None:
+@pytest.mark.exhaustive
+def test_with_asyncpg(project: Sandbox, request: pytest.FixtureRequest) -> None:
     """It sends each statement as a prepared one."""
-    url = str(request.getfixturevalue("postgresql").fresh(driver))
+    url = str(request.getfixturevalue("postgresql").fresh("postgresql+asyncpg"))
     walk_changes(Walk(project, url), [CHANGES["a member renamed, one new, one gone"], CHANGES["a new column"]])
 
 
@@ -385,87 +385,91 @@ def test_a_sqlmodel(project: Sandbox, request: pytest.FixtureRequest) -> None:
     assert state(walk.url)[1] == []
 
 
+REFUSALS = [
+    (
+        "postgresql",
+        ABC,
+        AB,
+        ("INSERT INTO users VALUES (1, 'c'), (2, 'c'), (3, 'a')",),
+        "users.mood has 2 rows with 'c', which the models do not have as a member. Nothing was written.",
+    ),
+    (
+        "mariadb",
+        ABC,
+        AB,
+        ("INSERT INTO users VALUES (1, 'c')",),
+        "users.mood has 1 row with 'c', which the models do not have as a member. Nothing was written.",
+    ),
+    (
+        "postgresql",
+        mood("a", "b"),
+        mood("b", "c"),
+        ("INSERT INTO users VALUES (1, 'a')",),
+        "users.mood has 1 row with 'a', which the models do not have as a member. Nothing was written.\n"
+        "Change these rows first, in a migration made with --empty, or add the member to the models.\n"
+        "If one was renamed, and the rows keep it under its new name: --rename=mood.a:c",
+    ),
+    (
+        "sqlite",
+        mood("a", "b", more=CHECKED),
+        mood("a", more=CHECKED),
+        ("INSERT INTO users VALUES (1, 'b')",),
+        "users.mood has 1 row with 'b', which the models do not have as a member. Nothing was written.",
+    ),
+    (
+        "postgresql",
+        "    mood = mapped_column(String(9))\n",
+        AB,
+        ("INSERT INTO users VALUES (1, 'z'), (2, NULL)",),
+        "users.mood has 1 row with 'z', which the models do not have as a member. Nothing was written.",
+    ),
+    (
+        "postgresql",
+        AB,
+        mood("a", "it's"),
+        (),
+        "The models' mood has \"it's\" where the database has 'b'. Nothing was written.\n"
+        "If it was renamed, and the rows keep it under its new name: --rename='mood.b:it'\"'\"'s'\n"
+        "If the one is removed and the other is new: --no-renames",
+    ),
+    (
+        "mariadb",
+        AB,
+        mood("a", "c"),
+        (),
+        "The models' users.mood has 'c' where the database has 'b'. Nothing was written.\n"
+        "If it was renamed, and the rows keep it under its new name: --rename=users.mood.b:c\n",
+    ),
+    (
+        "postgresql",
+        ABC,
+        AB,
+        ("CREATE VIEW seen AS SELECT mood FROM users",),
+        "The type mood has to be replaced (remove 'c' (no rows have it)), and PostgreSQL does not replace it under"
+        ": rule _RETURN on view seen. Nothing was written.\nDrop that in a migration before this one",
+    ),
+    (
+        "postgresql",
+        "",
+        AB + mood("c", column="other"),
+        (),
+        "Two enums of the models are named mood, with other members: those of users.mood and users.other. Nothing "
+        "was written. Give one of them another name: Enum(…, name=…).",
+    ),
+    (
+        "postgresql",
+        "",
+        "    mood = mapped_column(Enum('a', 'b'))\n",
+        (),
+        "The enum of users.mood has no name, and PostgreSQL's have one.",
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("server", "before", "after", "statements", "message"),
-    [
-        (
-            "postgresql",
-            ABC,
-            AB,
-            ("INSERT INTO users VALUES (1, 'c'), (2, 'c'), (3, 'a')",),
-            "users.mood has 2 rows with 'c', which the models do not have as a member. Nothing was written.",
-        ),
-        (
-            "mariadb",
-            ABC,
-            AB,
-            ("INSERT INTO users VALUES (1, 'c')",),
-            "users.mood has 1 row with 'c', which the models do not have as a member. Nothing was written.",
-        ),
-        (
-            "postgresql",
-            mood("a", "b"),
-            mood("b", "c"),
-            ("INSERT INTO users VALUES (1, 'a')",),
-            "users.mood has 1 row with 'a', which the models do not have as a member. Nothing was written.\n"
-            "Change these rows first, in a migration made with --empty, or add the member to the models.\n"
-            "If one was renamed, and the rows keep it under its new name: --rename=mood.a:c",
-        ),
-        (
-            "sqlite",
-            mood("a", "b", more=CHECKED),
-            mood("a", more=CHECKED),
-            ("INSERT INTO users VALUES (1, 'b')",),
-            "users.mood has 1 row with 'b', which the models do not have as a member. Nothing was written.",
-        ),
-        (
-            "postgresql",
-            "    mood = mapped_column(String(9))\n",
-            AB,
-            ("INSERT INTO users VALUES (1, 'z'), (2, NULL)",),
-            "users.mood has 1 row with 'z', which the models do not have as a member. Nothing was written.",
-        ),
-        (
-            "postgresql",
-            AB,
-            mood("a", "it's"),
-            (),
-            "The models' mood has \"it's\" where the database has 'b'. Nothing was written.\n"
-            "If it was renamed, and the rows keep it under its new name: --rename='mood.b:it'\"'\"'s'\n"
-            "If the one is removed and the other is new: --no-renames",
-        ),
-        (
-            "mariadb",
-            AB,
-            mood("a", "c"),
-            (),
-            "The models' users.mood has 'c' where the database has 'b'. Nothing was written.\n"
-            "If it was renamed, and the rows keep it under its new name: --rename=users.mood.b:c\n",
-        ),
-        (
-            "postgresql",
-            ABC,
-            AB,
-            ("CREATE VIEW seen AS SELECT mood FROM users",),
-            "The type mood has to be replaced (remove 'c' (no rows have it)), and PostgreSQL does not replace it under"
-            ": rule _RETURN on view seen. Nothing was written.\nDrop that in a migration before this one",
-        ),
-        (
-            "postgresql",
-            "",
-            AB + mood("c", column="other"),
-            (),
-            "Two enums of the models are named mood, with other members: those of users.mood and users.other. Nothing "
-            "was written. Give one of them another name: Enum(…, name=…).",
-        ),
-        (
-            "postgresql",
-            "",
-            "    mood = mapped_column(Enum('a', 'b'))\n",
-            (),
-            "The enum of users.mood has no name, and PostgreSQL's have one.",
-        ),
-    ],
+    [each if at in (0, 5) else pytest.param(*each, marks=pytest.mark.exhaustive) for at, each in enumerate(REFUSALS)],
+    ids=[each[-1].partition(".")[0] for each in REFUSALS],
 )
 def test_what_a_person_has_to_decide(
     project: Sandbox,
@@ -500,6 +504,7 @@ def test_a_member_that_cannot_go_again(project: Sandbox, request: pytest.Fixture
     assert walk.make(HEAD + ABC) is None
 
 
+@pytest.mark.exhaustive
 def test_a_member_in_use_is_not_rolled_back(project: Sandbox, request: pytest.FixtureRequest) -> None:
     """Rows are never changed in silence: the rollback fails, and nothing of it is kept."""
     walk = walk_on("postgresql", project, request)
@@ -537,6 +542,7 @@ def test_the_commands(project: Sandbox, request: pytest.FixtureRequest) -> None:
     assert "No changes" in again.stdout or "no migration was written" in again.stdout
 
 
+@pytest.mark.exhaustive
 def test_a_naming_convention(project: Sandbox, request: pytest.FixtureRequest) -> None:
     """The CHECK of an enum has the name that the convention gives it."""
     convention = 'metadata = MetaData(naming_convention={"ck": "ck_%(table_name)s_%(constraint_name)s"})'
@@ -548,6 +554,7 @@ def test_a_naming_convention(project: Sandbox, request: pytest.FixtureRequest) -
     assert "'ck_users_mood'" in walk.up_down_up(head + mood("a", "b", "c", more=CHECKED))
 
 
+@pytest.mark.exhaustive
 def test_the_schema_of_the_metadata(project: Sandbox, request: pytest.FixtureRequest) -> None:
     """A type that belongs to the metadata is in the schema that stands there."""
     walk = walk_on("postgresql", project, request)

@@ -56,6 +56,8 @@ def _types(operation: Any) -> Iterator[TypeEngine[Any]]:
 
 
 def _text(operation: Any) -> str:
+    if says := getattr(operation, "says", None):
+        return str(says)
     match operation:
         case ops.CreateTableOp() | ops.DropTableOp():
             verb = "create" if isinstance(operation, ops.CreateTableOp) else "drop"

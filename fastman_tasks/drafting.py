@@ -229,7 +229,8 @@ class _Author:
                 "missing (FASTMAN_MODELS names the modules that are imported), or it was renamed (--rename=old:new)."
                 f"{others}"
             )
-        script.imports.update(imports(script.upgrade_ops) | imports(script.downgrade_ops))
+        # Not in place: a script without imports of its own has the set that is the parameter's default.
+        script.imports = script.imports | imports(script.upgrade_ops) | imports(script.downgrade_ops)
         draft = self._finish(pretend, tables=tables, changes=changes)
         if not self._asked.baseline or draft.file is None:
             return draft

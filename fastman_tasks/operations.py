@@ -23,6 +23,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 from fastman_tasks.making import data_skeleton
+from fastman_tasks.making.enum_types import ENUM
 from fastman_tasks.making.reflected import own_indexes, reflect
 from fastman_tasks.making.rename_operations import RenameColumnOp, RenameTableOp
 from fastman_tasks.names import Meaning
@@ -179,17 +180,6 @@ class _Writer:
         if any(name in item.columns for item in bound if hasattr(item, "columns")):
             raise _Unfit(f"the column {self.table}.{name} is part of a key, a constraint or an index")
         return column
-
-
-class ENUM(postgresql.ENUM):
-    """An enumeration that exists already, written down as that: SQLAlchemy 2.0 leaves create_type out."""
-
-    # What Alembic writes it as.
-    __module__ = postgresql.ENUM.__module__
-
-    def __repr__(self) -> str:
-        text = super().__repr__()
-        return text if "create_type=" in text else f"{text.removesuffix(')')}, create_type=False)"
 
 
 def _type_for(name: str) -> TypeEngine[Any]:

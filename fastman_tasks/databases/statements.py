@@ -11,9 +11,12 @@ from typing import Literal
 _HARMLESS = re.compile(
     r"(create (?!or replace)|insert into |comment on |grant |revoke |set |alter sequence |"
     r"alter index \S+ rename to \S+$|alter table \S+ rename (constraint|index|key) \S+ to \S+$|"
+    r"alter type \S+ (add value|rename (value|to)) |alter table (only )?\S+ add constraint |"
     r"select (pg_catalog\.)?(setval|nextval|set_config)\s*\()",
     re.IGNORECASE,
 )
+# A type that a column still has is not dropped, unless with CASCADE.
+_DROP_TYPE = re.compile(r"drop type (if exists )?[^\s,]+(\s*,\s*[^\s,]+)*( restrict)?$", re.IGNORECASE)
 _OVERWRITES = re.compile(r"\bon (conflict|duplicate key)\b|\b(update|delete|drop|truncate|replace)\b", re.IGNORECASE)
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|\$(\w*)\$.*?\$\1\$")
 
@@ -21,7 +24,9 @@ _QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|\$(\w*)\$.*?\$\1\$")
 def keeps_everything(sql: str) -> bool:
     """Whether each statement of ``sql`` certainly loses nothing."""
     statements = [text for each in _QUOTED.sub("''", sql).split(";") if (text := each.strip())]
-    return all(_HARMLESS.match(each) and not _OVERWRITES.search(each) for each in statements)
+    return all(
+        _DROP_TYPE.match(each) or (_HARMLESS.match(each) and not _OVERWRITES.search(each)) for each in statements
+    )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 
 from fastman_tasks.changes import Change, described
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making import baseline, constraints, conversions, renames, required
+from fastman_tasks.making import baseline, constraints, conversions, enum_values, enums, renames, required
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.existing import Existing
 from fastman_tasks.making.request import Asked
@@ -57,8 +57,10 @@ def _complete(
     connection = context.bind
     assert connection is not None
     with renames.carried_out(context, script, decisions, asked.meaning) as renamed:
+        enum_values.prepare(context, script, decisions)
         constraints.complete(context, script, Existing(connection, renamed))
         completed.notes = (
             *required.fill(context, script, decisions, renamed),
             *conversions.convert(context, script, decisions, renamed),
         )
+        enums.complete(context, script, decisions)

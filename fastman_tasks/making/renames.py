@@ -17,6 +17,7 @@ from sqlalchemy import Column, Table
 from fastman_tasks.errors import RenamesUndecided, UsageError
 from fastman_tasks.making import renamed_keys
 from fastman_tasks.making.decisions import Decisions
+from fastman_tasks.making.enum_columns import renames_member
 from fastman_tasks.making.rename_operations import RenameColumnOp, RenameTableOp
 from fastman_tasks.making.renamed_view import Rename, Renames, seen
 from fastman_tasks.names import Meaning
@@ -76,7 +77,8 @@ def carried_out(
             offered += [each for each in found if each not in offered]
             chosen = _chosen(found, decisions, meaning)
             if not chosen:
-                _refuse_unused(decisions, done, offered)
+                of_things = [flag for flag in decisions.renames if not renames_member(context, flag)]
+                _refuse_unused(of_things, done, offered)
                 _refuse_undecided(found, decisions)
                 break
             done += chosen
@@ -179,8 +181,8 @@ def _says(meaning: Meaning, candidate: Candidate) -> bool:
     return tuple(each.lower() for each in wanted) == said
 
 
-def _refuse_unused(decisions: Decisions, done: Sequence[Candidate], offered: Sequence[Candidate]) -> None:
-    unused = [flag for flag in decisions.renames if _meant(flag, done) is None]
+def _refuse_unused(of_things: Sequence[str], done: Sequence[Candidate], offered: Sequence[Candidate]) -> None:
+    unused = [flag for flag in of_things if _meant(flag, done) is None]
     if unused:
         could = "".join(f"\n  --rename={each.flag}" for each in offered)
         ways = f"What could be renamed:{could}" if could else "Nothing is both dropped and added, so nothing could be."

@@ -61,4 +61,7 @@ def downgrade() -> None:
 
     op.drop_table("orders")
     op.drop_table("products")
+    # PostgreSQL keeps the type of orders.state when the table goes.
+    if op.get_context().dialect.name == "postgresql":
+        op.execute("DROP TYPE order_state")
     # ### end Alembic commands ###

@@ -10,6 +10,8 @@ from alembic.operations import ops
 from sqlalchemy import Column
 from sqlalchemy.types import TypeEngine
 
+from fastman_tasks.making.statements import StatementsOp
+
 
 @dataclass(frozen=True)
 class Change:
@@ -85,6 +87,10 @@ def _text(operation: Any) -> str:
             table = getattr(operation, "table_name", None) or getattr(operation, "source_table", "")
             name = getattr(operation, "constraint_name", None) or "(unnamed)"
             return f"{verb} constraint {name} on {table}"
+        case ops.CreateTableCommentOp() | ops.DropTableCommentOp():
+            return f"change table {_qualified(operation.schema, operation.table_name)} (comment)"
+        case StatementsOp():
+            return operation.text
     return type(operation).__name__.removesuffix("Op")
 
 

@@ -6,7 +6,6 @@ import ast
 import tempfile
 import textwrap
 import time
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,13 +17,13 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import asbool
 from sqlalchemy import MetaData
-from sqlalchemy.exc import SAWarning, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from fastman_tasks import models, names, scaffolding
 from fastman_tasks.changes import Change, described, imports
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
 from fastman_tasks.history import Revision
-from fastman_tasks.making import constraints
+from fastman_tasks.making import catalog, comparison, constraints
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.operations import Body, body
@@ -48,7 +47,8 @@ class Draft:
     """A new migration. ``file`` is None where none was written: no difference, or only pretended.
 
     ``environment`` are the files written because the project had no Alembic environment. ``tables`` is how many
-    tables the models define, None where no models were looked at. ``note`` says why a body is empty.
+    tables the models define, None where no models were looked at. ``note`` says why a body is empty. ``uncovered`` are
+    differences that no migration can be generated for, ``limits`` what could not be compared; both in words.
     """
 
     file: Path | None
@@ -58,6 +58,8 @@ class Draft:
     upgrade: str
     downgrade: str
     note: str | None = None
+    uncovered: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
 
 
 class Drafting:
@@ -128,6 +130,7 @@ class _Author:
         self._history = self._migrator.history
         self._batch = False
         self._comparing = False
+        self._overlooked = catalog.Overlooked()
         # Alembic's message goes between the docstring's quotes, and by its letters into the file's name.
         self._revision = RevisionContext(
             environment.config,
@@ -149,7 +152,8 @@ class _Author:
 
     def _complete(self, context: MigrationContext, _: object, scripts: list[ops.MigrationScript]) -> None:
         if self._comparing:
-            constraints.complete(context, scripts[-1])
+            self._overlooked = catalog.complete(context, scripts[-1])
+            constraints.complete(context, scripts[-1], self._overlooked.conditions)
 
     def refuse_forked(self) -> None:
         """Raises MigrationRefused where there are several heads to continue."""
@@ -191,7 +195,7 @@ class _Author:
     def from_models(self, found: Sequence[MetaData] | None, allow_drops: bool, pretend: bool) -> Draft:
         """The difference between the models and the database; ``found`` serves where env.py names no metadata."""
         self._refuse_pending()
-        tables = 0
+        tables, limits = 0, list[str]()
 
         def compare(heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
             nonlocal tables
@@ -199,18 +203,18 @@ class _Author:
                 context.opts["target_metadata"] = found
             tables = _count(context.opts["target_metadata"])
             self._comparing = True
-            with warnings.catch_warnings():
-                # Tables that refer to each other are put into order afterwards.
-                warnings.filterwarnings("ignore", "Cannot correctly sort tables", SAWarning)
+            with comparison.warnings_caught() as said:
                 self._revision.run_autogenerate(heads, context)
+            limits.extend(said)
             self._batch = bool(context.opts["render_as_batch"])
             return ()
 
         self._environment.run(compare, reading=True, models=True, **self._options)
         script = self._revision.generated_revisions[-1] if self._revision.generated_revisions else None
         changes = described(script.upgrade_ops) if script else ()
+        uncovered, limits = tuple(self._overlooked.notes), [*self._overlooked.limits, *limits]
         if script is None or not changes:
-            return Draft(None, (), tables, (), "", "")
+            return Draft(None, (), tables, (), "", "", uncovered=uncovered, limits=tuple(limits))
         drops = [change.text for change in changes if change.is_drop]
         if drops and not allow_drops:
             listed = "\n".join(f"  {drop}" for drop in drops)
@@ -220,7 +224,8 @@ class _Author:
                 "missing or was renamed (FASTMAN_MODELS names the modules that are imported)."
             )
         script.imports.update(imports(script.upgrade_ops) | imports(script.downgrade_ops))
-        return self._finish(pretend, tables=tables, changes=changes)
+        draft = self._finish(pretend, tables=tables, changes=changes)
+        return replace(draft, uncovered=uncovered, limits=tuple(limits))
 
     @property
     def _options(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.engine.interfaces import ReflectedColumn
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,10 @@ class Existing:
     def columns(self, table: str, schema: str | None) -> list[str]:
         """The names of the columns of ``table``."""
         return [column["name"] for column in self._inspector.get_columns(table, schema)]
+
+    def column(self, table: str, schema: str | None, name: str) -> ReflectedColumn:
+        """The column ``name`` of ``table`` as SQLAlchemy reflects it."""
+        return next(column for column in self._inspector.get_columns(table, schema) if column["name"] == name)
 
     def has_index(self, table: str, schema: str | None, name: str | None) -> bool:
         """Whether ``table`` has an index of that name."""

@@ -139,12 +139,19 @@ def draft(draft: Draft, root: Path, pretend: bool) -> None:
         line(f"Created {relative(file, root)}")
     if draft.tables is not None:
         line(f"The models define {counted(draft.tables, 'table')}.")
-        if not draft.changes:
+        if not draft.changes and not draft.uncovered:
             line("No difference between models and database: no migration was written.")
             line("An empty one: add --empty.")
-            return
     for change in draft.changes:
         line(f"  {change.text}", style="red" if change.is_drop else None)
+    if draft.uncovered:
+        line("Not covered by autogenerate:", style="yellow")
+        for difference in draft.uncovered:
+            line(f"  {difference}", style="yellow")
+        if not draft.changes:
+            line("No migration was written. Write one by hand: add --empty.")
+    for limit in draft.limits:
+        line(limit, style="yellow")
     if draft.note:
         line(f"The body is empty: {draft.note}.")
     if pretend:

@@ -226,7 +226,7 @@ class Walk:
         for path, module in (text if isinstance(text, dict) else {"models.py": text}).items():
             self._sandbox.write(path, module)
         with self._opened() as project:
-            draft = project.drafting.draft(project.drafting.asked("change"), allow_drops=allow_drops)
+            self.draft = draft = project.drafting.draft(project.drafting.asked("change"), allow_drops=allow_drops)
         if draft.file is None:
             assert draft.changes == ()
             return None

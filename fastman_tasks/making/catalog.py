@@ -1,0 +1,106 @@
+"""Finds what Alembic's comparison overlooks: the database is asked how it has a table, and how it would make it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import CheckConstraint, Column, Connection, Index, Table
+
+from fastman_tasks.making import index_differences, mysql_states, postgresql_states, sqlite_states
+from fastman_tasks.making.column_differences import ColumnDifferences
+from fastman_tasks.making.constraints import change_of, compared_tables
+from fastman_tasks.making.existing import Existing
+from fastman_tasks.making.sql_tokens import form
+from fastman_tasks.making.table_states import Answer, Pair, Place
+
+_ASK: dict[str, Callable[[Connection, Mapping[Place, Table]], Answer]] = {
+    "sqlite": sqlite_states.ask,
+    "postgresql": postgresql_states.ask,
+    "mysql": mysql_states.ask,
+    "mariadb": mysql_states.ask,
+}
+
+
+@dataclass
+class Overlooked:
+    """What the database said. ``conditions`` are those of the models' CHECKs as it writes them; ``notes``, differences
+    that no operation removes; ``limits``, what it could not be asked, and why."""
+
+    conditions: dict[CheckConstraint, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
+
+
+def complete(context: MigrationContext, script: ops.MigrationScript) -> Overlooked:
+    """Add to ``script``'s upgrade, in place, what Alembic overlooks: defaults, collations, identities, indexes.
+
+    Nothing stays in the database of what is made to ask it.
+    """
+    found = Overlooked()
+    upgrade, connection = script.upgrade_ops, context.bind
+    if upgrade is None or connection is None or connection.dialect.name not in _ASK:
+        return found
+    existing = Existing(connection)
+    comparison = AutogenContext(context, autogenerate=False)
+    answer = _ASK[connection.dialect.name](connection, compared_tables(comparison, existing, upgrade))
+    for (schema, name), pair in answer.pairs.items():
+        change = change_of(upgrade, schema, name)
+        found.notes += _compare(comparison, pair, change, existing)
+        found.conditions |= pair.conditions
+        if change.ops and change not in upgrade.ops:
+            upgrade.ops.append(change)
+    if existing.dialect == "sqlite":
+        models = {(table.schema, table.name): table for table in comparison.table_key_to_table.values()}
+        index_differences.add_to_tables(
+            upgrade, models, sqlite_states.read_indexes(connection), is_compared=_index_filter(comparison)
+        )
+    upgrade.ops = [each for each in upgrade.ops if not isinstance(each, ops.ModifyTableOps) or each.ops]
+    found.limits = _limits(answer.failures)
+    return found
+
+
+def _compare(context: AutogenContext, pair: Pair, change: ops.ModifyTableOps, existing: Existing) -> list[str]:
+    def column_is_compared(column: Column[Any]) -> bool:
+        parents = {"table_name": change.table_name, "schema_name": change.schema}
+        return context.run_name_filters(column.name, "column", parents) and context.run_object_filters(  # type: ignore[arg-type]
+            column, column.name, "column", False, None
+        )
+
+    columns = ColumnDifferences(
+        pair,
+        change,
+        existing,
+        compares_defaults=callable(context.opts.get("compare_server_default")),
+        is_compared=column_is_compared,
+    )
+    columns.add()
+    index_differences.add(pair, change, existing.dialect, is_compared=_index_filter(context))
+    name = ".".join(filter(None, (change.schema, change.table_name)))
+    if any(isinstance(each, ops.AlterColumnOp) and each.modify_name for each in change.ops):
+        # What tells of a column by its old name is no difference.
+        return columns.notes
+    wanted = {form(each): each for each in pair.wanted.others}
+    there = {form(each): each for each in pair.there.others}
+    only = [f"{name}: {each} in the database only" for key, each in there.items() if key not in wanted]
+    only += [f"{name}: {each} in the models only" for key, each in wanted.items() if key not in there]
+    return [*columns.notes, *only]
+
+
+def _index_filter(context: AutogenContext) -> Callable[[Index, bool], bool]:
+    return lambda index, reflected: context.run_object_filters(index, index.name, "index", reflected, None)
+
+
+def _limits(failures: Mapping[Place, str]) -> list[str]:
+    by_reason: dict[str, list[str]] = {}
+    for (schema, name), reason in failures.items():
+        by_reason.setdefault(reason, []).append(".".join(filter(None, (schema, name))))
+    return [
+        f"{', '.join(tables) if len(tables) <= 3 else f'{len(tables)} tables'}: compared as Alembic does, without "
+        f"defaults and conditions ({reason})"
+        for reason, tables in by_reason.items()
+    ]

@@ -24,6 +24,7 @@ from fastman_tasks.changes import Change, described, imports
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
 from fastman_tasks.history import Revision
 from fastman_tasks.making import catalog, comparison, constraints
+from fastman_tasks.making.schemas import Schemas
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.operations import Body, body
@@ -131,6 +132,7 @@ class _Author:
         self._batch = False
         self._comparing = False
         self._overlooked = catalog.Overlooked()
+        self._schemas: Schemas | None = None
         # Alembic's message goes between the docstring's quotes, and by its letters into the file's name.
         self._revision = RevisionContext(
             environment.config,
@@ -153,6 +155,8 @@ class _Author:
     def _complete(self, context: MigrationContext, _: object, scripts: list[ops.MigrationScript]) -> None:
         if self._comparing:
             self._overlooked = catalog.complete(context, scripts[-1])
+            if self._schemas is not None and context.bind is not None and scripts[-1].upgrade_ops is not None:
+                self._schemas.create(scripts[-1].upgrade_ops, context.bind)
             constraints.complete(context, scripts[-1], self._overlooked.conditions)
 
     def refuse_forked(self) -> None:
@@ -203,6 +207,8 @@ class _Author:
                 context.opts["target_metadata"] = found
             tables = _count(context.opts["target_metadata"])
             self._comparing = True
+            self._schemas = Schemas(context, [revision.file for revision in self._history.revisions])
+            self._schemas.include()
             with comparison.warnings_caught() as said:
                 self._revision.run_autogenerate(heads, context)
             limits.extend(said)

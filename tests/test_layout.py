@@ -37,6 +37,7 @@ DOORS = {
         "making/index_differences.py",
         "making/mysql_indexes.py",
         "making/named_operations.py",
+        "making/schemas.py",
         "making/sqlite_tables.py",
         "making/statements.py",
         "migrating/config.py",

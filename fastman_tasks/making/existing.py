@@ -31,11 +31,16 @@ class Existing:
         self._all_checks = cache(self._read_checks)
 
     def tables(self, schema: str | None) -> set[str]:
-        """The names of the tables."""
-        return set(self._inspector.get_table_names(schema))
+        """The names of the tables; none where there is no such schema."""
+        return set(self._inspector.get_table_names(schema)) if self._has_schema(schema) else set()
+
+    def _has_schema(self, schema: str | None) -> bool:
+        return schema is None or schema in self._inspector.get_schema_names()
 
     def _names(self, schema: str | None) -> frozenset[str]:
         """Every name that a new constraint cannot have: those of tables, indexes and constraints."""
+        if not self._has_schema(schema):
+            return frozenset()
         found = self._inspector
         several = (
             found.get_multi_unique_constraints(schema),

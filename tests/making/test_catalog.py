@@ -250,3 +250,81 @@ def test_all_changes(project: Sandbox, request: pytest.FixtureRequest, server: s
     assert walk.draft.uncovered == walk.draft.limits == ()
     for at, change in changes:
         assert own(at, change.found) in made, made
+
+
+ACCOUNTS = """
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Account(Base):
+    __tablename__ = "accounts"
+    __table_args__ = {"schema": "SCHEMA"}
+    id: Mapped[int] = mapped_column(primary_key=True)
+    age: Mapped[int] = mapped_column(sa.CheckConstraint("age > 0"), server_default="1")
+
+
+class User(Base):
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(sa.ForeignKey("SCHEMA.accounts.id"))
+"""
+INVOICES = """
+
+class Invoice(Base):
+    __tablename__ = "invoices"
+    __table_args__ = {"schema": "SCHEMA"}
+    id: Mapped[int] = mapped_column(primary_key=True)
+"""
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_schema_of_its_own(project: Sandbox, request: pytest.FixtureRequest, server: str) -> None:
+    """It is created, its tables are made once, changed, dropped; rolling everything back drops it on PostgreSQL."""
+    walk = Walk(project, fresh(request, server))
+    name = "billing" if server == "postgresql" else f"{walk.url.rpartition('/')[2]}_billing"
+    accounts, invoices = ACCOUNTS.replace("SCHEMA", name), INVOICES.replace("SCHEMA", name)
+    made = walk.make(accounts)
+    assert made is not None
+    assert f"op.execute('CREATE SCHEMA IF NOT EXISTS {name}')" in made
+    assert (f"op.execute('DROP SCHEMA {name}')" in made) == (server == "postgresql")
+    walk.migrate()
+    assert walk.make(accounts) is None
+    execute(walk.url, f"INSERT INTO {name}.accounts (id, age) VALUES (1, 5)")
+    execute(walk.url, "INSERT INTO users (account_id) VALUES (1)")
+    more = walk.up_down_up(accounts.replace('"1"', '"2"').replace("age > 0", "age > 1") + invoices)
+    assert "SCHEMA IF" not in more
+    assert more.count(f"schema='{name}'") >= 6
+    if server == "postgresql":
+        # The schema is the project's own, so a table that no model has any more is one to drop.
+        walk.up_down_up(accounts.replace('"1"', '"2"').replace("age > 0", "age > 1"), allow_drops=True)
+        walk.rollback()
+    walk.rollback()
+    walk.rollback()
+    schemas = {row[0] for row in execute(walk.url, "SELECT schema_name FROM information_schema.schemata")}
+    assert (name in schemas) == (server == "mariadb")
+
+
+def test_a_schema_of_others(project: Sandbox, request: pytest.FixtureRequest) -> None:
+    """Only the tables that the models have are looked at, and the schema is not dropped."""
+    walk = Walk(project, fresh(request, "postgresql"))
+    for statement in (
+        "CREATE SCHEMA auth",
+        "CREATE TABLE auth.sessions (id int)",
+        "CREATE TABLE auth.accounts (id serial PRIMARY KEY, age int NOT NULL DEFAULT 1 CHECK (age > 0))",
+    ):
+        execute(walk.url, statement)
+    accounts = ACCOUNTS.replace("SCHEMA", "auth")
+    made = walk.make(accounts)
+    assert made is not None
+    assert "auth.accounts.id" in made
+    assert "SCHEMA" not in made
+    walk.migrate()
+    made = walk.up_down_up(accounts + INVOICES.replace("SCHEMA", "auth"))
+    assert "op.execute('CREATE SCHEMA IF NOT EXISTS auth')" in made
+    assert "DROP SCHEMA" not in made
+    assert "sessions" not in made

@@ -76,6 +76,8 @@ def _compare(context: AutogenContext, pair: Pair, change: ops.ModifyTableOps, ex
         change,
         existing,
         compares_defaults=callable(context.opts.get("compare_server_default")),
+        # SQLite alters columns in batch mode only.
+        alters=existing.dialect != "sqlite" or bool(context.opts.get("render_as_batch")),
         is_compared=column_is_compared,
     )
     columns.add()

@@ -20,8 +20,8 @@ from fastman_tasks.making.table_states import SERIAL, ColumnState, Pair
 class ColumnDifferences:
     """Adds the differences of one table's columns to ``change``; what no operation does is said in ``notes``.
 
-    ``compares_defaults``: env.py has a function for it, so what Alembic found is what is wanted. ``is_compared`` says
-    whether env.py lets a column through.
+    ``compares_defaults``: env.py has a function for it, so what Alembic found is what is wanted. ``alters``: whether a
+    migration can alter a column. ``is_compared`` says whether env.py lets one through.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class ColumnDifferences:
         existing: Existing,
         *,
         compares_defaults: bool,
+        alters: bool,
         is_compared: Callable[[Column[Any]], bool],
     ) -> None:
         self.notes: list[str] = []
@@ -39,6 +40,7 @@ class ColumnDifferences:
         self._existing = existing
         self._dialect: Dialect = existing.connection.dialect
         self._compares_defaults = compares_defaults
+        self._alters = alters
         self._is_compared = is_compared
 
     def add(self) -> None:
@@ -105,6 +107,9 @@ class ColumnDifferences:
         if self._same(there, wanted):
             self._forget_default(column)
             return
+        if not self._alters:
+            self._note(column, "default", there, wanted)
+            return
         altered = self._altered(column)
         if altered is None or altered.modify_server_default is False:
             altered = altered or self._alter(column)
@@ -113,6 +118,9 @@ class ColumnDifferences:
 
     def _compare_collation(self, column: Column[Any], there: ColumnState, wanted: ColumnState) -> None:
         if (there.collation or "").lower() == (wanted.collation or "").lower() or not isinstance(column.type, String):
+            return
+        if not self._alters:
+            self._note(column, "collation", there.collation, wanted.collation)
             return
         altered = self._altered(column)
         if altered is None or altered.modify_type is None:
@@ -127,7 +135,7 @@ class ColumnDifferences:
 
     def _altered(self, column: Column[Any]) -> ops.AlterColumnOp | None:
         operations = self._change.ops
-        return next((each for each in operations if _alters(each, column.name)), None)  # type: ignore[return-value]
+        return next((each for each in operations if _is_alteration(each, column.name)), None)  # type: ignore[return-value]
 
     def _alter(self, column: Column[Any]) -> ops.AlterColumnOp:
         """A new operation, with all that MySQL wants to be told again of a column that changes."""
@@ -176,5 +184,5 @@ class ColumnDifferences:
         return ".".join(quote(name) for name in names if name)
 
 
-def _alters(operation: ops.MigrateOperation, column: str) -> bool:
+def _is_alteration(operation: ops.MigrateOperation, column: str) -> bool:
     return isinstance(operation, ops.AlterColumnOp) and operation.column_name == column

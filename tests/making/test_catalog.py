@@ -328,3 +328,84 @@ def test_a_schema_of_others(project: Sandbox, request: pytest.FixtureRequest) ->
     assert "op.execute('CREATE SCHEMA IF NOT EXISTS auth')" in made
     assert "DROP SCHEMA" not in made
     assert "sessions" not in made
+
+
+@pytest.mark.parametrize("server", ALL)
+def test_what_no_migration_does_is_said(project: Sandbox, request: pytest.FixtureRequest, server: str) -> None:
+    """With both texts; no file is written, and nothing else is on the screen."""
+    url = f"sqlite:///{project.root / 'app.db'}" if server == "sqlite" else fresh(request, server)
+    computed = {"sum": column("Integer, Computed('age + 1', persisted=True)")}
+    project.write("models.py", model(0, computed, server))
+    env = {"DATABASE_URL": url}
+    project.inv("make.migration", "things", "database.migrate", env=env)
+    said = project.inv("make.migration", "more", env=env)
+    assert "No difference between models and database" in said.stdout
+    changed = {
+        "sum": column("Integer, Computed('age + 2', persisted=True)"),
+        "kind": column("String(20)", primary_key="True"),
+    }
+    project.write("models.py", model(0, changed, server))
+    said = project.inv("make.migration", "more", env=env)
+    assert said.stderr == ""
+    heading, *rest = said.stdout.splitlines()[3:]
+    assert heading == "Not covered by autogenerate:"
+    there, wanted = rest[0].split(" in the database, ")
+    assert there.startswith("  things_0.sum (computed): ")
+    assert "age" in there and "+ 1" in there and there.endswith("STORED")
+    assert "+ 2" in wanted and wanted.endswith("STORED in the models")
+    assert rest[1:] == [
+        "  things_0: PRIMARY KEY (id) in the database only",
+        "  things_0: PRIMARY KEY (id, kind) in the models only",
+        "No migration was written. Write one by hand: add --empty.",
+    ]
+
+
+def test_where_nothing_temporary_can_be_made(project: Sandbox, request: pytest.FixtureRequest) -> None:
+    """Then it compares as Alembic does, and says so."""
+    walk = Walk(project, fresh(request, "postgresql"))
+    walk.make(own(0, HEAD))
+    walk.migrate()
+    server = request.getfixturevalue("postgresql")
+    database = walk.url.rpartition("/")[2]
+    execute(server.admin, f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
+    execute(server.admin, f"ALTER DATABASE {database} OWNER TO postgres")
+    assert walk.make(model(0, age('"5"'), "postgresql")) is None
+    assert walk.draft.limits == (
+        "things_0: compared as Alembic does, without defaults and conditions (permission denied to create temporary "
+        f'tables in database "{database}")',
+    )
+    made = walk.make(model(0, {**age('"5"'), "more": column("Integer")}, "postgresql"))
+    assert made is not None
+    assert "add_column" in made
+
+
+@pytest.mark.parametrize("setting", ["True", "lambda *given: False"])
+def test_an_env_py_that_compares_defaults(project: Sandbox, request: pytest.FixtureRequest, setting: str) -> None:
+    """What Alembic takes for a difference and the server does not is left out; a function of env.py has its way."""
+    walk = Walk(project, fresh(request, "postgresql"))
+    defaults = {"made": column("JSON", server_default="text(\"'{}'::json\")"), **age('"5"')}
+    walk.make(model(0, defaults, "postgresql"))
+    project.write(
+        "database/migrations/env.py",
+        f"""
+        from alembic import context
+        from sqlalchemy import NullPool, create_engine
+
+        from models import Base
+
+        with create_engine({walk.url!r}, poolclass=NullPool).connect() as connection:
+            context.configure(
+                connection=connection, target_metadata=Base.metadata, compare_server_default={setting}
+            )
+            with context.begin_transaction():
+                context.run_migrations()
+        """,
+    )
+    walk.migrate()
+    assert walk.make({}) is None
+    made = walk.make(model(0, {**defaults, **age('"6"')}, "postgresql"))
+    if setting == "True":
+        assert made is not None
+        assert made.count("server_default=") == 2
+    else:
+        assert made is None

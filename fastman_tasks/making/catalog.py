@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Column, Connection, Index, Table
 
 from fastman_tasks.making import index_differences, mysql_states, postgresql_states, sqlite_states
-from fastman_tasks.making.column_differences import ColumnDifferences
+from fastman_tasks.making.column_differences import ColumnDifferences, Settings
 from fastman_tasks.making.constraints import change_of, compared_tables
 from fastman_tasks.making.existing import Existing
 from fastman_tasks.making.sql_tokens import form
@@ -71,26 +71,26 @@ def _compare(context: AutogenContext, pair: Pair, change: ops.ModifyTableOps, ex
             column, column.name, "column", False, None
         )
 
-    columns = ColumnDifferences(
-        pair,
-        change,
-        existing,
+    settings = Settings(
         compares_defaults=callable(context.opts.get("compare_server_default")),
+        compares_types=callable(context.opts.get("compare_type")),
         # SQLite alters columns in batch mode only.
         alters=existing.dialect != "sqlite" or bool(context.opts.get("render_as_batch")),
-        is_compared=column_is_compared,
     )
+    columns = ColumnDifferences(pair, change, existing, settings, column_is_compared)
     columns.add()
     index_differences.add(pair, change, existing.dialect, is_compared=_index_filter(context))
-    name = ".".join(filter(None, (change.schema, change.table_name)))
     if any(isinstance(each, ops.AlterColumnOp) and each.modify_name for each in change.ops):
         # What tells of a column by its old name is no difference.
         return columns.notes
-    wanted = {form(each): each for each in pair.wanted.others}
-    there = {form(each): each for each in pair.there.others}
-    only = [f"{name}: {each} in the database only" for key, each in there.items() if key not in wanted]
-    only += [f"{name}: {each} in the models only" for key, each in wanted.items() if key not in there]
-    return [*columns.notes, *only]
+    name = ".".join(filter(None, (change.schema, change.table_name)))
+    there, wanted = ({form(each): each for each in side.others} for side in (pair.there, pair.wanted))
+    only = [
+        ", ".join(side[key] for key in side if key not in other) for side, other in ((there, wanted), (wanted, there))
+    ]
+    if any(only):
+        columns.notes.append(f"{name}: {only[0] or 'nothing'} in the database, {only[1] or 'nothing'} in the models")
+    return columns.notes
 
 
 def _index_filter(context: AutogenContext) -> Callable[[Index, bool], bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from alembic.operations import ops
@@ -17,11 +18,20 @@ from fastman_tasks.making.statements import StatementsOp
 from fastman_tasks.making.table_states import SERIAL, ColumnState, Pair
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What env.py says. It ``compares_defaults`` or ``compares_types`` by a function of its own: then what Alembic has
+    found is what is wanted. ``alters``: whether a migration can alter a column."""
+
+    compares_defaults: bool
+    compares_types: bool
+    alters: bool
+
+
 class ColumnDifferences:
     """Adds the differences of one table's columns to ``change``; what no operation does is said in ``notes``.
 
-    ``compares_defaults``: env.py has a function for it, so what Alembic found is what is wanted. ``alters``: whether a
-    migration can alter a column. ``is_compared`` says whether env.py lets one through.
+    ``is_compared`` says whether env.py lets a column through.
     """
 
     def __init__(
@@ -29,9 +39,7 @@ class ColumnDifferences:
         pair: Pair,
         change: ops.ModifyTableOps,
         existing: Existing,
-        *,
-        compares_defaults: bool,
-        alters: bool,
+        settings: Settings,
         is_compared: Callable[[Column[Any]], bool],
     ) -> None:
         self.notes: list[str] = []
@@ -39,8 +47,7 @@ class ColumnDifferences:
         self._change = change
         self._existing = existing
         self._dialect: Dialect = existing.connection.dialect
-        self._compares_defaults = compares_defaults
-        self._alters = alters
+        self._settings = settings
         self._is_compared = is_compared
 
     def add(self) -> None:
@@ -51,6 +58,8 @@ class ColumnDifferences:
                 self._compare(column, there, wanted)
 
     def _compare(self, column: Column[Any], there: ColumnState, wanted: ColumnState) -> None:
+        if self._same(there.type, wanted.type):
+            self._forget_type(column, there, wanted)
         if there == wanted:
             self._forget_default(column)
         elif self._is_compared(column):
@@ -99,7 +108,7 @@ class ColumnDifferences:
 
     def _compare_default(self, column: Column[Any], there: str | None, wanted: str | None) -> None:
         default = column.server_default
-        if self._compares_defaults or SERIAL in (there, wanted):
+        if self._settings.compares_defaults or SERIAL in (there, wanted):
             return
         if default is not None and not isinstance(default, DefaultClause | Computed | Identity):
             # FetchedValue: the database has something of its own.
@@ -107,7 +116,7 @@ class ColumnDifferences:
         if self._same(there, wanted):
             self._forget_default(column)
             return
-        if not self._alters:
+        if not self._settings.alters:
             self._note(column, "default", there, wanted)
             return
         altered = self._altered(column)
@@ -119,7 +128,7 @@ class ColumnDifferences:
     def _compare_collation(self, column: Column[Any], there: ColumnState, wanted: ColumnState) -> None:
         if (there.collation or "").lower() == (wanted.collation or "").lower() or not isinstance(column.type, String):
             return
-        if not self._alters:
+        if not self._settings.alters:
             self._note(column, "collation", there.collation, wanted.collation)
             return
         altered = self._altered(column)
@@ -159,10 +168,20 @@ class ColumnDifferences:
         """Drop what Alembic has found of the column's default: its comparison takes other ways to write it for
         another default, and changes neither an identity nor a computed column."""
         altered = self._altered(column)
-        if altered is not None and not self._compares_defaults and altered.modify_server_default is not False:
+        if altered is not None and not self._settings.compares_defaults:
             altered.modify_server_default = False
-            if not altered.has_changes():
-                self._change.ops.remove(altered)
+            self._remove_empty(altered)
+
+    def _forget_type(self, column: Column[Any], there: ColumnState, wanted: ColumnState) -> None:
+        """Drop a change of type that Alembic has found and the database does not know of."""
+        altered = self._altered(column)
+        if altered is not None and there.collation == wanted.collation and not self._settings.compares_types:
+            altered.modify_type = None
+            self._remove_empty(altered)
+
+    def _remove_empty(self, altered: ops.AlterColumnOp) -> None:
+        if not altered.has_changes():
+            self._change.ops.remove(altered)
 
     def _written(self, column: Column[Any]) -> DefaultClause:
         default = column.server_default

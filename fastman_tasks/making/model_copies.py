@@ -62,7 +62,7 @@ def copy(number: int, place: Place, model: Table, dialect: Dialect) -> Copy:
     table = model.to_metadata(metadata, schema=None)  # type: ignore[arg-type]
     # Only now: what a naming convention makes of a table's name is the same as in the model.
     table.name = quoted_name(f"fastman_{number}", quote=False)
-    named = {str(index.name): index for index in table.indexes if index.name is not None}
+    named = {str(index.name): index for index in table.indexes if index.name is not None and index.expressions}
     table.indexes.clear()
     table.indexes.update(named.values())
     indexes = {f"{table.name}_i{at}": name for at, name in enumerate(named)}

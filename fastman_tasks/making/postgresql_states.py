@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Table, TextClause, bindparam, text
@@ -19,7 +20,8 @@ SELECT set_config('search_path', concat_ws(', ', nullif(current_setting('search_
 """
 _NAMESPACES = "SELECT oid, nspname FROM pg_namespace WHERE nspname IN :names"
 _COLUMNS = """
-SELECT n.oid, c.relname, a.attname, pg_get_expr(d.adbin, d.adrelid, true), a.attgenerated::text, a.attidentity::text,
+SELECT n.oid, c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
+    pg_get_expr(d.adbin, d.adrelid, true), a.attgenerated::text, a.attidentity::text,
     co.collname, dep.deptype::text,
     'START WITH ' || q.seqstart || ' INCREMENT BY ' || q.seqincrement || ' MINVALUE ' || q.seqmin
     || ' MAXVALUE ' || q.seqmax || ' CACHE ' || q.seqcache || CASE WHEN q.seqcycle THEN ' CYCLE' ELSE '' END
@@ -118,8 +120,8 @@ class _States:
         def rows(query: str) -> Iterable[Any]:
             return connection.execute(_expanding(query, "namespaces"), {"namespaces": list(namespaces)})
 
-        for namespace, table, name, sql, generated, identity, collation, owner, sequence in rows(_COLUMNS):
-            self.of(namespace, table).columns[name] = _column(sql, generated, identity, collation, owner, sequence)
+        for namespace, table, name, kind, *rest in rows(_COLUMNS):
+            self.of(namespace, table).columns[name] = replace(_column(*rest), type=kind)
         for namespace, table, name, kind, sql in rows(_CONSTRAINTS):
             state = self.of(namespace, table)
             if kind == "c":

@@ -18,6 +18,7 @@ SERIAL = "serial"
 class ColumnState:
     """SQL of a column; None for what it does not have."""
 
+    type: str | None = None
     default: str | None = None
     computed: str | None = None
     identity: str | None = None

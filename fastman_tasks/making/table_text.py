@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from fastman_tasks.making.sql_tokens import Token, end_of_group, excerpt, split, tokens
@@ -48,10 +49,10 @@ def _column(sql: str, part: Sequence[Token], mysql: bool) -> ColumnState:
     words = [token.word for token in part]
     clauses: dict[str, str] = {}
     at = 1
+    while at < len(part) and words[at] not in _COLUMN_WORDS:
+        at = end_of_group(part, at) + 1
+    kind = excerpt(sql, part[1:at])
     while at < len(part):
-        if words[at] not in _COLUMN_WORDS:
-            at = end_of_group(part, at) + 1
-            continue
         word, start = words[at], at + 1
         at = start
         # NULL ends no DEFAULT, and CHARACTER SET no type.
@@ -64,11 +65,15 @@ def _column(sql: str, part: Sequence[Token], mysql: bool) -> ColumnState:
         else:
             clauses.setdefault(word, excerpt(sql, part[start:at]))
     default = clauses.get("DEFAULT")
+    if default is not None and not mysql:
+        # SQLite makes of '0' what the column's type makes of 0.
+        default = re.sub(r"^'(-?\d+(?:\.\d+)?)'$", r"\1", default)
     computed = clauses.get("AS")
     if computed is not None:
         computed = f"{computed} {'STORED' if {'STORED', 'PERSISTENT'} & set(clauses) else 'VIRTUAL'}"
     collation = clauses.get("COLLATE")
     return ColumnState(
+        type=kind,
         default=None if default is None or default.upper() == "NULL" else default,
         computed=computed,
         collation=None if collation is None else collation.strip("\"'`"),

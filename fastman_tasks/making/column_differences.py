@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -113,7 +114,7 @@ class ColumnDifferences:
         if default is not None and not isinstance(default, DefaultClause | Computed | Identity):
             # FetchedValue: the database has something of its own.
             return
-        if self._same(there, wanted):
+        if self._same(self._number(there), self._number(wanted)):
             self._forget_default(column)
             return
         if not self._settings.alters:
@@ -137,6 +138,11 @@ class ColumnDifferences:
             altered.modify_type = column.type
             altered.existing_type = copy.copy(column.type)
             altered.existing_type.collation = there.collation
+
+    def _number(self, default: str | None) -> str | None:
+        """SQLite makes of '0' what it makes of 0: the column's type decides."""
+        found = re.fullmatch(r"'(-?\d+(?:\.\d+)?)'", default or "") if self._existing.dialect == "sqlite" else None
+        return found[1] if found else default
 
     def _same(self, there: str | None, wanted: str | None) -> bool:
         escapes = self._existing.is_mysql

@@ -41,12 +41,6 @@ class Copy:
         for index in self.table.indexes:
             connection.execute(CreateIndex(index), execution_options=options)
 
-    def sql(self, dialect: Dialect) -> tuple[str, dict[str, str]]:
-        """What ``create`` sends: the table's statement, and those of its indexes by name."""
-        create = CreateTable(self.table, include_foreign_key_constraints=[])
-        indexes = {str(index.name): str(CreateIndex(index).compile(dialect=dialect)) for index in self.table.indexes}
-        return str(create.compile(dialect=dialect)), indexes
-
     def pair(self, there: TableState, made: TableState) -> Pair:
         """``made`` is what the database says of the copy, ``there`` what it has."""
         indexes = {self.indexes[name]: index for name, index in made.indexes.items() if name in self.indexes}

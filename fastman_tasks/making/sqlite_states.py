@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from sqlalchemy import Connection, Table, text
+from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError
+from sqlalchemy.schema import CreateIndex, CreateTable
 
-from fastman_tasks.making import index_text, model_copies, table_text
-from fastman_tasks.making.table_states import Answer, IndexState, Place, TableState
+from fastman_tasks.making import index_text, table_text
+from fastman_tasks.making.check_differences import declared
+from fastman_tasks.making.constraint_names import sql_of
+from fastman_tasks.making.table_states import Answer, IndexState, Pair, Place, TableState
 
 
 def ask(connection: Connection, models: Mapping[Place, Table]) -> Answer:
@@ -16,19 +20,26 @@ def ask(connection: Connection, models: Mapping[Place, Table]) -> Answer:
     tables = {name: sql for _, name, sql in _kept(connection, "table")}
     indexes = read_indexes(connection)
     answer = Answer()
-    for at, (place, model) in enumerate(models.items()):
+    for place, model in models.items():
         schema, name = place
         if schema is not None or name not in tables:
             continue
         try:
-            copy = model_copies.copy(at, place, model, connection.dialect)
-            sql, created = copy.sql(connection.dialect)
-            wanted = _state(sql, {name: index_text.parse(each) for name, each in created.items()})
+            answer.pairs[place] = _pair(model, _state(tables[name], indexes.get(name, {})), connection.dialect)
         except CompileError as error:
             answer.failures[place] = str(error).partition("\n")[0]
-        else:
-            answer.pairs[place] = copy.pair(_state(tables[name], indexes.get(name, {})), wanted)
     return answer
+
+
+def _pair(model: Table, there: TableState, dialect: Dialect) -> Pair:
+    create = CreateTable(model, include_foreign_key_constraints=[])
+    created = {
+        str(index.name): index_text.parse(str(CreateIndex(index).compile(dialect=dialect)))
+        for index in model.indexes
+        if index.name is not None and index.expressions
+    }
+    conditions = {check: sql for check in declared(model) if (sql := sql_of(check, dialect)) is not None}
+    return Pair(model, there, _state(str(create.compile(dialect=dialect)), created), conditions)
 
 
 def read_indexes(connection: Connection) -> dict[str, dict[str, IndexState]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from fastman_tasks.making.sql_tokens import Token, end_of_group, excerpt, split, tokens
@@ -65,9 +64,6 @@ def _column(sql: str, part: Sequence[Token], mysql: bool) -> ColumnState:
         else:
             clauses.setdefault(word, excerpt(sql, part[start:at]))
     default = clauses.get("DEFAULT")
-    if default is not None and not mysql:
-        # SQLite makes of '0' what the column's type makes of 0.
-        default = re.sub(r"^'(-?\d+(?:\.\d+)?)'$", r"\1", default)
     computed = clauses.get("AS")
     if computed is not None:
         computed = f"{computed} {'STORED' if {'STORED', 'PERSISTENT'} & set(clauses) else 'VIRTUAL'}"

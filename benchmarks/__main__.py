@@ -10,7 +10,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchmarks import real, rows, seeding, table
+from benchmarks import making, real, rows, seeding, table
 
 GROUPS: dict[str, rows.Group] = {
     "list": rows.listing,
@@ -22,6 +22,8 @@ GROUPS: dict[str, rows.Group] = {
     "lock": partial(rows.lock, 100),
     "apply-sqlite": partial(rows.apply_sqlite, 1000),
     "apply-postgresql": partial(rows.apply_postgresql, 1000),
+    "unchanged-sqlite": making.on_sqlite,
+    "unchanged-postgresql": making.on_postgresql,
     "real": real.real,
     "seed-sqlite": seeding.orm_sqlite,
     "load-sqlite": seeding.load_sqlite,

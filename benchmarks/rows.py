@@ -44,7 +44,7 @@ def listing(bench: Bench) -> list[Row]:
     with_collection = projects.tasks_only(bench.folder / "collection", projects.COLLECTION)
     empty = projects.tasks_only(bench.folder / "empty", projects.EMPTY)
     commands = [Command(script("inv", "--list"), folder) for folder in (with_collection, empty)]
-    row = _compared(["inv --list / of an empty tasks.py"], commands, 2 * bench.quick + 1, 1.25)
+    row = compared(["inv --list / of an empty tasks.py"], commands, 2 * bench.quick + 1, 1.25)
     return [*row, _imports(with_collection)]
 
 
@@ -70,7 +70,7 @@ def seeder(bench: Bench) -> list[Row]:
         Command(project.alembic("revision", "-m", "thing"), project.folder),
     ]
     names = ["make.seeder / an empty inv task", "make.seeder / alembic revision"]
-    return _compared(names, commands, bench.quick, None)
+    return compared(names, commands, bench.quick, None)
 
 
 def idle(revisions: int, bench: Bench) -> list[Row]:
@@ -90,7 +90,7 @@ def idle(revisions: int, bench: Bench) -> list[Row]:
         plain = f"alembic {arguments[0]}"
         names = [f"{task} / {plain}, {revisions:,}", f"{task} / {plain}, our env.py, {revisions:,}"]
         repetitions, warm_up = (bench.slow, commands[:1]) if long else (bench.quick, commands)
-        rows += _compared(names, commands, repetitions, 1.2, warm_up)
+        rows += compared(names, commands, repetitions, 1.2, warm_up)
     return rows
 
 
@@ -102,7 +102,7 @@ def uncached(bench: Bench) -> list[Row]:
         Command(script("inv", "migrate.status"), project.folder),
         Command(cached.alembic("current"), cached.folder),
     ]
-    return _compared(["migrate.status without .pyc / alembic current, 1,000"], commands, bench.quick, None)
+    return compared(["migrate.status without .pyc / alembic current, 1,000"], commands, bench.quick, None)
 
 
 def apply_sqlite(revisions: int, bench: Bench) -> list[Row]:
@@ -134,7 +134,7 @@ def lock(revisions: int, bench: Bench) -> list[Row]:
             ]
             applied = f"apply {revisions:,} on PostgreSQL"
             names = [f"{applied} / without the lock", f"{applied} / alembic upgrade, our env.py"]
-            return _compared(names, commands, bench.quick, 1.1)
+            return compared(names, commands, bench.quick, 1.1)
     except ImportError as error:
         return [Row("the lock on PostgreSQL", note=f"{error}: install the extra 'test'")]
 
@@ -155,17 +155,17 @@ def _applied(
     ]
     applied = f"apply {revisions:,} on {database}"
     names = [f"{applied} / alembic upgrade", f"{applied} / alembic upgrade, our env.py"]
-    return _compared(names, commands, bench.slow, 1.1, reading)
+    return compared(names, commands, bench.slow, 1.1, reading)
 
 
-def _compared(
+def compared(
     names: list[str],
     commands: list[Command],
     repetitions: int,
     goal: float | None,
     warm_up: Sequence[Command] = (),
 ) -> list[Row]:
-    """One row for each command after the first, which is ours."""
+    """One row for each of ``commands`` after the first, which is ours; ``names`` are theirs."""
     try:
         ours, *others = interleaved(commands, repetitions, warm_up)
     except CommandError as error:

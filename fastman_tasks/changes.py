@@ -93,6 +93,8 @@ def _text(operation: Any) -> str:
             return f"{verb} constraint {name} on {table}"
         case ops.ExecuteSQLOp():
             return f"run {operation.sqltext}"
+        case ops.CreateTableCommentOp() | ops.DropTableCommentOp():
+            return f"change table {_qualified(operation.schema, operation.table_name)} (comment)"
     return type(operation).__name__.removesuffix("Op")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,16 +13,16 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import asbool
 from sqlalchemy import MetaData
-from sqlalchemy.exc import SAWarning
 
 from fastman_tasks import models, names, scaffolding
 from fastman_tasks.changes import Change, described, imports
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
 from fastman_tasks.history import Revision
-from fastman_tasks.making import baseline, completion, ignored_tables, rendering, request
+from fastman_tasks.making import baseline, comparison, completion, ignored_tables, rendering, request
 from fastman_tasks.making.completion import Completed
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.request import Asked
+from fastman_tasks.making.schemas import Schemas
 from fastman_tasks.migrating import target_metadata
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
@@ -126,7 +125,7 @@ class _Author:
         # Where new files belong, and what they may need, env.py says when it runs for the first time.
         self._history = self._migrator.history
         self._batch = False
-        self._comparing = False
+        self._schemas: Schemas | None = None
         # Alembic's message goes between the docstring's quotes, and by its letters into the file's name.
         self._revision = RevisionContext(
             environment.config,
@@ -147,8 +146,8 @@ class _Author:
         )
 
     def _complete(self, context: MigrationContext, _: object, scripts: list[ops.MigrationScript]) -> None:
-        if self._comparing:
-            self._completed = completion.complete(context, scripts[-1], self._asked, self._decisions)
+        if self._schemas is not None:
+            self._completed = completion.complete(context, scripts[-1], self._asked, self._decisions, self._schemas)
 
     def refuse_forked(self) -> None:
         """Raises MigrationRefused where there are several heads to continue."""
@@ -193,7 +192,7 @@ class _Author:
         if self._asked.baseline:
             baseline.require_first(self._history.revisions)
         self._refuse_pending()
-        tables = 0
+        tables, limits = 0, list[str]()
 
         def compare(heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
             nonlocal tables
@@ -204,19 +203,20 @@ class _Author:
             if not tables:
                 baseline.require([], wanted=self._asked.baseline)
                 return ()
-            self._comparing = True
-            with warnings.catch_warnings():
-                # Tables that refer to each other are put into order afterwards.
-                warnings.filterwarnings("ignore", "Cannot correctly sort tables", SAWarning)
+            self._schemas = Schemas(context, [revision.file for revision in self._history.revisions])
+            self._schemas.include()
+            with comparison.warnings_caught() as said:
                 if self._asked.baseline or not self._history.revisions:
                     baseline.require(baseline.existing_tables(context), wanted=self._asked.baseline)
                 self._revision.run_autogenerate(heads, context)
+            limits.extend(said)
             self._batch = bool(context.opts["render_as_batch"])
             return ()
 
         self._environment.run(compare, reading=True, models=True, **self._options)
         script = self._revision.generated_revisions[-1] if self._revision.generated_revisions else None
         changes = described(script.upgrade_ops) if script else ()
+        self._completed.limits += limits
         if script is None or not changes or self._asked.check:
             return Draft(None, (), tables, changes, "", "", said=self._completed)
         drops = [change.text for change in changes if change.is_drop]

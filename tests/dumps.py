@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +14,17 @@ from sqlalchemy.engine import make_url
 
 _READERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "sqlite": "sqlite"}
 
+_SQLITE_INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index'"
 #: What reflection does not tell of PostgreSQL: validity of indexes and constraints, sequences, types, comments.
 _POSTGRESQL = (
     "SELECT c.relname, c.relkind, i.indisvalid, pg_get_indexdef(c.oid) FROM pg_class c LEFT JOIN pg_index i "
     "ON i.indexrelid = c.oid WHERE c.relnamespace = 'public'::regnamespace",
     "SELECT conname, convalidated, pg_get_constraintdef(oid) FROM pg_constraint "
     "WHERE connamespace = 'public'::regnamespace",
+    "SELECT c.relname, a.attname, a.attidentity, a.attgenerated, co.collname, pg_get_expr(d.adbin, d.adrelid) "
+    "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped LEFT JOIN "
+    "pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum LEFT JOIN pg_collation co ON co.oid = a.attcollation "
+    "WHERE c.relnamespace = 'public'::regnamespace",
     "SELECT t.typname, e.enumlabel FROM pg_type t LEFT JOIN pg_enum e ON e.enumtypid = t.oid "
     "WHERE t.typnamespace = 'public'::regnamespace AND t.typtype = 'e'",
 )
@@ -45,6 +51,13 @@ def _connected(url: str) -> Iterator[sa.Connection]:
 
 
 def _schema(connection: sa.Connection) -> dict[str, Any]:
+    with warnings.catch_warnings():
+        # SQLite's indexes of expressions are among its statements.
+        warnings.filterwarnings("ignore", "Skipped unsupported reflection", sa.exc.SAWarning)
+        return _reflected(connection)
+
+
+def _reflected(connection: sa.Connection) -> dict[str, Any]:
     inspector = sa.inspect(connection)
     found: dict[str, Any] = {}
     for name in (*inspector.get_table_names(), *inspector.get_view_names()):
@@ -58,6 +71,8 @@ def _schema(connection: sa.Connection) -> dict[str, Any]:
         }
         if connection.dialect.name != "sqlite":
             found[name]["comment"] = inspector.get_table_comment(name)
+    if connection.dialect.name == "sqlite":
+        found["indexes"] = _sorted(tuple(row) for row in connection.exec_driver_sql(_SQLITE_INDEXES))
     if connection.dialect.name == "postgresql":
         for query in _POSTGRESQL:
             found[query] = _sorted(tuple(row) for row in connection.exec_driver_sql(query))

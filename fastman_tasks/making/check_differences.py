@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from sqlalchemy import CheckConstraint, Table
 
 from fastman_tasks.making import constraint_names
 from fastman_tasks.making.existing import Check
-
-# What a database adds as it writes a condition down: quotes, parentheses, casts, spaces.
-_ADDED = re.compile(r"::[\w ]+(?:\(\d+(?:,\d+)?\))?(?:\[\])?|[\s()\"`\[\]]+")
-_QUOTED_TEXT = re.compile(r"('(?:[^']|'')*')")
+from fastman_tasks.making.sql_tokens import form
 
 
 @dataclass(frozen=True)
@@ -24,18 +21,37 @@ class Differences:
     surplus: tuple[Check, ...]
 
 
-def compare(table: Table, existing: Iterable[Check], *, verbatim: bool) -> Differences:
+def compare(
+    table: Table,
+    existing: Iterable[Check],
+    *,
+    verbatim: bool,
+    conditions: Mapping[CheckConstraint, str] = MappingProxyType({}),
+) -> Differences:
     """The differences between the CHECKs of the model's ``table`` and the ``existing`` ones.
 
-    They are the same by name, or by what they say. Servers rewrite a condition: where its name and its text tell
-    nothing, an unnamed one is taken for the one in the database that is about the same columns. ``verbatim`` is for
-    a database that keeps the text as it was; there, another text is another CHECK.
+    ``conditions`` are those of the model's CHECKs as the database writes them; ``verbatim`` is for a database that
+    keeps the text as it was. With either, another text is another CHECK. Without, servers having their own ways to
+    write a condition, they are the same by name, or by what they say; where these tell nothing, an unnamed one is
+    taken for the one in the database that is about the same columns.
     """
     wanted, found = declared(table), list(existing)
     columns = [column.name for column in table.columns]
 
     def about(sql: str | None) -> frozenset[str]:
         return frozenset(constraint_names.mentioned(sql or "", columns))
+
+    def sql_of(constraint: CheckConstraint) -> str | None:
+        return conditions.get(constraint) or constraint_names.sql_of(constraint)
+
+    def is_known(constraint: CheckConstraint) -> bool:
+        return verbatim or constraint in conditions
+
+    def says_the_same(constraint: CheckConstraint, check: Check) -> bool:
+        return form(sql_of(constraint)) == form(check.sql)
+
+    def has_its_name(constraint: CheckConstraint, check: Check) -> bool:
+        return constraint.name is not None and constraint.name == check.name
 
     def pair(same: Callable[[CheckConstraint, Check], bool]) -> None:
         for constraint in list(wanted):
@@ -44,8 +60,8 @@ def compare(table: Table, existing: Iterable[Check], *, verbatim: bool) -> Diffe
                 wanted.remove(constraint)
                 found.remove(match)
 
-    pair(lambda constraint, check: constraint.name is not None and constraint.name == check.name)
-    pair(lambda constraint, check: _plain(constraint_names.sql_of(constraint)) == _plain(check.sql))
+    pair(lambda each, check: has_its_name(each, check) and (not is_known(each) or says_the_same(each, check)))
+    pair(says_the_same)
     for constraint in table.constraints:
         # What a type makes is in the database under the name that the type says, or says something of its column.
         if isinstance(constraint, CheckConstraint) and constraint_names.is_type_bound(constraint):
@@ -56,12 +72,14 @@ def compare(table: Table, existing: Iterable[Check], *, verbatim: bool) -> Diffe
             )
             if match is not None:
                 found.remove(match)
-    if not verbatim:
-        pair(
-            lambda constraint, check: (
-                constraint.name is None and about(constraint_names.sql_of(constraint)) == about(check.sql)
-            )
+    # What MariaDB has in a column's definition cannot be replaced; json_valid() comes with the type.
+    pair(
+        lambda each, check: (
+            (not is_known(each) or (check.is_fixed and not check.sql.startswith("json_valid(")))
+            and each.name is None
+            and about(sql_of(each)) == about(check.sql)
         )
+    )
     return Differences(tuple(wanted), tuple(check for check in found if not check.is_fixed))
 
 
@@ -76,11 +94,3 @@ def declared(table: Table) -> list[CheckConstraint]:
         ),
         key=lambda each: each._creation_order,
     )
-
-
-def _plain(sql: str | None) -> str | None:
-    if sql is None:
-        return None
-    # Every other part is a quoted text, which says what it says.
-    parts = _QUOTED_TEXT.split(sql)
-    return "".join(part if at % 2 else _ADDED.sub("", part).lower() for at, part in enumerate(parts))

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
 from fastman_tasks.changes import Change, described
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making import baseline, constraints, conversions, enum_values, enums, renames, required
+from fastman_tasks.making import baseline, catalog, constraints, conversions, enum_values, enums, renames, required
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.existing import Existing
 from fastman_tasks.making.request import Asked
+from fastman_tasks.making.schemas import Schemas
 
 
 @dataclass
 class Completed:
     """What there is to say of a migration beside its operations.
 
-    ``notes`` are what happens to the rows that are there. ``left`` is how models and database differ where the
-    migration is a baseline. ``open`` is why it could not be written, where it is not to be.
+    ``notes`` are what happens to the rows that are there. ``uncovered`` are differences that no migration can be
+    generated for, ``limits`` what could not be compared. ``left`` is how models and database differ where the migration
+    is a baseline. ``open`` is why it could not be written, where it is not to be.
     """
 
     notes: tuple[str, ...] = ()
+    uncovered: list[str] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
     left: tuple[Change, ...] = ()
     open: str | None = None
 
 
-def complete(context: MigrationContext, script: ops.MigrationScript, asked: Asked, decisions: Decisions) -> Completed:
+def complete(
+    context: MigrationContext, script: ops.MigrationScript, asked: Asked, decisions: Decisions, schemas: Schemas
+) -> Completed:
     """Complete ``script``, as the comparison left it, in place.
 
     Raises MigrationRefused for what cannot be written so that it runs up and down, RenamesUndecided for what
@@ -38,27 +44,36 @@ def complete(context: MigrationContext, script: ops.MigrationScript, asked: Aske
     if asked.check or asked.baseline:
         decisions = replace(decisions, no_renames=True, allow_drops=True)
     try:
-        _complete(context, script, asked, decisions, completed)
+        _complete(context, script, asked, decisions, schemas, completed)
     except MigrationRefused as refused:
         if not (asked.check or asked.baseline):
             raise
         completed.open = str(refused)
     if asked.baseline:
-        assert context.bind is not None
+        assert context.bind is not None and script.upgrade_ops is not None
         completed.left = described(script.upgrade_ops)
         baseline.replace(context, script)
+        schemas.create(script.upgrade_ops, context.bind)
         constraints.complete(context, script, baseline.NothingExists(context.bind))
     return completed
 
 
 def _complete(
-    context: MigrationContext, script: ops.MigrationScript, asked: Asked, decisions: Decisions, completed: Completed
+    context: MigrationContext,
+    script: ops.MigrationScript,
+    asked: Asked,
+    decisions: Decisions,
+    schemas: Schemas,
+    completed: Completed,
 ) -> None:
     connection = context.bind
-    assert connection is not None
+    assert connection is not None and script.upgrade_ops is not None
     with renames.carried_out(context, script, decisions, asked.meaning) as renamed:
         enum_values.prepare(context, script, decisions)
-        constraints.complete(context, script, Existing(connection, renamed))
+        overlooked = catalog.complete(context, script, renamed)
+        completed.uncovered, completed.limits = overlooked.notes, overlooked.limits
+        schemas.create(script.upgrade_ops, connection)
+        constraints.complete(context, script, Existing(connection, renamed), overlooked.conditions)
         completed.notes = (
             *required.fill(context, script, decisions, renamed),
             *conversions.convert(context, script, decisions, renamed),

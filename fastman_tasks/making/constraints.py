@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from alembic.autogenerate.api import AutogenContext
@@ -15,24 +16,30 @@ from fastman_tasks.making.existing import Existing
 from fastman_tasks.making.named_operations import ADDITIONS, Namer, name_added, named_table
 from fastman_tasks.making.sql_text import WrittenCondition
 
-_Tables: TypeAlias = "dict[tuple[str | None, str], Table]"
+Tables: TypeAlias = "dict[tuple[str | None, str], Table]"
 
 
-def complete(context: MigrationContext, script: ops.MigrationScript, existing: Existing) -> None:
+def complete(
+    context: MigrationContext,
+    script: ops.MigrationScript,
+    existing: Existing,
+    conditions: Mapping[CheckConstraint, str] | None = None,
+) -> None:
     """Complete ``script``, as the comparison left it, in place; its downgrade is made anew from its upgrade.
 
     Added are the CHECKs that differ, and on SQLite the UNIQUEs that have no name and are no longer in the models.
-    ``existing`` is what there is where it will run.
+    ``existing`` is what there is where it will run, ``conditions`` those of the models' CHECKs as the database writes
+    them, where it was asked.
     Raises MigrationRefused for what cannot be written so that it runs up and down.
     """
     upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
     assert upgrade is not None and downgrade is not None
     comparison = AutogenContext(context, autogenerate=False)
-    tables = _compared(comparison, existing, upgrade)
+    tables = compared_tables(comparison, existing, upgrade)
     namer = Namer(existing, upgrade)
     for (schema, name), table in tables.items():
-        change = _change(upgrade, schema, name)
-        added, dropped = _overlooked(comparison, table, existing, change)
+        change = change_of(upgrade, schema, name)
+        added, dropped = _overlooked(comparison, table, existing, change, conditions or {})
         change.ops = [*dropped, *change.ops, *added]
         name_added(change, table, namer)
         if change.ops and change not in upgrade.ops:
@@ -57,10 +64,10 @@ def complete(context: MigrationContext, script: ops.MigrationScript, existing: E
         )
 
 
-def _compared(context: AutogenContext, existing: Existing, upgrade: ops.UpgradeOps) -> _Tables:
+def compared_tables(context: AutogenContext, existing: Existing, upgrade: ops.UpgradeOps) -> Tables:
     """The models' tables that the database has too, and that env.py lets Alembic compare."""
     created = {(each.schema, each.table_name) for each in upgrade.ops if isinstance(each, ops.CreateTableOp)}
-    found: _Tables = {}
+    found: Tables = {}
     for table in context.table_key_to_table.values():
         # As Alembic's operations have it: none for the schema that a connection has by default.
         schema = None if table.schema == existing.default_schema else table.schema
@@ -73,7 +80,8 @@ def _compared(context: AutogenContext, existing: Existing, upgrade: ops.UpgradeO
     return found
 
 
-def _change(upgrade: ops.UpgradeOps, schema: str | None, table: str) -> ops.ModifyTableOps:
+def change_of(upgrade: ops.UpgradeOps, schema: str | None, table: str) -> ops.ModifyTableOps:
+    """The changes of a table in ``upgrade``; new ones, which are not in it yet, where there are none."""
     for each in upgrade.ops:
         if isinstance(each, ops.ModifyTableOps) and (each.schema, each.table_name) == (schema, table):
             return each
@@ -81,12 +89,18 @@ def _change(upgrade: ops.UpgradeOps, schema: str | None, table: str) -> ops.Modi
 
 
 def _overlooked(
-    context: AutogenContext, table: Table, existing: Existing, change: ops.ModifyTableOps
+    context: AutogenContext,
+    table: Table,
+    existing: Existing,
+    change: ops.ModifyTableOps,
+    conditions: Mapping[CheckConstraint, str],
 ) -> tuple[list[ops.MigrateOperation], list[ops.MigrateOperation]]:
     """What has to be added to and dropped from ``table`` and Alembic does not compare."""
     filters = context.run_object_filters
     name, schema = change.table_name, change.schema
-    checks = check_differences.compare(table, existing.checks(name, schema), verbatim=existing.dialect == "sqlite")
+    checks = check_differences.compare(
+        table, existing.checks(name, schema), verbatim=existing.dialect == "sqlite", conditions=conditions
+    )
     added: list[ops.MigrateOperation] = [
         ops.CreateCheckConstraintOp(check.name, name, check.sqltext, schema=schema, **check.dialect_kwargs)
         for check in checks.missing

@@ -24,6 +24,7 @@ from fastman_tasks.making.enum_operations import (
 )
 from fastman_tasks.making.enum_sql import literal, rename_in
 from fastman_tasks.making.enum_types import EnumType, enum_of
+from fastman_tasks.making.statements import StatementsOp
 
 _Key: TypeAlias = "tuple[str | None, str]"
 Renames: TypeAlias = "tuple[tuple[str, str], ...]"
@@ -215,6 +216,6 @@ def _surround(
 ) -> None:
     """Put ``first`` before everything that concerns tables, and ``last`` after it: a schema that the operations create
     or drop is there for both."""
-    at = [place for place, each in enumerate(operations.ops) if not isinstance(each, ops.ExecuteSQLOp)]
+    at = [place for place, each in enumerate(operations.ops) if not isinstance(each, StatementsOp)]
     begin, end = (at[0], at[-1] + 1) if at else (len(operations.ops), len(operations.ops))
     operations.ops = [*operations.ops[:begin], *first, *operations.ops[begin:end], *last, *operations.ops[end:]]

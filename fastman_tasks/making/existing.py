@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.engine.interfaces import ReflectedColumn
 
 from fastman_tasks.making.renamed_view import Renames, rename_words
 
@@ -40,11 +41,16 @@ class Existing:
         return True
 
     def tables(self, schema: str | None) -> set[str]:
-        """The names of the tables."""
-        return set(self._inspector.get_table_names(schema))
+        """The names of the tables; none where there is no such schema."""
+        return set(self._inspector.get_table_names(schema)) if self._has_schema(schema) else set()
+
+    def _has_schema(self, schema: str | None) -> bool:
+        return schema is None or schema in self._inspector.get_schema_names()
 
     def _names(self, schema: str | None) -> frozenset[str]:
         """Every name that a new constraint cannot have: those of tables, indexes and constraints."""
+        if not self._has_schema(schema):
+            return frozenset()
         found = self._inspector
         several = (
             found.get_multi_unique_constraints(schema),
@@ -95,6 +101,10 @@ class Existing:
     def columns(self, table: str, schema: str | None) -> list[str]:
         """The names of the columns of ``table``."""
         return [column["name"] for column in self._inspector.get_columns(table, schema)]
+
+    def column(self, table: str, schema: str | None, name: str) -> ReflectedColumn:
+        """The column ``name`` of ``table`` as SQLAlchemy reflects it."""
+        return next(column for column in self._inspector.get_columns(table, schema) if column["name"] == name)
 
     def has_index(self, table: str, schema: str | None, name: str | None) -> bool:
         """Whether ``table`` has an index of that name."""

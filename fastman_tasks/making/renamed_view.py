@@ -59,6 +59,11 @@ class Renames:
         found = [old for (place, old), new in self._tables.items() if (place, new) == (self._schema(schema), table)]
         return found[0] if found else table
 
+    def concern(self, table: str, schema: str | None) -> bool:
+        """Whether they are about the table that will be called ``table``, or a column of it."""
+        old = self.old_table(table, schema)
+        return old != table or bool(self.columns(old, schema))
+
     def new_table(self, table: str, schema: str | None) -> str:
         """What the database's ``table`` will be called."""
         return self._tables.get((self._schema(schema), table), table)

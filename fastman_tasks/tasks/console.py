@@ -140,13 +140,15 @@ def draft(draft: Draft, root: Path, pretend: bool) -> None:
     if draft.tables is not None:
         if not draft.tables:
             line(f"{no_models(draft)}; written from the message.")
-        elif not draft.changes:
+        elif not draft.changes and not draft.said.uncovered:
             line("No difference between models and database: no migration was written.")
             line("An empty one: add --empty.")
-            return
     changes(draft.changes)
     for note in draft.said.notes:
         line(f"  {note}", style="yellow")
+    uncovered(draft)
+    if draft.said.uncovered and not draft.changes:
+        line("No migration was written. Write one by hand: add --empty.")
     if draft.note:
         line(f"The body is {'empty' if draft.upgrade == 'pass' else 'an example'}: {draft.note}.")
     if pretend:
@@ -170,6 +172,16 @@ def changes(found: Iterable[Change]) -> None:
     """What a migration does, or would do."""
     for change in found:
         line(f"  {change.text}", style="red" if change.is_drop else None)
+
+
+def uncovered(draft: Draft) -> None:
+    """Differences that no migration is generated for, and what could not be compared."""
+    if draft.said.uncovered:
+        line("Not covered by autogenerate:", style="yellow")
+        for difference in draft.said.uncovered:
+            line(f"  {difference}", style="yellow")
+    for limit in draft.said.limits:
+        line(limit, style="yellow")
 
 
 def seeder_draft(draft: SeederDraft, root: Path, pretend: bool) -> None:

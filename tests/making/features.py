@@ -117,9 +117,9 @@ FEATURES = (
     column("logins", "Mapped[int] = mapped_column(server_default=text('0'))",
            "Mapped[int] = mapped_column(server_default=text('1'))", "Mapped[int]"),
     column("is_active", "", "Mapped[bool] = mapped_column(server_default=text('true'))",
-           "Mapped[bool | None] = mapped_column(Boolean(create_constraint=True, name='active'))"),
+           "Mapped[bool | None] = mapped_column(Boolean(create_constraint=True, name='active'))", backfill="true"),
     column("created", "", "Mapped[datetime.datetime] = mapped_column(server_default=func.now())",
-           "Mapped[datetime.datetime | None]"),
+           "Mapped[datetime.datetime | None]", backfill="2026-01-01"),
     # Keys, constraints and indexes on a column.
     column("email", "Mapped[str] = mapped_column(String(50))", "Mapped[str] = mapped_column(String(50), unique=True)",
            "Mapped[str] = mapped_column(String(50), index=True)",

@@ -293,7 +293,7 @@ def test_a_schema_of_its_own(project: Sandbox, request: pytest.FixtureRequest, s
     made = walk.make(accounts)
     assert made is not None
     assert f"op.execute('CREATE SCHEMA IF NOT EXISTS {name}')" in made
-    assert (f"op.execute('DROP SCHEMA {name}')" in made) == (server == "postgresql")
+    assert (f"op.execute('DROP SCHEMA {name} RESTRICT')" in made) == (server == "postgresql")
     walk.migrate()
     assert walk.make(accounts) is None
     execute(walk.url, f"INSERT INTO {name}.accounts (id, age) VALUES (1, 5)")

@@ -15,9 +15,14 @@ _HARMLESS = re.compile(
     r"select (pg_catalog\.)?(setval|nextval|set_config)\s*\()",
     re.IGNORECASE,
 )
-# A type that a column still has is not dropped, unless with CASCADE.
-_DROP_TYPE = re.compile(r"drop type (if exists )?[^\s,]+(\s*,\s*[^\s,]+)*( restrict)?$", re.IGNORECASE)
 _OVERWRITES = re.compile(r"\bon (conflict|duplicate key)\b|\b(update|delete|drop|truncate|replace)\b", re.IGNORECASE)
+# PostgreSQL drops no type that a column has, and no schema so that has anything in it; MySQL has no such word. An
+# identity is no data.
+_DROPS_NO_DATA = re.compile(
+    r"drop type (if exists )?[^\s,]+(\s*,\s*[^\s,]+)*( restrict)?$|drop schema \S+ restrict$|"
+    r"alter table \S+ alter column \S+ (set generated|add generated|drop identity)\b[^,]*$",
+    re.IGNORECASE,
+)
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|\$(\w*)\$.*?\$\1\$")
 
 
@@ -25,7 +30,7 @@ def keeps_everything(sql: str) -> bool:
     """Whether each statement of ``sql`` certainly loses nothing."""
     statements = [text for each in _QUOTED.sub("''", sql).split(";") if (text := each.strip())]
     return all(
-        _DROP_TYPE.match(each) or (_HARMLESS.match(each) and not _OVERWRITES.search(each)) for each in statements
+        _DROPS_NO_DATA.match(each) or (_HARMLESS.match(each) and not _OVERWRITES.search(each)) for each in statements
     )
 
 
@@ -82,7 +87,7 @@ def _effects(statement: str, dialect: str) -> Iterator[Effect]:
     elif found := _EMPTY.match(statement):
         for each in re.findall(_TABLE, found["tables"]):
             yield Effect("delete", _table(each, dialect), text=text)
-    elif _DELETES.match(statement):
+    elif _DELETES.match(statement) and not _DROPS_NO_DATA.match(statement):
         yield Effect("delete", "", text=text)
     elif found := _RENAME.match(statement):
         table, new = _table(found["table"], dialect), _table(found["new"], dialect)

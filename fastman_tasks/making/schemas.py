@@ -75,7 +75,7 @@ class Schemas:
             StatementsOp(
                 f"create schema {name}",
                 [f"CREATE SCHEMA IF NOT EXISTS {quote(name)}"],
-                [f"DROP SCHEMA {quote(name)}"] if droppable and name not in existing else [],
+                [f"DROP SCHEMA {quote(name)} RESTRICT"] if droppable and name not in existing else [],
             )
             for name in missing
         ]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pprint
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from command import Sandbox
 from dumps import schema
-from servers import execute
+from servers import Server, execute
 from test_generated import Walk, fresh
 
 HEAD = """
@@ -291,7 +293,7 @@ def test_a_schema_of_its_own(project: Sandbox, request: pytest.FixtureRequest, s
     made = walk.make(accounts)
     assert made is not None
     assert f"op.execute('CREATE SCHEMA IF NOT EXISTS {name}')" in made
-    assert (f"op.execute('DROP SCHEMA {name}')" in made) == (server == "postgresql")
+    assert (f"op.execute('DROP SCHEMA {name} RESTRICT')" in made) == (server == "postgresql")
     walk.migrate()
     assert walk.make(accounts) is None
     execute(walk.url, f"INSERT INTO {name}.accounts (id, age) VALUES (1, 5)")
@@ -408,3 +410,53 @@ def test_an_env_py_that_compares_defaults(project: Sandbox, request: pytest.Fixt
         assert made.count("server_default=") == 2
     else:
         assert made is None
+
+
+RICH = '''
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+
+metadata = sa.MetaData()
+sa.Table(
+    "rich", metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("mood", sa.Enum("fine", "it's", name="mood"), server_default="it's"),
+    sa.Column("kinds", pg.ARRAY(sa.Enum("x", "y", name="kind")), server_default=sa.text("ARRAY['x']::kind[]")),
+    sa.Column("key", pg.UUID, server_default=sa.text("gen_random_uuid ( )")),
+    sa.Column("body", pg.JSONB, server_default=sa.text("""'{"a": 1}'::jsonb""")),
+    sa.Column("made", sa.DateTime(timezone=True), server_default=sa.func.now()),
+    sa.Column("pause", sa.Interval, server_default=sa.text("interval '1 day 2:00'")),
+    sa.Column("price", sa.Numeric(10, 2), server_default="0.00"),
+    sa.Column("below", sa.SmallInteger, server_default=sa.text("-5")),
+    sa.Column("name", sa.String, server_default="it's 100%"),
+    sa.Column("double", sa.Integer, sa.Computed("below * 2", persisted=True)),
+    sa.Column("flag", sa.Boolean(create_constraint=True), server_default=sa.true()),
+    sa.Column("state", sa.Enum("p", "q", native_enum=False, create_constraint=True, name="pq"), server_default="p"),
+    sa.Column("span", pg.INT4RANGE),
+    sa.CheckConstraint("name LIKE '%x%' OR price BETWEEN 1 AND 2"),
+    sa.CheckConstraint("name IN ('a', 'b') AND NOT (below = 1)", name="named"),
+    sa.Index("ix_part", "name", unique=True, postgresql_where=sa.text("name IS NOT NULL AND price > 0")),
+    sa.Index("ix_body", "body", postgresql_using="gin", postgresql_ops={"body": "jsonb_path_ops"}),
+    sa.Index("ix_price", sa.desc("price"), sa.text("lower(name) DESC NULLS LAST")),
+    pg.ExcludeConstraint((sa.column("span"), "&&"), where=sa.text("price > 0")),
+    comment="rich",
+)
+'''
+
+
+@pytest.mark.parametrize("driver", ["postgresql+psycopg", "postgresql+asyncpg"])
+def test_what_is_unchanged_is_no_difference(project: Sandbox, postgresql: Server, driver: str) -> None:
+    """However many ways there are to write it; and nothing stays in the database of what was asked."""
+    walk = Walk(project, postgresql.fresh("postgresql+psycopg"))
+    url = walk.url.replace("postgresql+psycopg", driver)
+    namespace: dict[str, Any] = {}
+    exec(RICH, namespace)
+    engine = sa.create_engine(walk.url, poolclass=sa.NullPool)
+    namespace["metadata"].create_all(engine)
+    before = schema(walk.url)
+    project.write("models.py", RICH)
+    said = project.inv("make.migration", "more", env={"DATABASE_URL": url})
+    assert "No difference between models and database" in said.stdout
+    assert said.stderr == ""
+    assert len(said.stdout.splitlines()) == 8, said.stdout
+    assert pprint.pformat(schema(walk.url)) == pprint.pformat(before)

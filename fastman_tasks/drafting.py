@@ -24,7 +24,7 @@ from fastman_tasks import models, names, scaffolding
 from fastman_tasks.changes import Change, described, imports
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
 from fastman_tasks.history import Revision
-from fastman_tasks.making import constraints
+from fastman_tasks.making import constraints, expression_indexes, sqlite_rebuilds
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.operations import Body, body
@@ -149,7 +149,10 @@ class _Author:
 
     def _complete(self, context: MigrationContext, _: object, scripts: list[ops.MigrationScript]) -> None:
         if self._comparing:
+            assert scripts[-1].upgrade_ops is not None
+            expression_indexes.add(context, scripts[-1].upgrade_ops)
             constraints.complete(context, scripts[-1])
+            sqlite_rebuilds.keep(context, scripts[-1])
 
     def refuse_forked(self) -> None:
         """Raises MigrationRefused where there are several heads to continue."""
@@ -202,6 +205,9 @@ class _Author:
             with warnings.catch_warnings():
                 # Tables that refer to each other are put into order afterwards.
                 warnings.filterwarnings("ignore", "Cannot correctly sort tables", SAWarning)
+                # Indexes of expressions are compared afterwards, too.
+                warnings.filterwarnings("ignore", "autogenerate skipping metadata-specified expression-based index")
+                warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index", SAWarning)
                 self._revision.run_autogenerate(heads, context)
             self._batch = bool(context.opts["render_as_batch"])
             return ()

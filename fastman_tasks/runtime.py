@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from alembic import context
 from sqlalchemy import Connection, MetaData
 
+from fastman_tasks.databases.hooks import ignore_foreign_keys
 from fastman_tasks.migrating.environment import MODELS, PROJECT
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def run_migrations() -> None:
 
     def migrate(connection: Connection) -> None:
         sqlite = connection.dialect.name == "sqlite"
+        # An application may turn them on for every engine there is.
+        ignore_foreign_keys(connection)
         context.configure(
             connection=connection,
             # SQLite cannot alter a column in place; and its DDL is transactional where the driver lets it be.

@@ -167,8 +167,8 @@ def _found(before: Definition, operation: ops.DropConstraintOp) -> Clause | None
             for each in column.only(_OF_ONE_COLUMN.get(kind, kind))
             if [column.name] == columns
         ]
-    unnamed = [each for each in same if each.name is None]
-    return unnamed[0] if unnamed else None
+    # Reflection does not tell the name of one that stands in a column's definition.
+    return next((each for each in same if each.name is None), same[0] if same else None)
 
 
 def _plain(condition: str) -> str:

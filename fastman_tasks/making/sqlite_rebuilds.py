@@ -232,6 +232,6 @@ def _text(name: str) -> str:
 
 def _misfit(table: str, complaint: str) -> MigrationRefused:
     return MigrationRefused(
-        f"The change of {table} does not fit to what else is in the database: {complaint}. Nothing was written. "
-        "Change or drop that first, in a migration made with --empty."
+        f"SQLite refuses the change of {table}: {complaint}. Nothing was written. "
+        "Where something else is in the way (a view, a trigger), drop it first, in a migration made with --empty."
     )

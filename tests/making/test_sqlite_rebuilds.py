@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from alembic.autogenerate import render_python_code
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
 from command import Sandbox
+from sqlalchemy import Integer, create_engine
 from test_generated import Walk
 
 from fastman_tasks.errors import MigrationRefused
+from fastman_tasks.making import sqlite_rebuilds
 
 HEAD = """
 from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, String, Text, UniqueConstraint, event, func, text
@@ -95,7 +100,7 @@ THINGS = {
         PLAIN,
         (
             "CREATE TRIGGER users_log AFTER UPDATE ON users\nBEGIN\n  DELETE FROM log WHERE id = 9;\n"
-            "  INSERT INTO log (what) VALUES ('it''s :x \\y' || CASE new.age WHEN 9 THEN \"\" ELSE '!' END);\nEND",
+            "  INSERT INTO \"log\" (what) VALUES ('it''s :x \\y' || CASE new.age WHEN 9 THEN '' ELSE '!' END);\nEND",
         ),
         does=(("UPDATE users SET age = 1 WHERE id = 1", None), ("SELECT what FROM log", "it's :x \\y!")),
     ),
@@ -168,7 +173,7 @@ THINGS = {
         f"{ID}, email VARCHAR(50) NOT NULL, age INTEGER, UNIQUE (email) ON CONFLICT IGNORE",
         args="UniqueConstraint('email')",
         does=(
-            ("INSERT INTO users (email) VALUES ('a@b')", None),
+            ("INSERT INTO users (email, age) VALUES ('a@b', 30)", None),
             ("SELECT count(*) FROM users WHERE email = 'a@b'", 1),
         ),
     ),
@@ -191,7 +196,8 @@ THINGS = {
     "a trigger of another table": Thing(
         PLAIN,
         (
-            "CREATE TRIGGER child_new AFTER INSERT ON children BEGIN UPDATE users SET age = 50 WHERE id = new.user_id; END",
+            "CREATE TRIGGER child_new AFTER INSERT ON children BEGIN "
+            "UPDATE users SET age = 50 WHERE id = new.user_id; END",
         ),
         does=(("INSERT INTO children VALUES (9, 1)", None), ("SELECT age FROM users WHERE id = 1", 50)),
     ),
@@ -356,3 +362,95 @@ def test_other_changes(project: Sandbox, begin: Any, name: str) -> None:
     walk = begin(thing)
     assert walk.make(models(thing)) is None
     up_down_up(project, walk, thing, models(thing, *more, args=args, **columns), allow_drops=not all(columns.values()))
+
+
+def test_a_table_that_is_dropped_comes_back_as_it_was(project: Sandbox, begin: Any) -> None:
+    """With all it had, but for its rows."""
+    walk = begin(SOME)
+    before = contents(project)
+    assert walk.make(models(SOME)) is None
+    text = models(SOME).partition("class User(")[0].replace(', ForeignKey("users.id", ondelete="CASCADE")', "")
+    assert walk.make(text.replace('ForeignKey("users.id", ondelete="CASCADE")', ""), allow_drops=True) is not None
+    walk.migrate()
+    assert "users" not in contents(project)
+    walk.rollback()
+    after = contents(project)
+    assert {**after, "rows": None, "children": None} == {**before, "rows": None, "children": None}
+
+
+def test_a_view_of_a_column_that_would_go(project: Sandbox, begin: Any) -> None:
+    """It is refused beforehand, and says which view."""
+    walk = begin(THINGS["a view"])
+    with pytest.raises(
+        MigrationRefused, match="SQLite refuses the change of users: error in view adults: no such column: age"
+    ):
+        walk.make(models(THINGS["a view"], age=""), allow_drops=True)
+
+
+def test_collations_of_the_application(project: Sandbox, begin: Any) -> None:
+    """What only the application's connections know is no reason to refuse; nor is a function in a view."""
+    walk = begin(THINGS["a view"])
+    with database(project) as connection:
+        connection.create_collation("german", lambda one, other: (one > other) - (one < other))
+        connection.execute("CREATE TABLE words (a INTEGER PRIMARY KEY, b TEXT COLLATE german)")
+        connection.execute("CREATE INDEX ix_words ON words (b)")
+        connection.execute("CREATE VIEW ranked AS SELECT german_rank(b) FROM words JOIN users")
+    made = walk.make(models(THINGS["a view"], NICK, email=EMAIL_80), allow_drops=True)
+    assert made is not None
+    assert "CREATE TABLE users_new" in made
+
+
+def test_a_column_gets_another_name(project: Sandbox, begin: Any) -> None:
+    """In place, so that views, triggers, indexes and the keys of other tables follow; a rebuild after it knows it."""
+    walk = begin(TOGETHER)
+    before = contents(project)
+    there = [
+        ops.ModifyTableOps("users", [renamed("age", "years"), nullable("years", False)]),
+        ops.ModifyTableOps("users", [renamed("id", "number")]),
+    ]
+    back = [
+        ops.ModifyTableOps("users", [renamed("number", "id")]),
+        ops.ModifyTableOps("users", [nullable("years", True), renamed("years", "age")]),
+    ]
+    made = project.write("database/migrations/versions/1.py", written(walk, there, back))
+    text = made.read_text("utf-8")
+    assert "op.alter_column('users', 'age'," in text
+    walk.migrate()
+    after = contents(project)
+    assert "lower(email), years DESC" in after["ix_lower"]
+    assert "WHERE years > 18" in after["adults"]
+    assert "REFERENCESusers(number)" in after["children"]
+    assert "yearsINTEGERCHECK(years>0)NOTNULL" in after["users"]
+    assert "years*2" in after["users"]
+    walk.rollback()
+    assert contents(project)["rows"] == before["rows"]
+    assert {**contents(project), "users": None} == {**before, "users": None}
+    walk.migrate()
+    assert contents(project) == after
+
+
+def renamed(old: str, new: str) -> ops.AlterColumnOp:
+    """Another name for a column of the users."""
+    return ops.AlterColumnOp("users", old, modify_name=new, existing_type=Integer())
+
+
+def nullable(column: str, can_be: bool) -> ops.AlterColumnOp:
+    """Whether a column of the users can be NULL."""
+    return ops.AlterColumnOp("users", column, modify_nullable=can_be, existing_type=Integer())
+
+
+def written(walk: Walk, there: list[ops.MigrateOperation], back: list[ops.MigrateOperation]) -> str:
+    """A version file with these operations, and what is made of them."""
+    engine = create_engine(walk.url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"render_as_batch": True})
+        script = ops.MigrationScript("b", ops.UpgradeOps(there), ops.DowngradeOps(back))
+        sqlite_rebuilds.keep(context, script)
+        up, down = (
+            render_python_code(each, render_as_batch=True, migration_context=context)
+            for each in (script.upgrade_ops, script.downgrade_ops)
+            if each is not None
+        )
+    engine.dispose()
+    head = "import sqlalchemy as sa\nfrom alembic import op\n\nrevision = '2b2b'\ndown_revision = '1a1a'\n"
+    return f"{head}\n\ndef upgrade():\n    {up}\n\n\ndef downgrade():\n    {down}\n"

@@ -454,3 +454,32 @@ def written(walk: Walk, there: list[ops.MigrateOperation], back: list[ops.Migrat
     engine.dispose()
     head = "import sqlalchemy as sa\nfrom alembic import op\n\nrevision = '2b2b'\ndown_revision = '1a1a'\n"
     return f"{head}\n\ndef upgrade():\n    {up}\n\n\ndef downgrade():\n    {down}\n"
+
+
+def test_the_commands(project: Sandbox, begin: Any) -> None:
+    """What a user sees: the change without what reflection asks for, no table that is lost, and what is."""
+    walk = begin(TOGETHER)
+    env = {"DATABASE_URL": walk.url, "ENVIRONMENT": "production"}
+    project.write("models.py", models(TOGETHER, NICK, email=EMAIL_80))
+    said = project.inv("make.migration", "more", "database.migrate", "--pretend", env=env).stdout
+    assert "\n  change column users.email (type)\n" in said
+    shown = said.partition("_more\n")[2].partition("Nothing was changed.")[0]
+    assert shown.startswith("CREATE TABLE users_new (\n")
+    assert "'a :word'" in shown
+    assert not re.search("table_x?info|sqlite_master", shown)
+    said = project.inv("--debug", "database.migrate", "--pretend", env=env).stdout
+    assert said.partition("_more\n")[2].startswith("CREATE TABLE users_new (\n")
+    assert "This drops" not in project.inv("database.migrate", "--force", env=env).stdout
+    asked = project.inv("migrate.rollback", env=env, code=5).stdout
+    assert asked.endswith("This drops, with what is in them now:\n  users.nick: 0 values\n\n")
+
+
+def test_a_preview_of_batch_mode(project: Sandbox, begin: Any) -> None:
+    """The change is shown; what batch mode asks SQLite for is shown with --debug."""
+    walk = begin(THINGS["nothing of the kind"])
+    env = {"DATABASE_URL": walk.url}
+    project.write("models.py", models(THINGS["nothing of the kind"], email=EMAIL_80))
+    said = project.inv("make.migration", "more", "database.migrate", "--pretend", env=env).stdout
+    assert said.partition("_more\n")[2].startswith("CREATE TABLE _alembic_tmp_users (\n")
+    assert "PRAGMA" not in said
+    assert "PRAGMA" in project.inv("--debug", "database.migrate", "--pretend", env=env).stdout

@@ -28,7 +28,7 @@ DOORS = {
         "changes.py",
         "drafting.py",
         "losses.py",
-        "making/batches.py",
+        "making/batch_losses.py",
         "making/check_operations.py",
         "making/constraints.py",
         "making/dependent_tables.py",

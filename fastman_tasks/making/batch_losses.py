@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from alembic.operations import ops
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import TypeEngine
@@ -26,15 +27,20 @@ _WORDS = {
 }
 
 
-def find(connection: Connection, schema: Schema, table: str) -> list[str]:
-    """What would be lost of ``table``, or stand in the way, in words.
+def find(connection: Connection, schema: Schema, table: str, change: ops.ModifyTableOps | None = None) -> list[str]:
+    """What would be lost of ``table``, or stand in the way of ``change``, in words.
 
     ``schema`` is what the database behind ``connection`` has when the change begins.
     """
     definition = schema.table(table)
     if definition is None:
         return []
-    return [*dict.fromkeys(_found(schema, table, definition)), *_misread(connection, table, definition)]
+    found = [*_found(schema, table, definition), *_misread(connection, table, definition)]
+    names = {each.name for each in definition.clauses()}
+    for each in change.ops if change is not None else ():
+        if isinstance(each, ops.DropConstraintOp) and each.constraint_name not in names:
+            found.append("constraints without a name")
+    return list(dict.fromkeys(found))
 
 
 def _found(schema: Schema, table: str, definition: Definition) -> Iterator[str]:
@@ -42,6 +48,8 @@ def _found(schema: Schema, table: str, definition: Definition) -> Iterator[str]:
     yield from (_WORDS[each.keyword] for each in tokens(text) if each.keyword in _WORDS)
     if escaped(text) != text:
         yield "a colon in a text"
+    if any(each.kind == "CHECK" and each.name is None for each in definition.clauses()):
+        yield "a CHECK without a name"
     for column in definition.columns:
         if column.only("CHECK"):
             yield "a CHECK of a column"

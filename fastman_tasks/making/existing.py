@@ -7,6 +7,8 @@ from functools import cache, cached_property
 
 from sqlalchemy import Connection, inspect, text
 
+from fastman_tasks.making.sqlite_schema import Schema
+
 
 @dataclass(frozen=True)
 class Check:
@@ -47,14 +49,19 @@ class Existing:
         return frozenset(name for name in (*names, *keys, *checks, *self.tables(schema)) if name)
 
     def _checks(self, table: str, schema: str | None) -> tuple[Check, ...]:
-        """The CHECKs of ``table``; none where their text cannot be told from what follows it."""
+        """The CHECKs of ``table``."""
         if self._is_mariadb:
             return self._mariadb_checks.get((schema or self.default_schema, table), ())
-        found = self._all_checks(schema).get(table, ())
-        # SQLAlchemy finds SQLite's by a pattern, which takes too much where several stand in one line.
-        return found if all(check.sql.count("(") == check.sql.count(")") for check in found) else ()
+        return self._all_checks(schema).get(table, ())
 
     def _read_checks(self, schema: str | None) -> dict[str, tuple[Check, ...]]:
+        if self.dialect == "sqlite" and schema is None:
+            # SQLAlchemy finds them by a pattern, which takes too much where several stand in one line.
+            definitions = Schema.read(self.connection).tables()
+            return {
+                name: tuple(Check(each.name, each.condition) for each in table.clauses() if each.kind == "CHECK")
+                for name, table in definitions.items()
+            }
         return {
             table: tuple(Check(each["name"], each["sqltext"]) for each in checks)
             for (_, table), checks in self._inspector.get_multi_check_constraints(schema).items()

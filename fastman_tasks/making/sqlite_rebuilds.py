@@ -99,7 +99,7 @@ class _Writer:
             # The migration makes the table itself, and nothing else is in it.
             yield change
             return
-        kept = batch_losses.find(self._connection, self._schema, table)
+        kept = batch_losses.find(self._connection, self._schema, table, change)
         after, indexes = self._after(change, before, later), self._indexes(change)
         replaces = any(needs_rebuild(each, self._context) for each in change.ops)
         explicit = bool(kept) and (replaces or (self._is_back and table in self._rewritten))

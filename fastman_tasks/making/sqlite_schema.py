@@ -57,6 +57,11 @@ class Schema:
         found = [each for each in self.things if each.type == "table" and each.name.lower() == name.lower()]
         return parse(found[0].sql) if found else None
 
+    def tables(self) -> dict[str, Definition]:
+        """The definition of each table that has one."""
+        found = {each.name: parse(each.sql) for each in self.things if each.type == "table"}
+        return {name: definition for name, definition in found.items() if definition is not None}
+
     def of(self, table: str, type: str) -> list[Thing]:
         """The indexes or triggers of ``table`` that somebody has made."""
         return [each for each in self.things if each.type == type and each.table.lower() == table.lower()]

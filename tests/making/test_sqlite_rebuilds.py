@@ -364,6 +364,23 @@ def test_other_changes(project: Sandbox, begin: Any, name: str) -> None:
     up_down_up(project, walk, thing, models(thing, *more, args=args, **columns), allow_drops=not all(columns.values()))
 
 
+def test_constraints_without_a_name_go(project: Sandbox, begin: Any) -> None:
+    """Those that the models do not have, and no other; they come back without a name."""
+    there = Thing(
+        f"{ID}, email VARCHAR(50) NOT NULL UNIQUE, age INTEGER CHECK (age > 0), team_id INTEGER REFERENCES teams (id), "
+        "CHECK (age > 1), UNIQUE (email, age), FOREIGN KEY (age) REFERENCES teams (id), CHECK (age < 99)",
+        columns=("team_id: Mapped[int | None] = mapped_column(ForeignKey('teams.id'))",),
+        args="CheckConstraint('age < 99'), UniqueConstraint('email', 'age')",
+        does=(("UPDATE users SET age = 99", REFUSED),),
+    )
+    walk = begin(there)
+    made = up_down_up(project, walk, there, models(there))
+    assert "UNIQUE (email, age),\\n" in made
+    assert "CHECK(age<99)" in contents(project)["users"]
+    with database(project) as connection:
+        connection.execute("UPDATE users SET age = -id, email = 'x'")
+
+
 def test_a_table_that_is_dropped_comes_back_as_it_was(project: Sandbox, begin: Any) -> None:
     """With all it had, but for its rows."""
     walk = begin(SOME)

@@ -57,7 +57,7 @@ class Existing:
     def _read_checks(self, schema: str | None) -> dict[str, tuple[Check, ...]]:
         if self.dialect == "sqlite" and schema is None:
             # SQLAlchemy finds them by a pattern, which takes too much where several stand in one line.
-            definitions = Schema.read(self.connection).tables()
+            definitions = self._sqlite.tables()
             return {
                 name: tuple(Check(each.name, each.condition) for each in table.clauses() if each.kind == "CHECK")
                 for name, table in definitions.items()
@@ -69,25 +69,18 @@ class Existing:
 
     def unnamed_uniques(self, table: str, schema: str | None) -> list[list[str]]:
         """The columns of each unique constraint that has no name. Only SQLite has such."""
-        if self.dialect != "sqlite":
+        if self.dialect != "sqlite" or schema is not None:
             return []
-        found = self._inspector.get_unique_constraints(table, schema)
-        return [each["column_names"] for each in found if not each["name"]]
-
-    def unnamed_keys(self, table: str, schema: str | None) -> list[list[str]]:
-        """The columns of each foreign key that has no name. Only SQLite has such."""
-        if self.dialect != "sqlite":
-            return []
-        found = self._inspector.get_foreign_keys(table, schema)
-        return [each["constrained_columns"] for each in found if not each["name"]]
-
-    def columns(self, table: str, schema: str | None) -> list[str]:
-        """The names of the columns of ``table``."""
-        return [column["name"] for column in self._inspector.get_columns(table, schema)]
+        definition = self._sqlite.table(table)
+        return definition.unnamed_uniques() if definition is not None else []
 
     def has_index(self, table: str, schema: str | None, name: str | None) -> bool:
         """Whether ``table`` has an index of that name."""
         return any(index["name"] == name for index in self._inspector.get_indexes(table, schema))
+
+    @cached_property
+    def _sqlite(self) -> Schema:
+        return Schema.read(self.connection)
 
     @property
     def _is_mariadb(self) -> bool:

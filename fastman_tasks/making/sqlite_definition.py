@@ -137,6 +137,12 @@ class Definition:
         """Whether its ids come from AUTOINCREMENT."""
         return any(token.keyword == "AUTOINCREMENT" for clause in self.clauses() for token in clause.tokens)
 
+    def unnamed_uniques(self) -> list[list[str]]:
+        """The columns of each unique constraint without a name."""
+        on_columns = [[column.name] for column in self.columns for each in column.only("UNIQUE") if each.name is None]
+        on_table = [each.columns for each in self.constraints if each.kind == "UNIQUE" and each.name is None]
+        return on_columns + on_table
+
     def with_column(self, new: Column, *, instead_of: str | None = None) -> Definition:
         """The table with ``new`` as its last column, or ``instead_of`` one that it has."""
         if instead_of is None:

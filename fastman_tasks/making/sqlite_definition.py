@@ -128,9 +128,7 @@ class Definition:
 
     def clauses(self) -> Iterator[Clause]:
         """All clauses, those of columns too."""
-        for column in self.columns:
-            yield from column.clauses
-        yield from self.constraints
+        return itertools.chain(*(column.clauses for column in self.columns), self.constraints)
 
     @property
     def counts_up(self) -> bool:
@@ -140,8 +138,7 @@ class Definition:
     def unnamed_uniques(self) -> list[list[str]]:
         """The columns of each unique constraint without a name."""
         on_columns = [[column.name] for column in self.columns for each in column.only("UNIQUE") if each.name is None]
-        on_table = [each.columns for each in self.constraints if each.kind == "UNIQUE" and each.name is None]
-        return on_columns + on_table
+        return on_columns + [each.columns for each in self.constraints if each.kind == "UNIQUE" and each.name is None]
 
     def with_column(self, new: Column, *, instead_of: str | None = None) -> Definition:
         """The table with ``new`` as its last column, or ``instead_of`` one that it has."""

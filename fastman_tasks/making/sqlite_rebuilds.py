@@ -183,10 +183,10 @@ class _Writer:
         if before.counts_up and after.counts_up:
             # No id is given a second time, not even that of a deleted row.
             filling.append(
-                "INSERT INTO sqlite_sequence (name, seq) "
+                "INSERT INTO sqlite_sequence (name, seq)\n"
                 f"SELECT {_text(new)}, seq FROM sqlite_sequence WHERE name = {_text(table)}"
             )
-        filling.append(f"INSERT INTO {self._quote(new)} ({columns}) SELECT {columns} FROM {self._quote(table)}")
+        filling.append(f"INSERT INTO {self._quote(new)} ({columns})\nSELECT {columns} FROM {self._quote(table)}")
         made = {each.index_name for each in change.ops if isinstance(each, ops.CreateIndexOp)}
         written = {name for name in made if self._earlier(name) is None}
         restored = [*(each for each in indexes if each.name not in written), *self._schema.of(table, "trigger")]

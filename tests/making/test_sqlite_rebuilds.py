@@ -14,7 +14,7 @@ from alembic.autogenerate import render_python_code
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from command import Sandbox
-from sqlalchemy import Integer, create_engine
+from sqlalchemy import Column, Integer, String, create_engine
 from test_generated import Walk
 
 from fastman_tasks.errors import MigrationRefused
@@ -444,6 +444,30 @@ def test_a_column_gets_another_name(project: Sandbox, begin: Any) -> None:
     assert {**contents(project), "users": None} == {**before, "users": None}
     walk.migrate()
     assert contents(project) == after
+
+
+def test_rows_are_filled_in_between(project: Sandbox, begin: Any) -> None:
+    """A column is added in place, gets its values, and then needs one: the replaced table has all that was there."""
+    walk = begin(TOGETHER)
+    before = contents(project)
+    column = Column("nick", String(20), nullable=True)
+    there: list[ops.MigrateOperation] = [
+        ops.ModifyTableOps("users", [ops.AddColumnOp("users", column)]),
+        ops.ExecuteSQLOp("UPDATE users SET nick = 'x' WHERE nick IS NULL"),
+        ops.ModifyTableOps(
+            "users", [ops.AlterColumnOp("users", "nick", modify_nullable=False, existing_type=String(20))]
+        ),
+    ]
+    back: list[ops.MigrateOperation] = [ops.ModifyTableOps("users", [ops.DropColumnOp("users", "nick")])]
+    project.write("database/migrations/versions/1.py", written(walk, there, back))
+    walk.migrate()
+    after = contents(project)
+    assert "nickVARCHAR(20)NOTNULL" in after["users"]
+    assert [row[-1] for row in after["rows"]["users"]] == ["x", "x"]
+    check(project, THINGS["COLLATE"])
+    walk.rollback()
+    assert {**contents(project), "rows": None} == {**before, "rows": None}
+    assert contents(project)["rows"]["users"] == before["rows"]["users"]
 
 
 def renamed(old: str, new: str) -> ops.AlterColumnOp:

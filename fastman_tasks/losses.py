@@ -13,6 +13,7 @@ from fastman_tasks.databases import statements
 from fastman_tasks.history import Revision
 from fastman_tasks.migrating.downgrades import EMPTY, read
 from fastman_tasks.migrating.environment import Environment
+from fastman_tasks.migrating.reading import replacements
 from fastman_tasks.migrating.reading.directives import Operation
 from fastman_tasks.plans import Plan
 
@@ -26,7 +27,7 @@ class Loss:
 
     ``count`` is None where it is not known; ``estimated`` where it follows from the server's estimate, ``more`` where
     there are more and nobody knows how many. ``sql`` is a statement, or code, that may lose something, in place of a
-    table, or beside the ``table`` that it empties.
+    table, or beside the ``table`` that it empties. With ``kept``, all its other columns are lost.
     """
 
     table: str | None = None
@@ -35,6 +36,7 @@ class Loss:
     estimated: bool = False
     more: bool = False
     sql: str | None = None
+    kept: frozenset[str] | None = None
 
     @property
     def harmless(self) -> bool:
@@ -54,7 +56,8 @@ def found(environment: Environment, plan: Plan) -> tuple[Loss, ...]:
 
     def count(_heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
         assert context.bind is not None
-        counted.extend(loss for each in named if (loss := _counted(each, context.bind)) is not None)
+        each_column = [loss for each in named for loss in _in_columns(each, context.bind)]
+        counted.extend(loss for each in each_column if (loss := _counted(each, context.bind)) is not None)
         return ()
 
     if any(loss.table for loss in named):
@@ -102,6 +105,9 @@ class _Names:
             case "drop column":
                 column = self.column(operation.table, operation.column)
                 return Loss(table, column) if column else None
+            case "replace table" if operation.columns is not None:
+                now = (self.column(operation.table, each) for each in operation.columns)
+                return Loss(table, kept=frozenset(each for each in now if each))
         return None
 
 
@@ -116,7 +122,7 @@ def _named(plan: Plan) -> Iterator[Loss]:
             if plan.direction == "downgrade":
                 yield Loss(sql=f"{revision.name}: its source could not be analysed")
             continue
-        for operation in reading.operations:
+        for operation in replacements.merge(reading.operations, dialect):
             found = _forward if plan.direction == "upgrade" else _back
             yield from found(operation, revision, names, dialect)
 
@@ -147,6 +153,19 @@ def _forward(operation: Operation, revision: Revision, names: _Names, dialect: s
             yield Loss(sql=f"{revision.name}: {effect.text}")
         elif table := names.table(effect.table):
             yield Loss(table, sql=f"{revision.name}: {effect.text}")
+
+
+def _in_columns(loss: Loss, connection: Connection) -> Iterator[Loss]:
+    """``loss``; of a table that is replaced, each column that its copy has no values of."""
+    if loss.table is None or loss.kept is None:
+        yield loss
+        return
+    schema, _, name = loss.table.rpartition(".")
+    inspector = inspect(connection)
+    if inspector.has_table(name, schema=schema or None):
+        for column in inspector.get_columns(name, schema=schema or None):
+            if column["name"] not in loss.kept and "computed" not in column:
+                yield Loss(loss.table, column["name"])
 
 
 def _counted(loss: Loss, connection: Connection) -> Loss | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from alembic import context
 from sqlalchemy import Connection, MetaData
 
+from fastman_tasks.databases.hooks import ignore_foreign_keys
 from fastman_tasks.environ import exporting
 from fastman_tasks.making import ignored_tables
 from fastman_tasks.migrating.environment import MODELS, PROJECT
@@ -49,6 +50,8 @@ def _run(project: Project) -> None:
     def migrate(connection: Connection) -> None:
         sqlite = connection.dialect.name == "sqlite"
         ignored_tables.narrow(options, connection, project.settings.ignore_tables)
+        # An application may turn them on for every engine there is.
+        ignore_foreign_keys(connection)
         context.configure(
             connection=connection,
             # SQLite cannot alter a column in place; and its DDL is transactional where the driver lets it be.

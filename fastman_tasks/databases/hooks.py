@@ -74,7 +74,7 @@ def connecting(*, reading: bool, migrating: bool = False, copies: Path | None = 
         )
         if migrating:
             # Within a transaction, which a listener of the engine's own may have begun, the pragma does nothing.
-            stack.enter_context(listening(("begin", _ignore_foreign_keys), first=True))
+            stack.enter_context(listening(("begin", ignore_foreign_keys), first=True))
         try:
             yield
         finally:
@@ -131,7 +131,7 @@ _BEGUN = "fastman_tasks.begun"
 _OUTSIDE = re.compile(r"\s*(BEGIN|PRAGMA|VACUUM|ATTACH|DETACH|SELECT)\b", re.IGNORECASE)
 
 
-def _ignore_foreign_keys(connection: Connection) -> None:
+def ignore_foreign_keys(connection: Connection) -> None:
     """Turn foreign keys off before a migration: SQLite alters a table by replacing it, and dropping the old one would
     delete what refers to it.
 

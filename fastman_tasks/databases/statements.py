@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,9 +12,11 @@ _HARMLESS = re.compile(
     r"(create (?!or replace)|insert into |comment on |grant |revoke |set |alter sequence |"
     r"alter index \S+ rename to \S+$|alter table \S+ rename (constraint|index|key) \S+ to \S+$|"
     r"alter type \S+ (add value|rename (value|to)) |alter table (only )?\S+ add constraint |"
-    r"select (pg_catalog\.)?(setval|nextval|set_config)\s*\()",
+    r"select (pg_catalog\.)?(setval|nextval|set_config)\s*\(|pragma legacy_alter_table\b)",
     re.IGNORECASE,
 )
+# What these do when a row is changed, later on, is no affair of the statement that makes them.
+_MAKES = re.compile(r"create\s+(temp\w*\s+|unique\s+)*(table|index|trigger)\b", re.IGNORECASE)
 _OVERWRITES = re.compile(r"\bon (conflict|duplicate key)\b|\b(update|delete|drop|truncate|replace)\b", re.IGNORECASE)
 # PostgreSQL drops no type that a column has, and no schema so that has anything in it; MySQL has no such word. An
 # identity is no data.
@@ -28,9 +30,10 @@ _QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|\$(\w*)\$.*?\$\1\$")
 
 def keeps_everything(sql: str) -> bool:
     """Whether each statement of ``sql`` certainly loses nothing."""
-    statements = [text for each in _QUOTED.sub("''", sql).split(";") if (text := each.strip())]
+    statements = [_QUOTED.sub("''", each) for each in _split(sql) if each]
     return all(
-        _DROPS_NO_DATA.match(each) or (_HARMLESS.match(each) and not _OVERWRITES.search(each)) for each in statements
+        _DROPS_NO_DATA.match(each) or (_HARMLESS.match(each) and (_MAKES.match(each) or not _OVERWRITES.search(each)))
+        for each in statements
     )
 
 
@@ -44,6 +47,25 @@ class Effect:
     column: str = ""
     new: str = ""
     text: str = ""
+
+
+# What reflection asks SQLite for.
+_ASKS = re.compile(
+    r"\s*(pragma\s+(?:(?:\"[^\"]*\"|\w+)\.)?(?:table_x?info|table_list|foreign_key_list|index_list|index_x?info)\b"
+    r"|select\b.*\bfrom\s+(?:\"?\w+\"?\.)?sqlite_(?:temp_)?(?:master|schema)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+_SAVEPOINT = re.compile(r"\s*(?P<end>rollback\s+to\s+|release\s+)?savepoint\s+(?P<name>\w+)", re.IGNORECASE)
+
+
+def changing(statements: Iterable[str]) -> tuple[str, ...]:
+    """``statements`` without those that only ask SQLite for its schema, and without savepoints that nothing is rolled
+    back to."""
+    several = [(each, _SAVEPOINT.match(each)) for each in statements]
+    returned = {found["name"] for _, found in several if found and (found["end"] or "").lower().startswith("rollback")}
+    return tuple(
+        each for each, found in several if not _ASKS.match(each) and (found is None or found["name"] in returned)
+    )
 
 
 _PART = re.compile(
@@ -65,6 +87,13 @@ _RENAME_COLUMN = re.compile(
 )
 _ALTER_TABLE = re.compile(_ALTER, re.IGNORECASE)
 _DROP_COLUMN = re.compile(rf"\bdrop\s+column\s+(?:if\s+exists\s+)?(?P<column>{_NAME})", re.IGNORECASE)
+_COPY = re.compile(
+    rf"insert\s+into\s+(?P<new>{_TABLE})\s*(?:\([^()]*\))?\s*select\s+(?P<read>.+)\s+from\s+(?P<old>{_TABLE})",
+    re.IGNORECASE | re.DOTALL,
+)
+_NOT_EACH_ROW = re.compile(r"\b(from|distinct|over)\b|\b(?!(?:cast|coalesce|ifnull|nullif)\b)\w+\s*\(", re.IGNORECASE)
+_TRIGGER = re.compile(r"create\s+(?:temp\w*\s+)?trigger\b.*?\bbegin\b", re.IGNORECASE | re.DOTALL)
+_OPENS, _CLOSES = (re.compile(rf"\b(?:{word})\b", re.IGNORECASE) for word in ("begin|case", "end"))
 _DELETES = re.compile(r"(?:drop\s+(?:table|schema|database)|truncate|delete)\b", re.IGNORECASE)
 
 
@@ -101,16 +130,48 @@ def _effects(statement: str, dialect: str) -> Iterator[Effect]:
             yield Effect("drop column", _table(found["table"], dialect), _plain(dropped["column"], dialect), text=text)
 
 
+@dataclass(frozen=True)
+class Copy:
+    """Every row of the table ``old`` is put into ``new``; ``columns`` are the names that are read, None for all."""
+
+    old: str
+    new: str
+    columns: frozenset[str] | None
+
+
+def copied(sql: str, dialect: str) -> Copy | None:
+    """What ``sql`` copies, where it is a statement that copies whole tables."""
+    several = [each for each in _split(sql) if each]
+    found = _COPY.fullmatch(several[0]) if len(several) == 1 else None
+    if found is None:
+        return None
+    read = found["read"].strip()
+    # Anything else might leave rows out, or make one of several.
+    if read != "*" and ("*" in read or _NOT_EACH_ROW.search(read)):
+        return None
+    columns = None if read == "*" else frozenset(_plain(each, dialect) for each in re.findall(_NAME, read))
+    return Copy(_table(found["old"], dialect), _table(found["new"], dialect), columns)
+
+
 def _split(sql: str) -> Iterator[str]:
     """The statements of ``sql``, without comments, and without what stands in texts."""
     statement = ""
     for part in _PART.finditer(sql):
-        if part["end"]:
+        if part["end"] and _is_open(statement):
+            statement += ";"
+        elif part["end"]:
             yield statement.strip()
             statement = ""
         else:
             statement += "''" if part["text"] else part["name"] or part["rest"] or " "
     yield statement.strip()
+
+
+def _is_open(statement: str) -> bool:
+    """Whether it is a trigger whose body has not ended yet."""
+    return bool(_TRIGGER.match(statement.strip())) and (
+        len(_OPENS.findall(statement)) > len(_CLOSES.findall(statement))
+    )
 
 
 def _table(name: str, dialect: str) -> str:

@@ -9,7 +9,17 @@ from alembic.runtime.migration import MigrationContext
 
 from fastman_tasks.changes import Change, described
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making import baseline, catalog, constraints, conversions, enum_values, enums, renames, required
+from fastman_tasks.making import (
+    baseline,
+    catalog,
+    constraints,
+    conversions,
+    enum_values,
+    enums,
+    renames,
+    required,
+    sqlite_rebuilds,
+)
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.existing import Existing
 from fastman_tasks.making.request import Asked
@@ -79,3 +89,5 @@ def _complete(
             *conversions.convert(context, script, decisions, renamed),
         )
         enums.complete(context, script, decisions)
+    # The database as it is, before any rename.
+    sqlite_rebuilds.keep(context, script)

@@ -15,11 +15,6 @@ from fastman_tasks.making.sql_text import WrittenCondition, unescaped
 
 #: NAMEDATALEN - 1: the bytes that PostgreSQL keeps of a name. MySQL takes 64 characters, SQLite any number.
 LIMIT = 63
-#: The same names as a naming convention, for SQLite's batch mode, which finds by it what has no name yet.
-CONVENTION = {
-    "uq": "%(table_name)s_%(column_0_N_name)s_key",
-    "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-}
 _LABELS = {UniqueConstraint: "key", ForeignKeyConstraint: "fkey", CheckConstraint: "check"}
 _QUOTED_TEXT = re.compile(r"'(?:[^']|'')*'")
 _WORD = re.compile(r'"((?:[^"]|"")+)"|`([^`]+)`|\[([^\]]+)\]|(\w+)')
@@ -37,11 +32,6 @@ def free_name(constraint: Constraint, table: str, columns: Sequence[str], taken:
         number += 1
         name = object_name(table, columns, f"{label}{number}")
     return conv(name)
-
-
-def conventional_name(constraint: Constraint, table: str, columns: Sequence[str]) -> conv:
-    """The name by which CONVENTION finds a unique constraint or a foreign key that has none in the database."""
-    return conv("_".join([table, *columns, label_of(constraint)]))
 
 
 def label_of(constraint: Constraint) -> str:

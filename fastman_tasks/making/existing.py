@@ -10,6 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedColumn
 
 from fastman_tasks.making.renamed_view import Renames, rename_words
+from fastman_tasks.making.sqlite_schema import Schema
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,10 @@ class Existing:
         return frozenset(name for name in (*names, *keys, *checks, *self.tables(schema)) if name)
 
     def _checks(self, table: str, schema: str | None) -> tuple[Check, ...]:
-        """The CHECKs of ``table``; none where their text cannot be told from what follows it."""
+        """The CHECKs of ``table``."""
         if self._is_mariadb:
             return tuple(self._renamed_checks(self._renames.old_table(table, schema), schema))
-        found = self._all_checks(schema).get(table, ())
-        # SQLAlchemy finds SQLite's by a pattern, which takes too much where several stand in one line.
-        return found if all(check.sql.count("(") == check.sql.count(")") for check in found) else ()
+        return self._all_checks(schema).get(table, ())
 
     def _renamed_checks(self, table: str, schema: str | None) -> Iterator[Check]:
         names = self._renames.columns(table, schema)
@@ -79,6 +78,16 @@ class Existing:
                 yield replace(check, sql=sql)
 
     def _read_checks(self, schema: str | None) -> dict[str, tuple[Check, ...]]:
+        if self.dialect == "sqlite" and schema is None:
+            # SQLAlchemy finds them by a pattern, which takes too much where several stand in one line.
+            return {
+                self._renames.new_table(name, None): tuple(
+                    Check(each.name, rename_words(each.condition, self._renames.columns(name, None)))
+                    for each in table.clauses()
+                    if each.kind == "CHECK"
+                )
+                for name, table in self._sqlite.tables().items()
+            }
         return {
             table: tuple(Check(each["name"], each["sqltext"]) for each in checks)
             for (_, table), checks in self._inspector.get_multi_check_constraints(schema).items()
@@ -86,21 +95,13 @@ class Existing:
 
     def unnamed_uniques(self, table: str, schema: str | None) -> list[list[str]]:
         """The columns of each unique constraint that has no name. Only SQLite has such."""
-        if self.dialect != "sqlite":
+        if self.dialect != "sqlite" or schema is not None:
             return []
-        found = self._inspector.get_unique_constraints(table, schema)
-        return [each["column_names"] for each in found if not each["name"]]
-
-    def unnamed_keys(self, table: str, schema: str | None) -> list[list[str]]:
-        """The columns of each foreign key that has no name. Only SQLite has such."""
-        if self.dialect != "sqlite":
-            return []
-        found = self._inspector.get_foreign_keys(table, schema)
-        return [each["constrained_columns"] for each in found if not each["name"]]
-
-    def columns(self, table: str, schema: str | None) -> list[str]:
-        """The names of the columns of ``table``."""
-        return [column["name"] for column in self._inspector.get_columns(table, schema)]
+        old = self._renames.old_table(table, None)
+        definition = self._sqlite.table(old)
+        found = definition.unnamed_uniques() if definition is not None else []
+        names = self._renames.columns(old, None)
+        return [[names.get(each, each) for each in columns] for columns in found]
 
     def column(self, table: str, schema: str | None, name: str) -> ReflectedColumn:
         """The column ``name`` of ``table`` as SQLAlchemy reflects it."""
@@ -109,6 +110,10 @@ class Existing:
     def has_index(self, table: str, schema: str | None, name: str | None) -> bool:
         """Whether ``table`` has an index of that name."""
         return any(index["name"] == name for index in self._inspector.get_indexes(table, schema))
+
+    @cached_property
+    def _sqlite(self) -> Schema:
+        return Schema.read(self.connection)
 
     @property
     def _is_mariadb(self) -> bool:

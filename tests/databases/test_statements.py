@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fastman_tasks.databases.statements import effects, keeps_everything
+from fastman_tasks.databases.statements import changing, copied, effects, keeps_everything
+
+BODY = "AFTER UPDATE ON a BEGIN UPDATE b SET c = CASE WHEN 1 THEN 2 END; DELETE FROM c WHERE d = ';'; END"
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,12 @@ from fastman_tasks.databases.statements import effects, keeps_everything
         ("ALTER TABLE a ALTER COLUMN b DROP IDENTITY", True),
         ("ALTER TABLE a ALTER COLUMN b ADD GENERATED ALWAYS AS IDENTITY (START WITH 1)", True),
         ("ALTER TABLE a ALTER COLUMN b DROP IDENTITY, DROP COLUMN c", False),
+        ("CREATE TABLE a (b INT REFERENCES c (d) ON DELETE CASCADE)", True),
+        ("PRAGMA legacy_alter_table=ON", True),
+        ("PRAGMA writable_schema=ON", False),
+        (f"CREATE TRIGGER t {BODY}", True),
+        (f"CREATE TEMP TRIGGER t {BODY}; DELETE FROM c", False),
+        ("CREATE TRIGGER t AFTER UPDATE ON a EXECUTE FUNCTION f(); DELETE FROM c", False),
         ("", True),
     ],
 )
@@ -71,6 +79,7 @@ def test_what_keeps_everything(sql: str, keeps: bool) -> None:
         ("CREATE TABLE a AS SELECT 1", ["create table a"]),
         ("CREATE TABLE IF NOT EXISTS a (b INT)", []),
         ("DROP INDEX a; DROP VIEW b; DROP TYPE c", []),
+        (f"CREATE TRIGGER t {BODY}; DROP TABLE a", ["drop table a"]),
         ("UPDATE a SET b = 'DELETE FROM c'", []),
         ("DO $$ BEGIN DELETE FROM a; END $$", []),
         ("INSERT INTO a VALUES ($x$; DROP TABLE b; $x$)", []),
@@ -90,3 +99,50 @@ def test_what_certainly_happens(sql: str, found: list[str]) -> None:
 def test_names_on_other_databases() -> None:
     """Elsewhere a name without quotes stays as it is written."""
     assert [each.table for each in effects("DROP TABLE Users", "sqlite")] == ["Users"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "columns"),
+    [
+        ('INSERT INTO b (c, "d e") SELECT c, "d e" FROM a;', {"c", "d e"}),
+        ("insert into b select * from a", None),
+        ("INSERT INTO b (c) SELECT CAST(coalesce(c, 0) AS TEXT) FROM a", {"c", "CAST", "coalesce", "0", "AS", "TEXT"}),
+    ],
+)
+def test_a_table_that_is_copied(sql: str, columns: set[str] | None) -> None:
+    """Every row of it, with the columns that are read."""
+    copy = copied(sql, "sqlite")
+    assert copy is not None
+    assert (copy.old, copy.new, copy.columns) == ("a", "b", columns)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO b (c) SELECT c FROM a WHERE c > 0",
+        "INSERT INTO b (c) SELECT DISTINCT c FROM a",
+        "INSERT INTO b (c) SELECT max(c) FROM a",
+        "INSERT INTO b (c) SELECT count(*) FROM a",
+        "INSERT INTO b (c) SELECT c FROM d UNION SELECT c FROM a",
+        "INSERT INTO b (c) SELECT a.c FROM d, a",
+        "INSERT INTO b (c) SELECT c FROM a LIMIT 1",
+        "INSERT INTO b (c) SELECT c FROM a; DELETE FROM b",
+        "INSERT INTO b VALUES (1)",
+    ],
+)
+def test_what_may_leave_rows_out(sql: str) -> None:
+    """Any other statement is no copy."""
+    assert copied(sql, "sqlite") is None
+
+
+def test_what_changes_something() -> None:
+    """What reflection asks for is left out, and savepoints that nothing is rolled back to."""
+    asked = [
+        'PRAGMA main.table_xinfo("users");',
+        "PRAGMA temp.foreign_key_list('users');",
+        'SELECT sql FROM\n  (SELECT * FROM sqlite_master) WHERE name = ?;  -- ("users",)',
+        "SAVEPOINT one;",
+        "RELEASE SAVEPOINT one;",
+    ]
+    kept = ["SAVEPOINT two;", "PRAGMA user_version = 3;", "SELECT a FROM users;", "ROLLBACK TO SAVEPOINT two;"]
+    assert changing([*asked, *kept]) == tuple(kept)

@@ -403,11 +403,6 @@ def test_checks_without_a_name_are_kept(begun: Callable[[str], Walk]) -> None:
     ("columns", "args", "reason"),
     [
         (
-            "age INTEGER NOT NULL,\nCHECK (age > 1),\nCHECK (age > 0)",
-            "CheckConstraint('age > 0')",
-            "The table users has 2 CHECK constraints without a name, and one of them is to be dropped: age > 1.",
-        ),
-        (
             "age INTEGER NOT NULL",
             "CheckConstraint(func.length(bindparam('x', 1, type_=Odd())) > 0)",
             "The CHECK users_check of users cannot be written as SQL.",

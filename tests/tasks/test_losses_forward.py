@@ -45,6 +45,13 @@ DROPS = {
     'op.execute(sa.text("DELETE FROM users WHERE id = 2"))': (
         "This deletes rows:\n  2_drop: DELETE FROM users WHERE id = 2  (users: 2 rows)\n"
     ),
+    'op.execute("CREATE TABLE users_new (id INT)")\nop.execute("INSERT INTO users_new (id) SELECT id FROM users")\n'
+    'op.drop_table("users")\nop.rename_table("users_new", "users")': (
+        "This drops, with what is in them now:\n  users.email: 1 value\n\n"
+    ),
+    'op.execute("CREATE TABLE users_new (id INT, email INT)")\n'
+    'op.execute("INSERT INTO users_new (id) SELECT id FROM users WHERE id = 1")\n'
+    'op.drop_table("users")\nop.rename_table("users_new", "users")': "  users: 2 rows\n",
     'op.get_bind().execute(sa.text("-- all\\nDELETE FROM posts"))': "  2_drop: DELETE FROM posts  (posts: 1 row)\n",
 }
 
@@ -80,6 +87,9 @@ def test_elsewhere_it_goes_on(project: Sandbox, url: str) -> None:
 
 HARMLESS = [
     'op.create_table("t", sa.Column("a", sa.Integer))\nop.drop_table("t")',
+    'op.execute("CREATE TABLE users_new (id INT, email VARCHAR(50))")\n'
+    'op.execute("INSERT INTO users_new SELECT * FROM users")\nop.execute("DROP TABLE users")\n'
+    'op.execute("ALTER TABLE users_new RENAME TO users")',
     'op.execute("CREATE TABLE t (a INT)")\nop.execute("INSERT INTO t VALUES (1)")\nop.execute("DROP TABLE t")',
     'op.execute("DROP TABLE IF EXISTS gone")',
     'op.execute("DELETE FROM drafts")',
@@ -106,7 +116,7 @@ def test_what_needs_no_name(project: Sandbox, url: str) -> None:
     assert refused.stderr.endswith("To go ahead: inv database.migrate --force\n")
     said = project.inv("database.migrate", "--force", env=PRODUCTION).stdout
     assert "This drops, with what is in them now:\n  drafts: 0 rows\n\n  2_change" in said
-    assert "10 migrations applied." in said
+    assert "11 migrations applied." in said
     assert "analysed" not in said and "deletes" not in said
 
 

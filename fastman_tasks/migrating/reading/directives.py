@@ -8,7 +8,10 @@ from typing import Any, Literal
 
 from fastman_tasks.migrating.reading.meanings import Batch, Column, Directive, Sql, Thing
 
-Kind = Literal["create table", "drop table", "rename table", "add column", "drop column", "rename column", "sql", "?"]
+Kind = Literal[
+    "create table", "drop table", "rename table", "replace table", "add column", "drop column", "rename column", "sql",
+    "?",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,7 @@ class Operation:
     a statement ("sql"), or the source of a call that could not be analysed ("?"), which stands in ``line``.
 
     ``table`` has its schema in front of it, where one is named. Whether a statement is reached need not be ``certain``.
+    A table that is replaced by a copy of itself keeps the values of ``columns``, or with None all.
     """
 
     kind: Kind
@@ -26,6 +30,7 @@ class Operation:
     text: str = ""
     line: int = 0
     certain: bool = True
+    columns: frozenset[str] | None = None
 
 
 class CannotTellError(Exception):

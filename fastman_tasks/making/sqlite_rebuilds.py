@@ -1,0 +1,237 @@
+"""Has changes of SQLite's tables keep what Alembic's batch mode would lose, in both directions of a migration.
+
+Batch mode stays where it loses nothing. Where it would, the table is replaced by its own text, in which only what
+changes is changed. A column is renamed in place, so that what mentions it follows.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Column
+from sqlalchemy.schema import CreateIndex
+
+from fastman_tasks.errors import MigrationRefused
+from fastman_tasks.making import batch_losses
+from fastman_tasks.making.sqlite_changes import changed, is_rename, needs_rebuild
+from fastman_tasks.making.sqlite_definition import Definition
+from fastman_tasks.making.sqlite_schema import Schema, Thing
+from fastman_tasks.making.table_rebuilds import Rebuild, RebuildTableOp, StatementOp
+
+
+def keep(context: MigrationContext, script: ops.MigrationScript) -> None:
+    """Replace the operations of ``script`` that would lose something of a SQLite table, in place. To be called last.
+
+    Raises MigrationRefused for a change that does not fit to what else is in the database (a view, say).
+    """
+    upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
+    if upgrade is None or downgrade is None or context.bind is None or context.dialect.name != "sqlite":
+        return
+    if context.opts["render_as_batch"]:
+        writer = _Writer(context)
+        upgrade.ops = list(writer.written(upgrade.ops))
+        writer.turn()
+        downgrade.ops = list(writer.written(downgrade.ops))
+
+
+class _Writer:
+    """Goes through operations in order, first those of the upgrade, then those of the downgrade; ``_schema`` is what
+    the database has at that point."""
+
+    def __init__(self, context: MigrationContext) -> None:
+        assert context.bind is not None
+        self._context, self._connection = context, context.bind
+        self._quote = context.dialect.identifier_preparer.quote
+        self._original = self._schema = Schema.read(context.bind)
+        self._rewritten: set[str] = set()
+        self._is_back = False
+
+    def turn(self) -> None:
+        """From here on, the operations lead back to the database as it was read."""
+        self._is_back = True
+
+    def written(self, operations: Iterable[ops.MigrateOperation]) -> Iterator[ops.MigrateOperation]:
+        """``operations`` as they are to be written down."""
+        parts = [part for operation in operations for part in _in_parts(operation)]
+        for at, part in enumerate(parts):
+            match part:
+                case ops.ModifyTableOps(schema=None):
+                    yield from self._change(part, parts[at + 1 :])
+                case ops.DropTableOp(schema=None):
+                    if batch_losses.find(self._connection, self._schema, part.table_name):
+                        self._rewritten.add(part.table_name)
+                    self._schema = self._schema.without_table(part.table_name)
+                    yield part
+                case ops.CreateTableOp(schema=None) if self._is_back and part.table_name in self._rewritten:
+                    things = self._original.belonging_to(part.table_name)
+                    self._schema = self._schema.with_things(things)
+                    yield from (StatementOp(each.sql) for each in things)
+                case _:
+                    self._follow(part)
+                    yield part
+
+    def _follow(self, operation: ops.MigrateOperation) -> None:
+        """Take note of a table or column that gets another name."""
+        match operation:
+            case ops.RenameTableOp(schema=None):
+                new = f"TO {self._quote(operation.new_table_name)}"
+            case ops.AlterColumnOp(schema=None) if is_rename(operation):
+                names = (operation.column_name, str(operation.modify_name))
+                new = f"COLUMN {' TO '.join(map(self._quote, names))}"
+            case _:
+                return
+        if self._schema.table(operation.table_name) is not None:
+            try:
+                self._schema = self._schema.after(f"ALTER TABLE {self._quote(operation.table_name)} RENAME {new}")
+            except sqlite3.Error as error:
+                raise _misfit(operation.table_name, str(error)) from error
+
+    def _change(
+        self, change: ops.ModifyTableOps, later: Sequence[ops.MigrateOperation]
+    ) -> Iterator[ops.MigrateOperation]:
+        table, before = change.table_name, self._schema.table(change.table_name)
+        if before is None:
+            # The migration makes the table itself, and nothing else is in it.
+            yield change
+            return
+        kept = batch_losses.find(self._connection, self._schema, table, change)
+        after, indexes = self._after(change, before, later), self._indexes(change)
+        replaces = any(needs_rebuild(each, self._context) for each in change.ops)
+        explicit = bool(kept) and (replaces or (self._is_back and table in self._rewritten))
+        if explicit and after is None:
+            raise MigrationRefused(
+                f"A change of {table} cannot be written so that SQLite keeps {', '.join(kept)}. Nothing was written. "
+                "Write it by hand: add --empty."
+            )
+        yield from (
+            [self._rebuild(change, before, after, indexes, kept)]
+            if explicit and after is not None
+            else self._in_batch(change, replaces)
+        )
+        if after is not None:
+            self._schema = self._schema.with_table(table, after.create(self._quote(table)), indexes)
+
+    def _after(
+        self, change: ops.ModifyTableOps, before: Definition, later: Sequence[ops.MigrateOperation]
+    ) -> Definition | None:
+        """The table after ``change``; on the way back, when it is the last of its changes, the table as it was."""
+        original = self._original.table(change.table_name)
+        if self._is_back and original and not any(_changes(each, change.table_name) for each in later):
+            return original
+        after: Definition | None = before
+        for operation in change.ops:
+            after = None if after is None else changed(after, operation, self._context)
+        return after
+
+    def _indexes(self, change: ops.ModifyTableOps) -> list[Thing]:
+        """The indexes of the table after ``change``."""
+        dropped = {each.index_name for each in change.ops if isinstance(each, ops.DropIndexOp)}
+        indexes = {each.name: each for each in self._schema.of(change.table_name, "index") if each.name not in dropped}
+        for each in change.ops:
+            if isinstance(each, ops.CreateIndexOp):
+                name = str(each.index_name)
+                sql = str(CreateIndex(each.to_index(self._context)).compile(dialect=self._context.dialect))
+                indexes[name] = self._earlier(name) or Thing("index", name, change.table_name, sql)
+        return list(indexes.values())
+
+    def _earlier(self, index: str | None) -> Thing | None:
+        """The index that is made again, on the way back, as it was."""
+        return self._original.index(index) if self._is_back and index else None
+
+    def _in_batch(self, change: ops.ModifyTableOps, replaces: bool) -> Iterator[ops.MigrateOperation]:
+        """``change`` for batch mode, and after it the indexes that batch mode cannot make."""
+        inside: list[ops.MigrateOperation] = []
+        after: list[ops.MigrateOperation] = []
+        there = {each.name for each in self._schema.of(change.table_name, "index")}
+        for each in change.ops:
+            if not isinstance(each, ops.CreateIndexOp):
+                inside.append(each)
+                continue
+            earlier = self._earlier(each.index_name)
+            if earlier is not None and (earlier.name in there or not batch_losses.is_plain(earlier)):
+                after += [] if earlier.name in there else [StatementOp(earlier.sql)]
+            elif replaces and not all(isinstance(column, str | Column) for column in each.columns):
+                after.append(each)
+            else:
+                inside.append(each)
+        if inside:
+            yield _with_operations(change, inside)
+        yield from after
+
+    def _rebuild(
+        self,
+        change: ops.ModifyTableOps,
+        before: Definition,
+        after: Definition,
+        indexes: Sequence[Thing],
+        kept: Sequence[str],
+    ) -> RebuildTableOp:
+        table, new = change.table_name, self._schema.free_name(f"{change.table_name}_new")
+        changed_schema = self._schema.with_table(table, after.create(self._quote(table)), indexes)
+        complaint = changed_schema.complaint(table)
+        if complaint and not self._schema.complaint(table):
+            raise _misfit(table, complaint)
+        self._rewritten.add(table)
+        copied = [each.name for each in after.columns if not each.is_computed and before.column(each.name)]
+        columns = ", ".join(map(self._quote, copied))
+        filling = [after.create(self._quote(new))]
+        if before.counts_up and after.counts_up:
+            # No id is given a second time, not even that of a deleted row.
+            filling.append(
+                "INSERT INTO sqlite_sequence (name, seq)\n"
+                f"SELECT {_text(new)}, seq FROM sqlite_sequence WHERE name = {_text(table)}"
+            )
+        filling.append(f"INSERT INTO {self._quote(new)} ({columns})\nSELECT {columns} FROM {self._quote(table)}")
+        made = {each.index_name for each in change.ops if isinstance(each, ops.CreateIndexOp)}
+        written = {name for name in made if self._earlier(name) is None}
+        restored = [*(each for each in indexes if each.name not in written), *self._schema.of(table, "trigger")]
+        operations = [
+            each for each in change.ops if not isinstance(each, ops.CreateIndexOp) or each.index_name in written
+        ]
+        mentioned = bool(self._schema.mentioning(table))
+        return RebuildTableOp(
+            table, operations, Rebuild(new, filling, [each.sql for each in restored], mentioned, kept)
+        )
+
+
+def _in_parts(operation: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
+    """``operation``, or the parts of a change: what it does before a column is renamed, that, and what it does then."""
+    if not isinstance(operation, ops.ModifyTableOps) or not any(map(is_rename, operation.ops)):
+        yield operation
+        return
+    for renames, group in itertools.groupby(operation.ops, is_rename):
+        several = list(group)
+        yield from several if renames else [_with_operations(operation, several)]
+
+
+def _with_operations(change: ops.ModifyTableOps, operations: list[ops.MigrateOperation]) -> ops.ModifyTableOps:
+    part = copy.copy(change)
+    part.ops = operations
+    return part
+
+
+def _changes(operation: ops.MigrateOperation, table: str) -> bool:
+    """Whether ``operation`` changes the definition of ``table``."""
+    if isinstance(operation, ops.RenameTableOp):
+        return table in (operation.table_name, operation.new_table_name)
+    if getattr(operation, "table_name", None) != table:
+        return False
+    if isinstance(operation, ops.ModifyTableOps):
+        return not all(isinstance(each, ops.CreateIndexOp | ops.DropIndexOp) for each in operation.ops)
+    return isinstance(operation, ops.AlterColumnOp)
+
+
+def _text(name: str) -> str:
+    return "'" + name.replace("'", "''") + "'"
+
+
+def _misfit(table: str, complaint: str) -> MigrationRefused:
+    return MigrationRefused(
+        f"SQLite refuses the change of {table}: {complaint}. Nothing was written. "
+        "Where something else is in the way (a view, a trigger), drop it first, in a migration made with --empty."
+    )

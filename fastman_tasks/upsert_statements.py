@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     Column,
     Connection,
@@ -132,8 +133,9 @@ def _on_conflict(insert: Any, table: Table, keys: Sequence[Column[Any]], names: 
 
 
 def _differs(old: Column[Any], new: ColumnElement[Any]) -> ColumnElement[bool]:
-    if isinstance(plain(old.type), JSON):
-        # PostgreSQL cannot compare JSON; JSONB it could, but the text serves as well.
+    kind = plain(old.type)
+    if isinstance(plain(kind.item_type) if isinstance(kind, ARRAY) else kind, JSON):
+        # PostgreSQL cannot compare JSON, nor arrays of it; JSONB it could, but the text serves as well.
         return cast(old, Text).is_distinct_from(cast(new, Text))
     return old.is_distinct_from(new)
 

@@ -141,6 +141,6 @@ def _class(found: Models, wanted: str, required: bool) -> type | None:
         paths = ", ".join(f"{class_.__module__}.{class_.__name__}" for class_ in exact)
         raise UsageError(f"{wanted} could be any of {paths}. Choose: --model=MODULE.NAME")
     if not exact and required:
-        known = ", ".join(sorted(class_.__name__ for class_ in found.mapped)) or "none"
-        raise UsageError(f"There is no model {wanted}. Known: {known}.")
+        known = [class_.__name__ for class_ in found.mapped]
+        raise UsageError(f"There is no model {wanted}. {names.suggestion(wanted, known)}")
     return exact[0] if exact else None

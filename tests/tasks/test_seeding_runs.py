@@ -566,7 +566,7 @@ def test_wrong_usage(shop: Sandbox) -> None:
     both = shop.inv("database.seed", "--pretend", "--commit-each", code=2)
     assert both.stderr == "--pretend and --commit-each exclude each other.\n"
     unknown = shop.inv("database.seed", "--class=rol", code=2)
-    assert unknown.stderr == "There is no seeder rol. Known: RoleSeeder.\n"
+    assert unknown.stderr == "There is no seeder rol. Did you mean RoleSeeder? Known: RoleSeeder.\n"
     assert dump(database(shop)) == before
 
 

@@ -124,7 +124,7 @@ def suggestion(typed: str, known: Iterable[str], ending: str = "") -> str:
     others sorted. An ``ending`` that all have does not make them alike."""
     by_text = {name.lower().removesuffix(ending.lower()): name for name in sorted(known)}
     text = typed.lower().removesuffix(ending.lower())
-    near = [by_text[each] for each in difflib.get_close_matches(text, by_text, n=3)]
+    near = [by_text[each] for each in difflib.get_close_matches(text, by_text, n=3, cutoff=0.65)]
     listed = ", ".join([*near, *(name for name in by_text.values() if name not in near)])
     return f"{f'Did you mean {near[0]}? ' if near else ''}Known: {listed or 'none'}."
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import Column, FromClause
 from sqlalchemy.orm import ColumnProperty, Mapper
 
 from fastman_tasks.columns import required
-from fastman_tasks.generated_names import GeneratedNames, quoted
+from fastman_tasks.generated_names import GeneratedNames, importable, quoted
 
 _WIDTH = 120
 
@@ -67,9 +67,13 @@ def circle(mapper: Mapper[Any], reference: Reference) -> list[Mapper[Any]]:
 
 
 def lookups(
-    found: Sequence[Reference], attributes: dict[Column[Any], str], names: GeneratedNames
+    found: Sequence[Reference],
+    attributes: dict[Column[Any], str],
+    names: GeneratedNames,
+    places: Mapping[Column[Any], int],
 ) -> tuple[dict[str, str], list[str]]:
-    """The variables that hold the values of the ``attributes`` of a reference, and the lines that set them."""
+    """The variables that hold the values of the ``attributes`` of a reference, and the lines that set them. ``places``
+    say which row of its table a column refers to, counted from 1."""
     sources = [_source(reference, names) for reference in found]
     variables: dict[Column[Any], str] = {}
     lines: list[str] = []
@@ -79,7 +83,9 @@ def lookups(
         query = [f"{names.imported('sqlalchemy', 'select')}({wanted})", *source]
         query += [f".where({columns[column]} == {variables[column]})" for column in columns if column in variables]
         # The lowest, so that another key that shares a column finds its own among the same rows.
-        query += [f".order_by({wanted})"] if len(new) > 1 else []
+        skipped = max(places[column] for column in columns) - 1
+        query += [f".order_by({wanted})"] if len(new) > 1 or skipped else []
+        query += [f".offset({skipped})"] if skipped else []
         query.append(".limit(1)")
         variables |= {column: names.local(attributes[column]) for column in new}
         set_ = ", ".join(variables[column] for column in new)
@@ -106,6 +112,7 @@ def _parent(mappers: Iterable[Mapper[Any]], targets: list[Column[Any]]) -> Mappe
         each
         for each in mappers
         if each.local_table is targets[0].table
+        and importable(each.class_)
         and (each.inherits is None or each.inherits.local_table is not each.local_table)
         and all(attribute_of(each, target) for target in targets)
     ]

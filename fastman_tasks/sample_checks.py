@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -10,12 +9,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, Table, TypeDecorator
+from sqlalchemy import Column, Table, TypeDecorator
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from fastman_tasks import sample_values
+from fastman_tasks.check_conditions import conditions, connect, for_sqlite, mentions, passes, quoted
 
 #: The value of an attribute that a row does not name.
 OMITTED = object()
@@ -29,11 +29,11 @@ _STORED = (int, float, str, bytes)
 
 @dataclass(frozen=True)
 class Choice:
-    """``rows`` map attributes to values; ``unmet`` are the conditions that no value was found for, or that SQLite
-    cannot try."""
+    """``rows`` map attributes to values; ``warnings`` say of which constraint or type it is not sure that it takes
+    them."""
 
     rows: list[dict[str, Any]]
-    unmet: list[str]
+    warnings: list[str]
 
 
 @dataclass
@@ -55,19 +55,19 @@ def choose(
 
     ``given`` are the attributes that every row names, ``optional`` those that it only names where a condition wants
     it. ``known`` has the stored values of columns that are neither, by name; without them a condition on such a column
-    counts as unmet.
+    cannot be tried.
     """
     rows = [{name: _usual(column, name, number) for name, column in given.items()} for number in numbers]
     choices = {**optional, **given}
     unmet: list[str] = []
     groups: list[_Group] = []
-    with closing(_connect()) as connection:
-        for condition in _conditions(table):
-            mentioned = [column for column in table.columns if _mentions(condition, column.name)]
+    with closing(connect()) as connection:
+        for condition in conditions(table):
+            mentioned = [column for column in table.columns if mentions(condition, column.name)]
             free = {name: column for name, column in choices.items() if column in mentioned}
             constants = {column.name: known[column.name] for column in mentioned if column.name in known}
             if len(free) + len(constants) < len(mentioned) or (
-                not free and not _passes(connection, table, condition, constants)
+                not free and not passes(connection, table, condition, constants)
             ):
                 unmet.append(condition)
             elif free:
@@ -79,52 +79,12 @@ def choose(
             for row, number in zip(rows, numbers, strict=True):
                 chosen = found[(number - 1) % len(found)] if found else {}
                 row.update({name: value for name, value in chosen.items() if value is not OMITTED})
-    return Choice(rows, unmet)
-
-
-def _connect() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:")
-    for name in ("char_length", "character_length", "len"):
-        connection.create_function(name, 1, lambda text: None if text is None else len(str(text)))
-    connection.create_function("regexp", 2, lambda pattern, text: text is None or bool(re.search(pattern, str(text))))
-    return connection
-
-
-def _conditions(table: Table) -> list[str]:
-    """The CHECK constraints of ``table`` and of its columns as SQL, so far as SQLite has another word for something."""
-    constraints = [*table.constraints, *(each for column in table.columns for each in column.constraints)]
-    options = {"literal_binds": True, "include_table": False}
-    conditions = set()
-    for constraint in constraints:
-        if isinstance(constraint, CheckConstraint):
-            try:
-                sql = str(constraint.sqltext.compile(dialect=_DIALECT, compile_kwargs=options))
-            except SQLAlchemyError:
-                sql = str(constraint.sqltext)
-            conditions.add(" ".join(sql.split()))
-    # The table keeps them in a set.
-    return sorted(conditions)
-
-
-def _for_sqlite(condition: str) -> str:
-    condition = re.sub(r"::\s*[\w ]+(?:\(\d+(?:,\s*\d+)?\))?(?:\[\])?", "", condition)
-    condition = re.sub(r"\b(?:date|timestamp)\s+(?=')", "", condition, flags=re.IGNORECASE)
-    return re.sub(r"(?<=[\w)\"])\s*~\s*(?=')", " REGEXP ", condition)
-
-
-def _mentions(condition: str, name: str) -> bool:
-    bare = re.sub(r"'(?:[^']|'')*'", "''", condition)
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", bare, re.IGNORECASE) is not None
-
-
-def _passes(connection: sqlite3.Connection, table: Table, condition: str, values: Mapping[str, Any]) -> bool:
-    """Whether ``condition`` holds for ``values``, by column name. False where SQLite cannot tell."""
-    row = ", ".join(["1", *(f"? AS {_quoted(name)}" for name in values)])
-    query = f"SELECT coalesce(({_for_sqlite(condition)}), 1) FROM (SELECT {row}) AS {_quoted(table.name)}"
-    try:
-        return bool(connection.execute(query, list(values.values())).fetchone()[0])
-    except sqlite3.Error:
-        return False
+    warnings = [f"CHECK ({condition}) may refuse this: choose other values." for condition in unmet]
+    for name, column in given.items():
+        if any(not _takes(column, row[name]) for row in rows):
+            kind = type(column.type).__name__
+            warnings.append(f"{name} is of the type {kind}, which refuses {rows[0][name]!r}: choose another value.")
+    return Choice(rows, warnings)
 
 
 def _add(groups: list[_Group], columns: dict[str, Column[Any]], condition: str) -> None:
@@ -153,16 +113,19 @@ def _fitting(
         connection.executemany(
             f"INSERT INTO c{at} VALUES (?, ?)", [(number, stored) for number, (_, stored) in enumerate(values[name])]
         )
-        selected += [f"c{at}.number AS {_quoted(f'number of {name}')}", f"c{at}.stored AS {_quoted(column.name)}"]
-        numbers.append(_quoted(f"number of {name}"))
+        selected += [
+            f"c{at}.number AS {quoted(f'number of {name}')}",
+            f"c{at}.stored AS {quoted(column.name)}",
+        ]
+        numbers.append(quoted(f"number of {name}"))
         tables.append(f"c{at}")
     own = {column.name for column in group.columns.values()}
-    constants = {name: stored for name, stored in known.items() if name not in own}
-    selected += [f"? AS {_quoted(name)}" for name in constants]
-    passed = " AND ".join(f"coalesce(({_for_sqlite(condition)}), 1)" for condition in group.conditions)
+    constants = {name: stored for name, stored in known.items() if name not in own and mentions(text, name)}
+    selected += [f"? AS {quoted(name)}" for name in constants]
+    passed = " AND ".join(f"coalesce(({for_sqlite(condition)}), 1)" for condition in group.conditions)
     query = (
         f"SELECT {', '.join(numbers)} FROM (SELECT {', '.join(selected)} FROM {', '.join(tables)}) AS "
-        f"{_quoted(table.name)} WHERE {passed} ORDER BY {' + '.join(numbers)} LIMIT {_RESULTS}"
+        f"{quoted(table.name)} WHERE {passed} ORDER BY {' + '.join(numbers)} LIMIT {_RESULTS}"
     )
     used: dict[str, set[int]] = {name: set() for name in group.columns}
     try:
@@ -233,16 +196,13 @@ def _default(column: Column[Any], store: Callable[[Any], Any]) -> Any:
 
 def _usual(column: Column[Any], name: str, number: int) -> Any:
     """The usual value, or the first of others that the column's type takes: a project's own type may want another."""
-    store = _storing(column)
     usual = sample_values.value(column, name, number)
-    for value in (usual, *sample_values.others(name, number)):
-        try:
-            store(value)
-        except _REFUSALS:
-            continue
-        return value
-    return usual
+    return next((each for each in (usual, *sample_values.others(name, number)) if _takes(column, each)), usual)
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _takes(column: Column[Any], value: Any) -> bool:
+    try:
+        _storing(column)(value)
+    except _REFUSALS:
+        return False
+    return True

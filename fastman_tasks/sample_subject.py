@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapper
 
 from fastman_tasks.columns import fixed, mapper_of
 from fastman_tasks.errors import UsageError
-from fastman_tasks.generated_names import GeneratedNames, quoted
+from fastman_tasks.generated_names import GeneratedNames, importable, quoted
 from fastman_tasks.names import suggestion
 from fastman_tasks.references import Reference, attribute_of, own_columns, references
 
@@ -129,7 +129,7 @@ def find(models: Models, wanted: str, *, required: bool) -> Subject | None:
     for table in models.tables:
         if _squeezed(table.name) == _squeezed(wanted):
             of = next((each for each in mappers if each.local_table is table and each.inherits is None), None)
-            if of is not None:
+            if of is not None and importable(of.class_):
                 return Subject.of(of)
             if (place := _place(models, table)) is not None:
                 return Subject(place[1], table, None, place[0], list(mappers))

@@ -70,7 +70,7 @@ def _with_rows(project: Project, name: SeederName, file: Path, model: str | None
         notes = ("No model or table of that name was found, so it has no sample rows; --model=NAME chooses one.",)
     else:
         depends_on, notes = _parents(project, sample, name.class_)
-        notes += tuple(f"Its rows may not pass CHECK ({each}): choose other values." for each in sample.unmet)
+        notes += tuple(sample.warnings)
     text = skeletons.render(
         "seeder.py",
         name=name,

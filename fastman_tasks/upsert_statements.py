@@ -21,6 +21,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.exc import InvalidRequestError, StatementError
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -105,7 +106,14 @@ class _Statement:
         """Write ``batch``."""
         if self._short is not None and (values := self._arrays.values(batch)):
             return connection.execute(self._short, values)
-        return connection.execute(self._rows, batch)
+        try:
+            return connection.execute(self._rows, batch)
+        except StatementError as error:
+            # SQL in the model's onupdate may have parameters that are written into the statement: SQLAlchemy refuses
+            # that for many executions, before anything is sent.
+            if not isinstance(error.orig, InvalidRequestError):
+                raise
+        return connection.execute(self._rows.values(batch))
 
 
 def _is_plain(connection: Connection, table: Table) -> bool:

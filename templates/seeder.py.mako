@@ -20,8 +20,8 @@ class ${name.class_}:
 % for lookup in sample.lookups:
         ${lookup}
 % endfor
-% for condition in sample.unmet:
-        # These values may not pass the constraint CHECK (${condition}); choose others.
+% for warning in sample.warnings:
+        # ${warning}
 % endfor
         rows = [
 % for row in sample.rows:

@@ -57,7 +57,7 @@ def test_texts(sql: str, lengths: set[int] | None) -> None:
     """By length, pattern, case and list."""
     found = chosen(sa.Column("t", sa.String(20)), sa.CheckConstraint(sql))
     texts = [row["t"] for row in found.rows]
-    assert found.unmet == []
+    assert found.warnings == []
     assert texts[0] != texts[1]
     assert all(len(text) <= 20 for text in texts)
     if lengths:
@@ -75,7 +75,7 @@ def test_several_columns_at_once() -> None:
         sa.CheckConstraint("start >= DATE '2030-05-01'"),
         sa.CheckConstraint("price > cost AND cost >= 99.95"),
     )
-    assert found.unmet == []
+    assert found.warnings == []
     for row in found.rows:
         assert dt.date(2030, 5, 1) <= row["start"] < row["end"]
         assert Decimal("99.95") <= row["cost"] < row["price"]
@@ -87,7 +87,7 @@ def test_optional_columns() -> None:
     columns = [sa.Column("mail", sa.String(30)), sa.Column("phone", sa.String(30)), sa.Column("age", sa.Integer)]
     either = sa.CheckConstraint("mail IS NOT NULL OR phone IS NOT NULL")
     found = chosen(*columns, either, sa.CheckConstraint("age > 17"), optional=("mail", "phone", "age"))
-    assert found.unmet == []
+    assert found.warnings == []
     assert all(len(row) == 1 and {*row} <= {"mail", "phone"} for row in found.rows)
     state = sa.Column("state", sa.String(9), default="open")
     done = sa.CheckConstraint("state = 'open' OR age > 5")
@@ -115,7 +115,9 @@ def test_what_is_not_met(sql: str) -> None:
     """It is told, and the usual values are left."""
     other = sa.Column("other", sa.Integer, sa.ForeignKey("others.id"))
     table = sa.Table("things", sa.MetaData(), sa.Column("n", sa.Integer), other, sa.CheckConstraint(sql))
-    assert choose(table, {"n": table.c.n}, {}, {}, (1, 2)) == Choice([{"n": 1}, {"n": 2}], [sql])
+    assert choose(table, {"n": table.c.n}, {}, {}, (1, 2)) == Choice(
+        [{"n": 1}, {"n": 2}], [f"CHECK ({sql}) may refuse this: choose other values."]
+    )
 
 
 def test_what_is_known_counts() -> None:
@@ -125,7 +127,9 @@ def test_what_is_known_counts() -> None:
     both = sa.CheckConstraint("(link IS NULL) <> (kind IS NULL)")
     assert chosen(*columns, big, both, kind="big", link=None).rows[0] == {"n": 30}
     copies = [column._copy() for column in columns]
-    assert chosen(*copies, both._copy(), kind=None, link=None).unmet == ["(link IS NULL) <> (kind IS NULL)"]
+    assert chosen(*copies, both._copy(), kind=None, link=None).warnings == [
+        "CHECK ((link IS NULL) <> (kind IS NULL)) may refuse this: choose other values."
+    ]
 
 
 class Aware(sa.TypeDecorator[Any]):
@@ -144,5 +148,23 @@ class Aware(sa.TypeDecorator[Any]):
 def test_a_type_of_their_own() -> None:
     """It is asked what it takes, and what is stored is what conditions are about."""
     found = chosen(sa.Column("at", Aware), sa.CheckConstraint("at >= '2026-01-01'"))
-    assert found.unmet == []
+    assert found.warnings == []
     assert {row["at"].utcoffset() for row in found.rows} == {dt.timedelta()}
+
+
+class Point(sa.TypeDecorator[Any]):
+    """Takes nothing that anybody could guess."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+        """Refuse what is no point."""
+        return {"x": value["x"], "y": value["y"]}
+
+
+def test_a_type_that_takes_no_usual_value() -> None:
+    """It is told, so that a value can be written by hand."""
+    found = chosen(sa.Column("place", Point))
+    assert found.rows[0] == {"place": {}}
+    assert found.warnings == ["place is of the type Point, which refuses {}: choose another value."]

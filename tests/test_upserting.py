@@ -98,6 +98,18 @@ class Part(Base):
 Work = Callable[[Session], Any]
 
 
+class Stamp(Base):
+    """Its onupdate is SQL whose parameter is written into the statement."""
+
+    __tablename__ = "stamps"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(50))
+    changed: Mapped[str] = mapped_column(
+        sa.String(50), default="no", onupdate=sa.func.upper(sa.bindparam("word", "yes", literal_execute=True))
+    )
+
+
 class Place:
     """An empty database with the tables above."""
 
@@ -225,6 +237,17 @@ def test_every_plain_type(place: Place) -> None:
     if not place.url.startswith("sqlite"):
         with pytest.raises(sa.exc.DBAPIError, match="too long"):
             place.run(lambda db: upsert(db, Part, [{"code": "far too long"}], key=["code"]))
+
+
+@pytest.mark.parametrize("driver", EVERY)
+def test_an_onupdate_with_parameters_of_its_own(place: Place) -> None:
+    """SQLAlchemy takes such a statement for one execution only."""
+    rows = [{"id": 1, "name": "one"}, {"id": 2, "name": "two"}]
+    assert place.run(lambda db: upsert(db, Stamp, rows, key=["id"])) == Upserted(2, 0, 0)
+    rows[1]["name"] = "zwei"
+    assert place.run(lambda db: upsert(db, Stamp, rows, key=["id"])) == Upserted(0, 1, 1)
+    changed = "no" if "mysql" in place.url else "YES"
+    assert execute(place.url, "SELECT changed FROM stamps ORDER BY id") == [("no",), (changed,)]
 
 
 pairs = sa.Table(

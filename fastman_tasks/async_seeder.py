@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -14,13 +16,14 @@ from sqlalchemy.orm import Session
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from fastman_tasks.errors import SeederFailed
+from fastman_tasks.sources import described
 
 
 def run(method: Callable[[Callable[..., Any]], Callable[[Any], Any]], db: Session, call: Callable[..., None]) -> None:
     """Call what ``method`` gives for an awaitable ``call`` with an AsyncSession around ``db``.
 
     Works where SQLAlchemy runs code that is not async under an async URL. Raises whatever the seeder raises, and
-    SeederFailed where it forgot to await something, which was then not done.
+    SeederFailed where it forgot to await something, which was then not done: a call, or a task that it started.
     """
 
     async def awaitable(*wanted: Any) -> None:
@@ -30,7 +33,7 @@ def run(method: Callable[[Callable[..., Any]], Callable[[Any], Any]], db: Sessio
     # The parameter is SQLAlchemy's way to choose the session underneath: here one that is made already.
     session = _session_class()(sync_session_class=cast(type[Session], lambda **options: db))
     with _nothing_forgotten():
-        await_only(method(awaitable)(session))
+        await_only(_tasks_ended(method(awaitable)(session)))
 
 
 def _session_class() -> type[AsyncSession]:
@@ -40,6 +43,52 @@ def _session_class() -> type[AsyncSession]:
 
         return session.AsyncSession
     return AsyncSession
+
+
+async def _tasks_ended(seeder: Awaitable[None]) -> None:
+    """Await ``seeder``. Raises SeederFailed where a task that it started goes on, or failed unnoticed: what the task
+    writes would be lost, or get into the next seeder's session."""
+    loop, before = asyncio.get_running_loop(), asyncio.all_tasks()
+    unnoticed: list[str] = []
+
+    def note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        task, error = context.get("task") or context.get("future"), context.get("exception")
+        if isinstance(task, asyncio.Task) and error is not None:
+            unnoticed.append(f"The task {_named(task)} failed with {described(error)}, and nobody awaited it.")
+        else:
+            loop.default_exception_handler(context)
+
+    handler = loop.get_exception_handler()
+    loop.set_exception_handler(note)
+    try:
+        await seeder
+        left = asyncio.all_tasks() - before
+        # Named first: a task that was cancelled has no line any more.
+        names = sorted(map(_named, left))
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+    finally:
+        loop.set_exception_handler(handler)
+    if names:
+        raise SeederFailed(
+            f"It started {' and '.join(names)} and did not await {'it' if len(names) == 1 else 'them'}, so "
+            "what was left to do was not done. Write: await …, or async with asyncio.TaskGroup()."
+        )
+    if unnoticed:
+        raise SeederFailed(unnoticed[0])
+
+
+def _named(task: asyncio.Task[Any]) -> str:
+    """``fill() (user_seeder.py, line 12)``: the coroutine of ``task`` and the line that it has reached, and the name
+    of the task where it was given one."""
+    coroutine: Any = task.get_coro()
+    code = getattr(coroutine, "cr_code", None)
+    if code is None:
+        return task.get_name()
+    line = coroutine.cr_frame.f_lineno if coroutine.cr_frame else code.co_firstlineno
+    name = "" if re.fullmatch(r"Task-\d+", task.get_name()) else f"{task.get_name()}, "
+    return f"{name}{coroutine.__name__}() ({Path(code.co_filename).name}, line {line})"
 
 
 @contextmanager

@@ -35,12 +35,17 @@ def fixed(mapper: Mapper[Any]) -> dict[str, Any]:
 
 
 class Target:
-    """The one table of ``model``, for what ``caller`` writes. Raises ``refused`` for what is no such class."""
+    """The one table of ``model``, or ``model`` itself where it is a table, for what ``caller`` writes. Raises
+    ``refused`` for anything else."""
 
-    def __init__(self, model: type, caller: str, refused: type[FastmanError]) -> None:
+    def __init__(self, model: type | Table, caller: str, refused: type[FastmanError]) -> None:
+        if isinstance(model, Table):
+            self.name, self.table, self.fixed = model.name, model, dict[str, Any]()
+            self.columns: dict[str, Column[Any]] = {column.key: column for column in model.columns}
+            return
         mapper = mapper_of(model)
         if mapper is None:
-            raise refused(f"{caller} takes a mapped class; {model!r} is no mapped class.")
+            raise refused(f"{caller} takes a mapped class or a Table; {model!r} is neither.")
         self.name = model.__name__
         if len(mapper.tables) != 1 or not isinstance(mapper.local_table, Table):
             raise refused(f"{caller} writes one table; {self.name} is spread over several.")

@@ -82,6 +82,10 @@ class SeederFailed(FastmanError):
     """A seeder is missing, unusable, or raised an error while it ran."""
 
 
+class NoSeeders(SeederFailed):
+    """The project has no seeders yet."""
+
+
 class SeedingRefused(FastmanError):
     """Seeders must not run as things stand, found before anything is touched."""
 

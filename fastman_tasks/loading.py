@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from sqlalchemy import Column, Connection
+from sqlalchemy import Column, Connection, Table
 from sqlalchemy.orm import Session
 
 from fastman_tasks import sequences
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 @overload
-def load(db: Session, model: type, path: str | Path) -> int: ...
+def load(db: Session, model: type | Table, path: str | Path) -> int: ...
 @overload
-def load(db: AsyncSession, model: type, path: str | Path) -> Coroutine[Any, Any, int]: ...
-def load(db: Session | AsyncSession, model: type, path: str | Path) -> int | Coroutine[Any, Any, int]:
+def load(db: AsyncSession, model: type | Table, path: str | Path) -> Coroutine[Any, Any, int]: ...
+def load(db: Session | AsyncSession, model: type | Table, path: str | Path) -> int | Coroutine[Any, Any, int]:
     """Write the rows of a data file to the table of ``model``; how many there were.
 
     ``path`` is taken from the folder of the module that calls. A ``.csv`` begins with a line of the model's attributes
@@ -63,7 +63,7 @@ def load(db: Session | AsyncSession, model: type, path: str | Path) -> int | Cor
 
 
 class _Loading:
-    def __init__(self, connection: Connection, model: type, file: DataFile, recorder: Recorder | None) -> None:
+    def __init__(self, connection: Connection, model: type | Table, file: DataFile, recorder: Recorder | None) -> None:
         target = Target(model, "load()", LoadFailed)
         self.table = target.table
         self._connection = connection

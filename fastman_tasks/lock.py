@@ -7,11 +7,11 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from filelock import FileLock, Timeout
+from filelock import FileLock, Timeout, UnixFileLock
 from sqlalchemy import Connection, text
 
 from fastman_tasks import urls
@@ -105,6 +105,11 @@ class _FileLock:
         return None
 
     def release(self) -> None:
+        # While it is still held: whoever has the old file open notices, once it gets the lock, that the file has no
+        # name any more, and opens the new one (filelock, from 3.21 on). Elsewhere filelock removes it itself.
+        if self._lock.is_locked and isinstance(self._lock, UnixFileLock):
+            with suppress(OSError):
+                Path(self._lock.lock_file).unlink()
         self._lock.release()
 
 

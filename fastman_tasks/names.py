@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -114,6 +116,16 @@ def seeder(text: str) -> SeederName:
     stem = "_".join(part.lower() for part in parts)
     module = f"{stem}_seeder"
     return SeederName(module, f"{subject}Seeder", subject)
+
+
+def suggestion(typed: str, known: Iterable[str], ending: str = "") -> str:
+    """``Did you mean UserSeeder? Known: UserSeeder, PostSeeder, RoleSeeder.``: what is near to ``typed`` first, the
+    others sorted. An ``ending`` that all have does not make them alike."""
+    by_text = {name.lower().removesuffix(ending.lower()): name for name in sorted(known)}
+    text = typed.lower().removesuffix(ending.lower())
+    near = [by_text[each] for each in difflib.get_close_matches(text, by_text, n=3, cutoff=0.65)]
+    listed = ", ".join([*near, *(name for name in by_text.values() if name not in near)])
+    return f"{f'Did you mean {near[0]}? ' if near else ''}Known: {listed or 'none'}."
 
 
 def camel(text: str) -> str:

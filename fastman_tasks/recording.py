@@ -25,6 +25,7 @@ _WRITES = re.compile(
 )
 _LEADING = re.compile(r"(?:\s+|--[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
 _KINDS = ("created", "updated", "deleted", "unchanged")
+_SAVEPOINTS = ("SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
 _LONGEST, _MOST = 2000, 1000
 _Tables = dict[str, dict[str, int]]
 
@@ -79,12 +80,14 @@ class Recorder:
         self._open: tuple[Any, dict[str, int], str] | None = None
         self._statements = 0
         self._silent = False
+        #: The execution context of the latest statement, failed ones included, those about savepoints left out.
+        self.latest: Any = None
 
     @contextmanager
     def listening(self, connection: Connection) -> Iterator[None]:
         """Count the statements on ``connection`` in this block, and be found there by ``found``."""
         listeners = (
-            ("before_cursor_execute", self._settle),
+            ("before_cursor_execute", self._begin),
             ("after_cursor_execute", self._count),
             ("savepoint", self._savepoint),
             ("release_savepoint", self._release),
@@ -185,7 +188,14 @@ class Recorder:
         # asyncpg does not say how many rows an executemany wrote.
         counted[kind] += len(parameters) if rows < 0 and many else max(rows, 0)
 
-    def _settle(self, *_event: Any) -> None:
+    def _begin(
+        self, connection: Connection, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        if not statement.startswith(_SAVEPOINTS):
+            self.latest = context
+        self._settle()
+
+    def _settle(self) -> None:
         if self._open is not None:
             cursor, counted, kind = self._open
             self._open = None

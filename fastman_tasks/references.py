@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import Column, FromClause
 from sqlalchemy.orm import ColumnProperty, Mapper
 
 from fastman_tasks.columns import required
-from fastman_tasks.generated_names import GeneratedNames, quoted
+from fastman_tasks.generated_names import GeneratedNames, importable, quoted
 
 _WIDTH = 120
 
@@ -36,18 +36,18 @@ def attribute_of(mapper: Mapper[Any], column: Column[Any]) -> str | None:
     return next((each.key for each in mapper.column_attrs if column in each.columns), None)
 
 
-def references(mapper: Mapper[Any]) -> list[Reference]:
-    """The foreign keys that are never NULL, those of several columns first; without those whose columns are all in
-    others before them."""
-    own = list(own_columns(mapper).values())
+def references(columns: Iterable[Column[Any]], mappers: Iterable[Mapper[Any]]) -> list[Reference]:
+    """The foreign keys of ``columns`` that are never NULL, those of several columns first; without those whose columns
+    are all in others before them. ``mappers`` are those of the models that they may refer to."""
+    own, mappers = list(columns), list(mappers)
     keys = {key.constraint for column in own if required(column) for key in column.foreign_keys if key.constraint}
     found: list[Reference] = []
     for key in sorted(keys, key=lambda key: (-len(key.elements), *(each.target_fullname for each in key.elements))):
-        columns = {each.parent: each.column for each in key.elements}
+        pairs = {each.parent: each.column for each in key.elements}
         # Where one of its columns stays NULL, the database does not check the others.
-        filled = all(column in own and not _stays_null(column) for column in columns)
-        if filled and not {column for each in found for column in each.columns} >= set(columns):
-            found.append(Reference(columns, key.referred_table, _parent(mapper, list(columns.values()))))
+        filled = all(column in own and not _stays_null(column) for column in pairs)
+        if filled and not {column for each in found for column in each.columns} >= set(pairs):
+            found.append(Reference(pairs, key.referred_table, _parent(mappers, list(pairs.values()))))
     return sorted(found, key=lambda each: (-len(each.columns), [own.index(column) for column in each.columns]))
 
 
@@ -60,16 +60,20 @@ def circle(mapper: Mapper[Any], reference: Reference) -> list[Mapper[Any]]:
             yield [mapper]
         elif parent is not None and parent not in seen:
             seen.add(parent)
-            for each in references(parent):
+            for each in references(own_columns(parent).values(), parent.registry.mappers):
                 yield from ([parent, *way] for way in ways(each.parent))
 
     return next(([mapper, *way] for way in ways(reference.parent)), [])
 
 
 def lookups(
-    found: Sequence[Reference], attributes: dict[Column[Any], str], names: GeneratedNames
+    found: Sequence[Reference],
+    attributes: dict[Column[Any], str],
+    names: GeneratedNames,
+    places: Mapping[Column[Any], int],
 ) -> tuple[dict[str, str], list[str]]:
-    """The variables that hold the values of the ``attributes`` of a reference, and the lines that set them."""
+    """The variables that hold the values of the ``attributes`` of a reference, and the lines that set them. ``places``
+    say which row of its table a column refers to, counted from 1."""
     sources = [_source(reference, names) for reference in found]
     variables: dict[Column[Any], str] = {}
     lines: list[str] = []
@@ -79,7 +83,9 @@ def lookups(
         query = [f"{names.imported('sqlalchemy', 'select')}({wanted})", *source]
         query += [f".where({columns[column]} == {variables[column]})" for column in columns if column in variables]
         # The lowest, so that another key that shares a column finds its own among the same rows.
-        query += [f".order_by({wanted})"] if len(new) > 1 else []
+        skipped = max(places[column] for column in columns) - 1
+        query += [f".order_by({wanted})"] if len(new) > 1 or skipped else []
+        query += [f".offset({skipped})"] if skipped else []
         query.append(".limit(1)")
         variables |= {column: names.local(attributes[column]) for column in new}
         set_ = ", ".join(variables[column] for column in new)
@@ -100,12 +106,13 @@ def _stays_null(column: Column[Any]) -> bool:
     return bool(column.nullable) and column.default is None and column.server_default is None
 
 
-def _parent(mapper: Mapper[Any], targets: list[Column[Any]]) -> Mapper[Any] | None:
+def _parent(mappers: Iterable[Mapper[Any]], targets: list[Column[Any]]) -> Mapper[Any] | None:
     """The model whose table has ``targets``: of those that share it the one that the others inherit from."""
     fitting = [
         each
-        for each in mapper.registry.mappers
+        for each in mappers
         if each.local_table is targets[0].table
+        and importable(each.class_)
         and (each.inherits is None or each.inherits.local_table is not each.local_table)
         and all(attribute_of(each, target) for target in targets)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -17,12 +16,23 @@ ENTRANCE = "DatabaseSeeder"
 class SeedOrder:
     """The seeders of a project by name, each after what it depends on.
 
-    Raises SeederFailed, with the path, where seeders depend on each other in a circle or on one that does not exist.
+    Raises SeederFailed, with the path, where seeders depend on each other in a circle; UsageError where one depends on
+    a name that no seeder has.
     """
 
     def __init__(self, seeders: Sequence[Seeder]) -> None:
         self._by_name = {seeder.name: seeder for seeder in seeders}
         self.ordered(seeders)
+
+    @property
+    def seeders(self) -> tuple[Seeder, ...]:
+        """All of them, by file."""
+        return tuple(self._by_name.values())
+
+    @property
+    def entrance(self) -> Seeder | None:
+        """The seeder that a bare run begins with and that calls the others, where there is one."""
+        return self._by_name.get(ENTRANCE)
 
     def ordered(self, wanted: Iterable[Seeder]) -> tuple[Seeder, ...]:
         """``wanted`` and all they depend on, dependencies first, otherwise by file."""
@@ -40,8 +50,7 @@ class SeedOrder:
         Raises UsageError for a comma without a name, and, with the known ones, for an unknown name.
         """
         if wanted is None:
-            entrance = self._by_name.get(ENTRANCE)
-            return self.ordered([entrance] if entrance else self._by_name.values())
+            return self.ordered([self.entrance] if self.entrance else self._by_name.values())
         typed = [name.strip() for name in wanted.split(",")]
         if not all(typed):
             raise UsageError(f"--class={wanted} has a comma without a name.")
@@ -59,11 +68,10 @@ class SeedOrder:
         ):
             if found := tuple(filter(fits, self._by_name.values())):
                 return found
-        raise UsageError(f"There is no seeder {typed}. Known: {self._known(spelled)}.")
+        raise UsageError(f"There is no seeder {typed}. {self._suggestion(spelled)}")
 
-    def _known(self, near: str) -> str:
-        known = list(self._by_name)
-        return ", ".join(difflib.get_close_matches(near, known, n=len(known), cutoff=0))
+    def _suggestion(self, typed: str) -> str:
+        return names.suggestion(typed, self._by_name, "Seeder")
 
     def _place(self, seeder: Seeder, path: tuple[str, ...], found: dict[str, Seeder]) -> None:
         path = (*path, seeder.name)
@@ -74,9 +82,9 @@ class SeedOrder:
             return
         for name in seeder.depends_on:
             if name not in self._by_name:
-                raise SeederFailed(
+                raise UsageError(
                     f"{seeder.name} depends on {name}, which does not exist: {' -> '.join((*path, name))} "
-                    f"({seeder.where}). Known: {self._known(name)}."
+                    f"({seeder.where}). {self._suggestion(name)}"
                 )
         for other in self._by_name.values():
             if other.name in seeder.depends_on:

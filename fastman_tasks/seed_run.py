@@ -14,7 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
 
-from fastman_tasks import seed_call, seed_failure
+from fastman_tasks import seed_call, seed_failure, seed_missing
 from fastman_tasks.errors import SeederFailed
 from fastman_tasks.recording import Counts, Recorder
 from fastman_tasks.seed_order import SeedOrder
@@ -69,6 +69,8 @@ class SeedRun:
         self._running: list[Seeder] = []
         self._seeded: list[Seeded] = []
         self._failed: tuple[Seeder, BaseException] | None = None
+        # Which rows the one that failed has missed, and what to do.
+        self._advice: list[str] = []
         # A statement of a seeder has ended the transaction.
         self._over = False
         # With commit_each: one was called, and with it what its caller had written was committed.
@@ -135,6 +137,8 @@ class SeedRun:
             except BaseException as error:
                 if self._failed is None:
                     self._failed = seeder, error if released else self._ended(error)
+                    if not released and not self._over:
+                        self._advice = self._missing(seeder, error)
                 self._finish(Seeded(seeder, "failed", self._clock() - started, tables()))
                 raise
             self._finish(Seeded(seeder, "done", self._clock() - started, tables()))
@@ -165,6 +169,13 @@ class SeedRun:
             return better.with_traceback(error.__traceback__)
         return error
 
+    def _missing(self, seeder: Seeder, error: BaseException) -> list[str]:
+        if self._connection.closed or self._connection.invalidated:
+            return []
+        seeders = self._order.seeders
+        found = seed_missing.find(error, self._recorder.latest, self._connection, seeders)
+        return [seed_missing.advice(each, seeder, seeders) for each in found]
+
     def _finish(self, seeded: Seeded) -> None:
         self._seeded.append(seeded)
         self._watch.finished(seeded)
@@ -182,6 +193,7 @@ class SeedRun:
         return "\n".join(
             [
                 *seed_failure.reason(seeder, error, self._root),
+                *self._advice,
                 *seed_failure.standing(
                     [seeded.seeder.name for seeded in self._seeded if seeded.state == "done"],
                     kept=self._options.commit_each,

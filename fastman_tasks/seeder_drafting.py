@@ -1,4 +1,4 @@
-"""Write new seeders, with sample rows where a model of that name exists."""
+"""Write new seeders: with sample rows where there is a model or a table of that name, or one that calls the others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastman_tasks import names, skeletons
-from fastman_tasks.errors import FileNotWritten, ModelsFailed, UsageError
+from fastman_tasks.errors import FileNotWritten, ModelsFailed, NoSeeders
 from fastman_tasks.sources import described, shown
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SeederDraft:
-    """A new seeder: its file, its text, the model's name (None where no model is known), and what has to be done
-    before it can run on an empty database."""
+    """A new seeder: its file, its text, the name of the model or table that it has rows for (None where there is
+    none), and what is to be said of it: what has to be done before it can run on an empty database, say."""
 
     file: Path
     text: str
@@ -29,28 +29,66 @@ class SeederDraft:
 
 
 def draft_seeder(project: Project, typed: str, *, model: str | None = None, pretend: bool = False) -> SeederDraft:
-    """Write the seeder that ``typed`` names (``user``, ``UserSeeder``, …) for the model of that name, or ``model``.
+    """Write the seeder that ``typed`` names (``user``, ``UserSeeder``, …) for the model or table of that name, or
+    ``model``; for ``database`` the DatabaseSeeder, which calls those that there are.
 
     Raises UsageError for a name that cannot be one and for an unknown or ambiguous ``model``; ModelsFailed;
-    FileNotWritten where the file exists already. With ``pretend`` nothing is written.
+    SeederFailed where the seeders to call cannot be imported; FileNotWritten where the file exists already. With
+    ``pretend`` nothing is written.
     """
+    from fastman_tasks.seed_order import ENTRANCE
+
     name = names.seeder(typed)
     file = project.settings.seeders / f"{name.module}.py"
     if file.exists():
         raise FileNotWritten(f"{shown(file, project.root)} exists already; it was left as it is.")
+    draft = (
+        _entrance(project, file) if name.class_ == ENTRANCE and not model else _with_rows(project, name, file, model)
+    )
+    if not pretend:
+        skeletons.write(draft.text, file)
+    return draft
+
+
+def _entrance(project: Project, file: Path) -> SeederDraft:
+    from fastman_tasks import seeders
+    from fastman_tasks.seed_order import SeedOrder
+
+    try:
+        order = SeedOrder(seeders.find(project.settings.seeders, project.root))
+    except NoSeeders:
+        note = "There are no seeders yet that it could call; see the comment in it."
+        return SeederDraft(file, skeletons.render("database_seeder.py", seeders=()), None, (note,))
+    called = [each.name for each in order.ordered(order.seeders)]
+    return SeederDraft(file, skeletons.render("database_seeder.py", seeders=called), None)
+
+
+def _with_rows(project: Project, name: SeederName, file: Path, model: str | None) -> SeederDraft:
     sample = _sample(project, model or name.subject, required=model is not None, taken=name.class_)
-    depends_on, notes = _parents(project, sample, name.class_) if sample else ([], ())
+    depends_on: list[str] = []
+    notes: tuple[str, ...] = ()
+    if sample is None:
+        notes = ("No model or table of that name was found, so it has no sample rows; --model=NAME chooses one.",)
+    else:
+        depends_on, notes = _parents(project, sample, name.class_)
+        notes += tuple(sample.warnings)
     text = skeletons.render(
         "seeder.py",
         name=name,
         sample=sample,
         imports=sample.names.import_lines if sample else ["from sqlalchemy.orm import Session"],
         depends_on=depends_on,
-        summary=f"Sample rows of {sample.model}." if sample else f"What inv database.seed adds for {typed}.",
+        summary=f"Sample rows of {sample.subject.name}." if sample else f"What {name.class_} adds to the database.",
     )
-    if not pretend:
-        skeletons.write(text, file)
-    return SeederDraft(file, text, sample.model if sample else None, notes)
+    return SeederDraft(file, text, sample.subject.name if sample else None, (*notes, *_uncalled(project, name)))
+
+
+def _uncalled(project: Project, name: SeederName) -> list[str]:
+    """What to say where the DatabaseSeeder, which alone is run, does not call the new one."""
+    for file in project.settings.seeders.rglob("database_seeder.py"):
+        if name.class_ not in file.read_text("utf-8", errors="replace"):
+            return [f'DatabaseSeeder does not call it: add "{name.class_}" in {shown(file, project.root)}.']
+    return []
 
 
 def _parents(project: Project, sample: Sample, own: str) -> tuple[list[str], tuple[str, ...]]:
@@ -67,7 +105,7 @@ def _parents(project: Project, sample: Sample, own: str) -> tuple[list[str], tup
         if parent is None:
             table = reference.table.description
             notes.append(f"Its rows refer to the table {table}, which has no model: there has to be a row in it.")
-        elif way := circle(sample.mapper, reference):
+        elif sample.subject.mapper is not None and (way := circle(sample.subject.mapper, reference)):
             notes.append(_by_hand([each.class_.__name__ for each in way], [each.name for each in reference.columns]))
         else:
             # A row of a class that inherits is one of the model, too.
@@ -107,25 +145,26 @@ def _by_hand(models: list[str], columns: list[str]) -> str:
 
 def _sample(project: Project, wanted: str, *, required: bool, taken: str) -> Sample | None:
     # Without a model to look up, neither the models nor SQLAlchemy's ORM need to be imported.
-    from fastman_tasks import columns, models
+    from fastman_tasks import models
 
     named = project.settings.models
     if not named and not project.has_environment and not any(models.find(project.root)) and not required:
         return None
-    class_ = _class(_models(project), wanted, required)
-    if class_ is None:
-        return None
     from sqlalchemy.exc import SQLAlchemyError
 
+    from fastman_tasks import sample_subject
     from fastman_tasks.samples import sample
 
-    mapper = columns.mapper_of(class_)
-    assert mapper is not None
+    subject = sample_subject.find(_models(project), wanted, required=required)
+    if subject is None:
+        return None
     try:
         # A relationship to a class that is not there comes to light when the mappers are first put together.
-        mapper.registry.configure(cascade=True)
+        for mapper in (subject.mapper, *subject.mappers):
+            if mapper is not None:
+                mapper.registry.configure(cascade=True)
         # So does a foreign key to a table that is not there.
-        return sample(mapper, [taken])
+        return sample(subject, [taken])
     except SQLAlchemyError as error:
         raise ModelsFailed(f"The models do not fit together: {described(error)}") from error
 
@@ -139,20 +178,3 @@ def _models(project: Project) -> Models:
         if metadata := target_metadata.read(project.environment):
             return models.holding(metadata)
     return models.load(project.root, project.settings.models)
-
-
-def _class(found: Models, wanted: str, required: bool) -> type | None:
-    module, _, name = wanted.rpartition(".")
-    fitting = [
-        class_
-        for class_ in found.mapped
-        if class_.__name__.lower() == name.lower() and module in ("", class_.__module__)
-    ]
-    exact = [class_ for class_ in fitting if class_.__name__ == name] or fitting
-    if len(exact) > 1:
-        paths = ", ".join(f"{class_.__module__}.{class_.__name__}" for class_ in exact)
-        raise UsageError(f"{wanted} could be any of {paths}. Choose: --model=MODULE.NAME")
-    if not exact and required:
-        known = ", ".join(sorted(class_.__name__ for class_ in found.mapped)) or "none"
-        raise UsageError(f"There is no model {wanted}. Known: {known}.")
-    return exact[0] if exact else None

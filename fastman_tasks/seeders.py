@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from fastman_tasks.errors import SeederFailed
+from fastman_tasks.errors import NoSeeders, SeederFailed
 from fastman_tasks.sources import blame, shown
 
 Kind = Literal["static", "class", "plain"]
@@ -53,8 +53,9 @@ class Seeder:
 def find(folder: Path, root: Path) -> tuple[Seeder, ...]:
     """Every seeder in ``folder`` and its subfolders, by file, then as they stand in the file.
 
-    A class that another one found derives from, or an abstract one, is a base and none itself. Raises SeederFailed
-    where there is none, where a module cannot be imported, for a class that cannot be run, and for two of one name.
+    A class that another one found derives from, or an abstract one, is a base and none itself. Raises NoSeeders
+    where there is none; SeederFailed where a module cannot be imported, for a class that cannot be run, and for two of
+    one name.
     """
     folder, root = folder.resolve(), root.resolve()
     files = _files(folder)
@@ -70,7 +71,7 @@ def find(folder: Path, root: Path) -> tuple[Seeder, ...]:
         found[seeder.name] = seeder
     if not found:
         looked = f": no class …Seeder in {', '.join(shown(file, folder) for file in files[:5])}" if files else ""
-        raise SeederFailed(f"There are no seeders in {shown(folder, root)}{looked}. Make one: inv make.seeder user")
+        raise NoSeeders(f"There are no seeders in {shown(folder, root)}{looked}. Make one: inv make.seeder user")
     return tuple(found.values())
 
 

@@ -38,8 +38,8 @@ class Seeding:
     def select(self, wanted: str | None = None, options: Options | None = None) -> tuple[Seeder, ...]:
         """The seeders that ``wanted`` names and all they depend on, in order; see ``SeedOrder.selected``.
 
-        Raises SeederFailed for anything that is wrong with a seeder, SeedingRefused for an async one under a URL that
-        is not. Nothing is run.
+        Raises SeederFailed for anything that is wrong with a seeder, UsageError for a name that none has, and
+        SeedingRefused for an async one under a URL that is not. Nothing is run.
         """
         if options is not None and options.random_seed is not None:
             # What the modules draw while they are imported is to be the same, too.
@@ -50,6 +50,13 @@ class Seeding:
                 if seeder.is_async and seeder.runs_in(self._project.settings.environment):
                     raise SeedingRefused(seed_call.sync_url(seeder))
         return selected
+
+    def list(self, wanted: str | None = None) -> tuple[tuple[Seeder, ...], tuple[Seeder, ...]]:
+        """What ``select`` gives, in order, and the seeders that it leaves to a call or to their names. No database is
+        needed. Raises SeederFailed and UsageError as ``select`` does."""
+        selected = self._order.selected(wanted)
+        everyone = self._order.ordered(self._order.seeders)
+        return selected, tuple(seeder for seeder in everyone if seeder not in selected)
 
     def require_migrated(self, planned: Collection[Revision] = ()) -> None:
         """Raises SeedingRefused where migrations are pending that are not among those ``planned``."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     Column,
     Connection,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.exc import InvalidRequestError, StatementError
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -104,7 +106,14 @@ class _Statement:
         """Write ``batch``."""
         if self._short is not None and (values := self._arrays.values(batch)):
             return connection.execute(self._short, values)
-        return connection.execute(self._rows, batch)
+        try:
+            return connection.execute(self._rows, batch)
+        except StatementError as error:
+            # SQL in the model's onupdate may have parameters that are written into the statement: SQLAlchemy refuses
+            # that for many executions, before anything is sent.
+            if not isinstance(error.orig, InvalidRequestError):
+                raise
+        return connection.execute(self._rows.values(batch))
 
 
 def _is_plain(connection: Connection, table: Table) -> bool:
@@ -132,8 +141,9 @@ def _on_conflict(insert: Any, table: Table, keys: Sequence[Column[Any]], names: 
 
 
 def _differs(old: Column[Any], new: ColumnElement[Any]) -> ColumnElement[bool]:
-    if isinstance(plain(old.type), JSON):
-        # PostgreSQL cannot compare JSON; JSONB it could, but the text serves as well.
+    kind = plain(old.type)
+    if isinstance(plain(kind.item_type) if isinstance(kind, ARRAY) else kind, JSON):
+        # PostgreSQL cannot compare JSON, nor arrays of it; JSONB it could, but the text serves as well.
         return cast(old, Text).is_distinct_from(cast(new, Text))
     return old.is_distinct_from(new)
 

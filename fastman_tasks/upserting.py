@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, overload
 
-from sqlalchemy import Column
+from sqlalchemy import Column, Table
 from sqlalchemy.orm import Session
 
 from fastman_tasks import upsert_statements
@@ -35,13 +35,17 @@ class Upserted:
 
 
 @overload
-def upsert(db: Session, model: type, rows: Rows, *, key: Sequence[str]) -> Upserted: ...
+def upsert(db: Session, model: type | Table, rows: Rows, *, key: Sequence[str]) -> Upserted: ...
 @overload
-def upsert(db: AsyncSession, model: type, rows: Rows, *, key: Sequence[str]) -> Coroutine[Any, Any, Upserted]: ...
 def upsert(
-    db: Session | AsyncSession, model: type, rows: Rows, *, key: Sequence[str]
+    db: AsyncSession, model: type | Table, rows: Rows, *, key: Sequence[str]
+) -> Coroutine[Any, Any, Upserted]: ...
+def upsert(
+    db: Session | AsyncSession, model: type | Table, rows: Rows, *, key: Sequence[str]
 ) -> Upserted | Coroutine[Any, Any, Upserted]:
     """Insert each of ``rows``, or update the row that has the same ``key``; each row maps attributes to values.
+
+    ``model`` is a mapped class, or a Table that no class is mapped to; its columns' keys are then the attributes.
 
     ``key`` are the attributes of the primary key, of a unique constraint or of a unique index of ``model``. Rows are
     taken 1,000 at a time, so that they may come from a generator. Attributes that a row does not name keep their value
@@ -83,7 +87,7 @@ def upsert(
 class _Target(Target):
     """The table of ``model``, and the columns of ``key``. Raises UpsertRefused where it cannot be."""
 
-    def __init__(self, model: type, key: list[str]) -> None:
+    def __init__(self, model: type | Table, key: list[str]) -> None:
         super().__init__(model, "upsert()", UpsertRefused)
         self._key = key
         self.keys = [self._column(name) for name in key]

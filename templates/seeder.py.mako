@@ -20,6 +20,9 @@ class ${name.class_}:
 % for lookup in sample.lookups:
         ${lookup}
 % endfor
+% for warning in sample.warnings:
+        # ${warning}
+% endfor
         rows = [
 % for row in sample.rows:
 % if len(", ".join(f'"{key}": {value}' for key, value in row.items())) < 90:
@@ -35,18 +38,20 @@ class ${name.class_}:
         ]
 % if sample.upserts:
         ${sample.called['upsert']}(db, ${sample.called['model']}, rows, key=[${", ".join(f'"{each}"' for each in sample.key)}])
-% elif len(sample.key) == 1:
+% elif not sample.key:
+        # Nothing makes a row unique: they are added only while there are none.
+        if ${sample.is_empty}:
+            db.execute(${sample.called['insert']}(${sample.called['model']}), rows)
+% else:
+% if len(sample.key) == 1:
         known = set(db.scalars(${sample.called['select']}(${", ".join(sample.known)})))
         rows = [row for row in rows if ${sample.key_of_row} not in known]
-% elif sample.key:
+% else:
         known = {tuple(row) for row in db.execute(${sample.called['select']}(${", ".join(sample.known)}))}
         rows = [row for row in rows if (${sample.key_of_row}) not in known]
 % endif
-% if sample.key and not sample.upserts:
         if rows:
             db.execute(${sample.called['insert']}(${sample.called['model']}), rows)
-% elif not sample.key:
-        db.execute(${sample.called['insert']}(${sample.called['model']}), rows)
 % endif
         db.commit()
 % endif

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fastman_tasks.errors import SeederFailed
+from fastman_tasks.errors import SeederFailed, UsageError
 from fastman_tasks.seed_order import SeedOrder
 from fastman_tasks.seeders import find
 
@@ -27,7 +27,7 @@ BAD = {
     "class BadSeeder:\n    environments = 'x'\n    def run(self, db): ...": "environments is 'x', which is no list",
     "class BadSeeder:\n    depends_on = ['GodSeeder']\n    def run(self, db): ...": (
         "BadSeeder depends on GodSeeder, which does not exist: BadSeeder -> GodSeeder "
-        "(bad_seeder.py:1). Known: GoodSeeder, BadSeeder."
+        "(bad_seeder.py:1). Did you mean GoodSeeder? Known: GoodSeeder, BadSeeder."
     ),
     (
         "class BadSeeder:\n    depends_on = ['OtherSeeder']\n    def run(self, db): ...\n"
@@ -42,7 +42,7 @@ def test_a_bad_seeder(tmp_path: Path, body: str) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "good_seeder.py").write_text("class GoodSeeder:\n    def run(self, db): ...\n")
     (tmp_path / "bad_seeder.py").write_text(body)
-    with pytest.raises(SeederFailed) as failed:
+    with pytest.raises(UsageError if "GodSeeder" in body else SeederFailed) as failed:
         SeedOrder(find(tmp_path, tmp_path))
     assert BAD[body] in str(failed.value)
 

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from seeds import EVERY, POSTGRESQL, SQLITE
 from servers import Server, execute
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fastman_tasks.columns import unique
@@ -95,6 +96,18 @@ class Part(Base):
 
 
 Work = Callable[[Session], Any]
+
+
+class Stamp(Base):
+    """Its onupdate is SQL whose parameter is written into the statement."""
+
+    __tablename__ = "stamps"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(50))
+    changed: Mapped[str] = mapped_column(
+        sa.String(50), default="no", onupdate=sa.func.upper(sa.bindparam("word", "yes", literal_execute=True))
+    )
 
 
 class Place:
@@ -226,6 +239,66 @@ def test_every_plain_type(place: Place) -> None:
             place.run(lambda db: upsert(db, Part, [{"code": "far too long"}], key=["code"]))
 
 
+@pytest.mark.parametrize("driver", EVERY)
+def test_an_onupdate_with_parameters_of_its_own(place: Place) -> None:
+    """SQLAlchemy takes such a statement for one execution only."""
+    rows = [{"id": 1, "name": "one"}, {"id": 2, "name": "two"}]
+    assert place.run(lambda db: upsert(db, Stamp, rows, key=["id"])) == Upserted(2, 0, 0)
+    rows[1]["name"] = "zwei"
+    assert place.run(lambda db: upsert(db, Stamp, rows, key=["id"])) == Upserted(0, 1, 1)
+    changed = "no" if "mysql" in place.url else "YES"
+    assert execute(place.url, "SELECT changed FROM stamps ORDER BY id") == [("no",), (changed,)]
+
+
+pairs = sa.Table(
+    "pairs",
+    Base.metadata,
+    sa.Column("one", sa.Integer, primary_key=True),
+    sa.Column("the other", sa.Integer, key="other", primary_key=True),
+    sa.Column("note", sa.String(20)),
+)
+
+
+@pytest.mark.parametrize("driver", EVERY)
+def test_a_table_without_a_class(place: Place) -> None:
+    """An association table is written like the table of a class, by the keys of its columns."""
+    rows = [{"one": 1, "other": number, "note": "a"} for number in (1, 2)]
+    assert place.run(lambda db: upsert(db, pairs, rows, key=["one", "other"])) == Upserted(2, 0, 0)
+    rows[0]["note"] = "b"
+    assert place.run(lambda db: upsert(db, pairs, rows, key=["one", "other"])) == Upserted(0, 1, 1)
+    with pytest.raises(UpsertRefused, match="pairs has no attribute the other"):
+        place.run(lambda db: upsert(db, pairs, [{"the other": 1}], key=["one", "the other"]))
+
+
+class Listed(DeclarativeBase):
+    """Tables that only PostgreSQL takes."""
+
+
+class Event(Listed):
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    steps: Mapped[list[Any] | None] = mapped_column(sa.ARRAY(sa.JSON))
+    notes: Mapped[list[Any] | None] = mapped_column(ARRAY(JSONB))
+    tags: Mapped[list[str] | None] = mapped_column(ARRAY(sa.String(9)))
+
+
+@pytest.mark.parametrize("driver", POSTGRESQL)
+def test_arrays_of_json(place: Place) -> None:
+    """PostgreSQL cannot compare them; what is there as it is counts as unchanged all the same."""
+    place.run(lambda db: Listed.metadata.create_all(db.connection()))
+    rows = [
+        {"id": 1, "steps": [{"a": 1}, [2], "x"], "notes": [{"b": None}], "tags": ["a", "b"]},
+        {"id": 2, "steps": None, "notes": [], "tags": None},
+    ]
+    assert place.run(lambda db: upsert(db, Event, rows, key=["id"])) == Upserted(2, 0, 0)
+    assert place.run(lambda db: upsert(db, Event, rows, key=["id"])) == Upserted(0, 0, 2)
+    rows[0]["steps"], rows[1]["notes"] = [{"a": 2}], [7]
+    assert place.run(lambda db: upsert(db, Event, rows, key=["id"])) == Upserted(0, 2, 0)
+    kept = place.run(lambda db: db.execute(sa.select(Event.steps, Event.notes).order_by(Event.id)).all())
+    assert [tuple(row) for row in kept] == [([{"a": 2}], [{"b": None}]), (None, [7])]
+
+
 def test_an_index_of_an_expression_is_no_key() -> None:
     """ON CONFLICT does not take its column."""
     table = sa.Table("t", sa.MetaData(), sa.Column("a", sa.Integer, primary_key=True), sa.Column("b", sa.String(9)))
@@ -244,7 +317,7 @@ REFUSED = [
     (User, [{"email": "a", "color": 1}], ["email"], "User has no attribute color."),
     (User, [{"email": "a"}, {"email": "b"}, {"email": "a"}], ["email"], "User with email='a' comes twice"),
     (Dog, [{"name": "Rex"}], ["name"], "Dog is spread over several"),
-    (datetime, [], ["day"], "is no mapped class"),
+    (datetime, [], ["day"], "takes a mapped class or a Table"),
     (User, {"email": "a"}, ["email"], "takes the rows of User as a list, [{'email': …, …}], not {'email': 'a'}."),
     (User, User(email="a"), ["email"], "takes the rows of User as a list, [{'email': …, …}], not object of User."),
     (User, [User(email="a")], ["email"], "A row of User maps attributes to values, {'email': …, …}; this is an object"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +19,6 @@ _PACKAGES = {
     "psycopg2": "psycopg2-binary",
     "asyncpg": "fastman-tasks[async]",
     "aiosqlite": "fastman-tasks[async]",
-    "greenlet": "fastman-tasks[async]",
     "pymysql": "fastman-tasks[mysql]",
     "MySQLdb": "mysqlclient",
 }
@@ -46,7 +46,11 @@ def driver_errors(url: URL | None) -> Iterator[None]:
             f"env.py connects with async code, and {urls.masked(url)} is not async. Set DATABASE_URL to an async one: "
             "sqlite+aiosqlite:///app.db, postgresql+asyncpg://…"
         ) from error
-    except (NoSuchModuleError, ModuleNotFoundError) as error:
+    except (NoSuchModuleError, ImportError, ValueError) as error:
+        if (needs := _needs_greenlet(url, error)) is not None:
+            raise needs from error
+        if not isinstance(error, NoSuchModuleError | ModuleNotFoundError):
+            raise
         wanted = url is not None and _breaks_on(url, error)
         which = f" ({urls.masked(url)})" if url is not None and wanted else ""
         if isinstance(error, NoSuchModuleError):
@@ -63,6 +67,26 @@ def driver_errors(url: URL | None) -> Iterator[None]:
         raise DatabaseUnavailable(
             f'The driver {error.name} is not installed{which}. Install it: pip install "{package}"'
         ) from error
+
+
+def _needs_greenlet(url: URL | None, error: Exception) -> DatabaseUnavailable | None:
+    """What to say where ``error`` is that greenlet is missing: SQLAlchemy has three ways to tell. None otherwise, and
+    where the driver of ``url`` is missing as well, whose package brings greenlet along."""
+    lacking = isinstance(error, ModuleNotFoundError) and error.name == "greenlet"
+    if not lacking and not re.search(r"greenlet' ?\s*library is|greenlet library is required", str(error)):
+        return None
+    driver = "SQLAlchemy's asyncio"
+    if url is not None and url.get_dialect().is_async:
+        try:
+            url.get_dialect().import_dbapi()
+        except ModuleNotFoundError as own:
+            if own.name != "greenlet":
+                package = _PACKAGES.get(own.name or "", own.name)
+                return DatabaseUnavailable(
+                    f'The driver {own.name} is not installed ({urls.masked(url)}). Install it: pip install "{package}"'
+                )
+        driver = url.get_driver_name()
+    return DatabaseUnavailable(f"{driver} needs greenlet, which is not installed: pip install 'sqlalchemy[asyncio]'")
 
 
 def _breaks_on(url: URL, error: Exception) -> bool:

@@ -107,6 +107,10 @@ class Existing:
         """The column ``name`` of ``table`` as SQLAlchemy reflects it."""
         return next(column for column in self._inspector.get_columns(table, schema) if column["name"] == name)
 
+    def columns(self, table: str, schema: str | None) -> list[str]:
+        """The names of the columns of ``table``."""
+        return [column["name"] for column in self._inspector.get_columns(table, schema)]
+
     def has_index(self, table: str, schema: str | None, name: str | None) -> bool:
         """Whether ``table`` has an index of that name."""
         return any(index["name"] == name for index in self._inspector.get_indexes(table, schema))

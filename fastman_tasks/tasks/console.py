@@ -191,8 +191,6 @@ def seeder_draft(draft: SeederDraft, root: Path, pretend: bool) -> None:
         line(note, style="yellow")
     if pretend:
         line("Nothing was written.")
-    elif draft.model is None:
-        line("No model of that name was found, so it has no sample rows; --model=NAME chooses one.")
 
 
 def relative(path: Path, root: Path) -> Path:

@@ -72,6 +72,7 @@ def migrate(
 @task(
     help={
         "class": "Only these seeders and what they depend on: UserSeeder, user_seeder, user; several by commas.",
+        "list": "List the seeders in the order in which they would run; run nothing.",
         "commit-each": "Keep each seeder that is through, whatever happens to the next.",
         "random-seed": "Number with which random, Faker and polyfactory draw the same in every run.",
         "pretend": "Run the seeders, then take everything back.",
@@ -83,6 +84,7 @@ def migrate(
 def seed(
     project: Project,
     class_: Value = None,
+    list: bool = False,
     commit_each: bool = False,
     random_seed: Value = None,
     pretend: bool = False,
@@ -91,6 +93,9 @@ def seed(
 ) -> None:
     """Run the seeders."""
     wanted = flags.given("class", class_)
+    if list:
+        seed_report.listed(project, wanted, as_json=json)
+        return
     options = flags.seed_options(pretend, commit_each, random_seed)
     if not json:
         console.target(project)

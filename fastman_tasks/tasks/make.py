@@ -98,14 +98,14 @@ def _ask_to_mark(project: Project, message: str, force: bool) -> None:
 
 @task(
     help={
-        "name": "What it seeds: user, User, UserSeeder and user_seeder are the same.",
-        "model": "The model to make sample rows for (by default the one of that name).",
+        "name": "What it seeds: user, User, UserSeeder and user_seeder are the same; database calls the others.",
+        "model": "The model or table to make sample rows for (by default the one of that name).",
         "pretend": "Print what would be written; write nothing.",
     },
     optional=["model"],
 )
 def seeder(project: Project, name: str, model: Value = None, pretend: bool = False) -> None:
-    """Write a seeder, with sample rows where there is a model."""
+    """Write a seeder, with sample rows where there is a model or a table."""
     from fastman_tasks.seeder_drafting import draft_seeder
 
     draft = draft_seeder(project, name, model=flags.given("model", model), pretend=pretend)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,52 @@ if TYPE_CHECKING:
 _PATIENCE, _PAUSE = 1.0, 0.1
 _NEVER = float("inf")
 _WORDS = {"done": "DONE", "skipped": "SKIP", "failed": "FAIL"}
+
+
+def listed(project: Project, wanted: str | None, *, as_json: bool) -> None:
+    """The seeders in the order in which they would run, what each depends on and its file."""
+    from fastman_tasks.errors import FastmanError
+
+    error: FastmanError | None = None
+    first: tuple[Seeder, ...] = ()
+    others: tuple[Seeder, ...] = ()
+    # What the modules print while they are imported is no part of the list.
+    with console.only_ours(True):
+        try:
+            first, others = project.seeding.list(wanted)
+        except FastmanError as failed:
+            error = failed
+    if as_json:
+        seeders = [_listed_value(project, seeder, seeder in first) for seeder in (*first, *others)]
+        told = None if error is None else project.redacted(str(error))
+        console.as_json({"environment": project.settings.environment, "seeders": seeders, "error": told})
+    if error is not None:
+        raise error
+    if not as_json:
+        _list(project, first)
+        console.line(f"\n{counted(len(first), 'seeder')}, in this order; nothing was run.")
+        if others and wanted is None:
+            console.line(f"\nOnly when they are called, or with --class ({first[-1].name} is where a run begins):")
+            _list(project, others)
+
+
+def _list(project: Project, seeders: Sequence[Seeder]) -> None:
+    width = max(len(seeder.name) for seeder in seeders)
+    for seeder in seeders:
+        notes = [f"after {', '.join(seeder.depends_on)}"] if seeder.depends_on else []
+        notes += [] if seeder.runs_in(project.settings.environment) else [_only_for(project, seeder)]
+        console.line(f"  {seeder.name:<{width}}  {seeder.where}{''.join(f'  ({note})' for note in notes)}")
+
+
+def _listed_value(project: Project, seeder: Seeder, selected: bool) -> dict[str, Any]:
+    return {
+        "name": seeder.name,
+        "file": seeder.file,
+        "line": seeder.line,
+        "depends_on": list(seeder.depends_on),
+        "environments": None if seeder.environments is None else sorted(seeder.environments),
+        "runs": selected and seeder.runs_in(project.settings.environment),
+    }
 
 
 class Lines(Watch):
@@ -165,9 +211,13 @@ def _value(seeded: Seeded) -> dict[str, Any]:
 
 def _note(project: Project, seeded: Seeded) -> str:
     if seeded.state == "skipped":
-        wanted = ", ".join(sorted(seeded.seeder.environments or ()))
-        return f"only for {wanted}; this is {project.settings.environment or 'development'}"
+        return _only_for(project, seeded.seeder)
     return "; ".join(f"{table}: {_counts(counts)}" for table, counts in seeded.tables)
+
+
+def _only_for(project: Project, seeder: Seeder) -> str:
+    wanted = ", ".join(sorted(seeder.environments or ()))
+    return f"only for {wanted}; this is {project.settings.environment or 'development'}"
 
 
 def _counts(counts: Counts) -> str:

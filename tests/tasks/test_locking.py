@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,10 @@ from command import Init, Sandbox
 from processes import ROUNDS, Running, wait_for
 from servers import Server, execute, tables
 from services import opened
+
+from fastman_tasks.databases.database import Database
+from fastman_tasks.lock import for_database, held
+from fastman_tasks.urls import parse
 
 DRIVERS = ["sqlite", "postgresql+psycopg", "mysql+pymysql"]
 FreshUrl = Callable[[str], str]
@@ -160,6 +165,34 @@ def test_whoever_comes_second_waits_or_gives_up(project: Sandbox, fresh_url: Fre
     waited = re.search(r"^Waited (\d+\.\d) s for the lock\.$", said, re.MULTILINE)
     assert waited and float(waited[1]) >= 1
     assert said.endswith("Nothing to migrate.\n")
+
+
+def test_the_lock_file_of_sqlite_is_removed(project: Sandbox) -> None:
+    """It is there while it is held and gone afterwards; whoever waited with the old file open still takes turns."""
+    database = Database(parse(f"sqlite:///{project.root}/shop.db"))
+    (project.root / "shop.db").touch()
+    file = project.root / "shop.db.lock"
+    inside: list[int] = []
+    most: list[int] = []
+
+    def take_turns() -> None:
+        for _ in range(60):
+            lock = for_database(database, "alembic_version", None)
+            assert lock is not None
+            with held(lock, 60, lambda holder: None, sleep=lambda seconds: time.sleep(0.0005)):
+                inside.append(1)
+                assert file.exists()
+                most.append(len(inside))
+                time.sleep(0.0002)
+                inside.pop()
+
+    threads = [threading.Thread(target=take_turns) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(most), max(most)) == (240, 1)
+    assert not file.exists()
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from command import Sandbox
 from servers import Server, execute
@@ -103,12 +105,50 @@ def test_an_unknown_seeder(shop: Sandbox) -> None:
         seeder(shop, name, name)
     with (
         opened(shop) as project,
-        pytest.raises(UsageError, match=r"There is no seeder UsrSeeder\. Known: UserSeeder, "),
+        pytest.raises(
+            UsageError, match=r"There is no seeder UsrSeeder\. Did you mean UserSeeder\? Known: UserSeeder, "
+        ),
     ):
         project.seeding.select("UsrSeeder")
     failed = shop.inv("database.seed", "--class=usr_seeder", code=2)
-    assert failed.stderr.startswith("There is no seeder usr_seeder. Known: UserSeeder, ")
+    assert failed.stderr.startswith("There is no seeder usr_seeder. Did you mean UserSeeder? Known: UserSeeder, ")
     assert {"OrderSeeder", "ZebraSeeder"} <= set(failed.stderr.replace(",", "").rstrip(".\n").split())
+    assert users(shop) == []
+
+
+def test_the_list_of_seeders(shop: Sandbox) -> None:
+    """In the order in which they would run, with files and what they depend on; nothing runs, no database is needed."""
+    seeder(shop, "UserSeeder", "user")
+    shop.replace(
+        "database/seeders/user_seeder.py", "class UserSeeder:\n", "class UserSeeder:\n    depends_on = ['ZSeeder']\n"
+    )
+    shop.write(
+        "database/seeders/z_seeder.py",
+        "print('imported')\n\n\nclass ZSeeder:\n    environments = ['testing']\n    def run(self, db): ...\n",
+    )
+    nowhere = {"DATABASE_URL": "postgresql+asyncpg://nobody@nowhere.invalid/shop"}
+    said = shop.inv("database.seed", "--list", env=nowhere)
+    lines = (
+        "  ZSeeder     database/seeders/z_seeder.py:4  (only for testing; this is development)\n"
+        "  UserSeeder  database/seeders/user_seeder.py:4  (after ZSeeder)\n"
+    )
+    assert said.stdout == f"{lines}\n2 seeders, in this order; nothing was run.\n"
+    assert said.stderr == "imported\n"
+    shop.write("database/seeders/database_seeder.py", "class DatabaseSeeder:\n    def run(self, db): ...\n")
+    said = shop.inv("database.seed", "--list", env={**nowhere, "ENVIRONMENT": "testing"})
+    assert said.stdout == (
+        "  DatabaseSeeder  database/seeders/database_seeder.py:1\n\n1 seeder, in this order; nothing was run.\n\n"
+        "Only when they are called, or with --class (DatabaseSeeder is where a run begins):\n"
+        + lines.replace("  (only for testing; this is development)", "")
+    )
+    said = shop.inv("database.seed", "--list", "--class=user", env=nowhere)
+    assert said.stdout == f"{lines}\n2 seeders, in this order; nothing was run.\n"
+    value = json.loads(shop.inv("database.seed", "--list", "--json", env=nowhere).stdout)
+    assert [(each["name"], each["runs"], each["depends_on"]) for each in value["seeders"]] == [
+        ("DatabaseSeeder", True, []), ("ZSeeder", False, []), ("UserSeeder", False, ["ZSeeder"]),
+    ]  # fmt: skip
+    failed = shop.inv("database.seed", "--list", "--json", "--class=usr", env=nowhere, code=2)
+    assert json.loads(failed.stdout)["error"] == failed.stderr.removeprefix("imported\n").rstrip()
     assert users(shop) == []
 
 

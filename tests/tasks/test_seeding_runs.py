@@ -205,6 +205,54 @@ def test_an_async_seeder_that_forgets_to_await(project: Sandbox) -> None:
     assert lines(project.inv("database.seed")) == [("DatabaseSeeder  roles: 1 deleted", "DONE")]
 
 
+TASKS = """
+    import asyncio
+
+
+    async def add(db, name):
+        await db.execute(insert(Role).values(name=name))
+        if name == "bad":
+            raise ValueError("as told")
+
+
+    class RoleSeeder:
+        async def run(self, db):
+            await db.execute(select(Role))
+            START
+"""
+STARTED = {
+    'asyncio.create_task(asyncio.sleep(60), name="nap")': (
+        "It started nap, sleep() (tasks.py, line 665) and did not await it, so what was left to do was not done."
+    ),
+    'asyncio.create_task(add(db, "late"))': "It started add() (role_seeder.py, line 10) and did not await it",
+    'asyncio.create_task(add(db, "bad")); await asyncio.sleep(0.1)': (
+        "The task add() (role_seeder.py, line 10) failed with ValueError: as told, and nobody awaited it."
+    ),
+    'await asyncio.create_task(add(db, "kept"))': None,
+}
+
+
+@pytest.mark.parametrize("start", STARTED)
+def test_an_async_seeder_that_starts_a_task(project: Sandbox, start: str) -> None:
+    """One that is awaited is fine; one that goes on, or failed unnoticed, is named and fails the run."""
+    add_shop(project)
+    project.write(".env", "DATABASE_URL=sqlite+aiosqlite:///shop.db")
+    add_seeder(project, "role_seeder", TASKS.replace("START", start))
+    project.inv("database.migrate")
+    before = dump(f"sqlite:///{project.root}/shop.db")
+    said = STARTED[start]
+    done = project.inv("database.seed", code=1 if said else 0)
+    after = dump(f"sqlite:///{project.root}/shop.db")
+    if said:
+        assert re.sub(r"tasks.py, line \d+", "tasks.py, line 665", done.stderr).startswith(
+            f"RoleSeeder failed: database/seeders/role_seeder.py: {said}"
+        )
+        assert len(done.stderr.splitlines()) == 2
+        assert after == before
+    else:
+        assert len(after["roles"]) == 2
+
+
 def test_calls_at_the_same_time(project: Sandbox) -> None:
     """They would share one transaction, so the second is refused."""
     add_shop(project)
@@ -518,7 +566,7 @@ def test_wrong_usage(shop: Sandbox) -> None:
     both = shop.inv("database.seed", "--pretend", "--commit-each", code=2)
     assert both.stderr == "--pretend and --commit-each exclude each other.\n"
     unknown = shop.inv("database.seed", "--class=rol", code=2)
-    assert unknown.stderr == "There is no seeder rol. Known: RoleSeeder.\n"
+    assert unknown.stderr == "There is no seeder rol. Did you mean RoleSeeder? Known: RoleSeeder.\n"
     assert dump(database(shop)) == before
 
 

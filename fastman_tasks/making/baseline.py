@@ -46,7 +46,12 @@ class NothingExists(Existing):
 def existing_tables(context: MigrationContext) -> list[Table]:
     """The models' tables that the database has, and env.py lets Alembic compare, after those that they refer to."""
     comparison = AutogenContext(context, autogenerate=True)
-    names = cache(lambda schema: frozenset(comparison.inspector.get_table_names(schema)))
+    schemas = {None, *comparison.inspector.get_schema_names()}
+
+    @cache
+    def names(schema: str | None) -> frozenset[str]:
+        return frozenset(comparison.inspector.get_table_names(schema) if schema in schemas else ())
+
     return [
         table
         for table in comparison.sorted_tables

@@ -127,7 +127,10 @@ class ColumnDifferences:
         altered.existing_server_default = DefaultClause(written_text(there)) if there is not None else None
 
     def _compare_collation(self, column: Column[Any], there: ColumnState, wanted: ColumnState) -> None:
-        if (there.collation or "").lower() == (wanted.collation or "").lower() or not isinstance(column.type, String):
+        if wanted.collation is None or not isinstance(column.type, String):
+            # A model that names none leaves it to whoever made the table.
+            return
+        if (there.collation or "").lower() == wanted.collation.lower():
             return
         if not self._settings.alters:
             self._note(column, "collation", there.collation, wanted.collation)

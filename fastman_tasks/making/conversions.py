@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,18 +20,21 @@ from fastman_tasks.making.renamed_view import Renames
 from fastman_tasks.making.required import model_of
 
 # 'i' and 'a': PostgreSQL makes the cast by itself; 'e': it has to be asked (USING). What is a text (category S) can
-# become anything that way, and anything becomes a text by itself.
+# become anything that way, and anything becomes a text by itself. Arrays are cast as their items are.
 _CASTS = text(
     """
     SELECT CASE
         WHEN new.oid IS NULL OR old.oid IS NULL THEN 'e'
         WHEN old.oid = new.oid OR new.typcategory = 'S' THEN 'a'
         WHEN known.castcontext IS NOT NULL THEN known.castcontext::text
-        WHEN old.typcategory = 'S' THEN 'e'
+        WHEN old.typcategory = 'S' OR (old.typcategory = 'A' AND new.typcategory = 'A'
+            AND (old_item.typcategory = 'S' OR new_item.typcategory = 'S')) THEN 'e'
     END, coalesce(old.typcategory = 'S', false)
     FROM (SELECT to_regtype(:old) AS old, to_regtype(:new) AS new) AS asked
     LEFT JOIN pg_type AS old ON old.oid = asked.old
     LEFT JOIN pg_type AS new ON new.oid = asked.new
+    LEFT JOIN pg_type AS old_item ON old_item.oid = old.typelem
+    LEFT JOIN pg_type AS new_item ON new_item.oid = new.typelem
     LEFT JOIN pg_cast AS known ON known.castsource = coalesce(nullif(old.typelem, 0), old.oid)
         AND known.casttarget = coalesce(nullif(new.typelem, 0), new.oid)
         AND (old.typcategory = 'A') = (new.typcategory = 'A')
@@ -177,4 +181,8 @@ def _is_text(kind: Any) -> bool:
 
 
 def _compiled(context: MigrationContext, kind: Any) -> str:
+    if getattr(kind, "collation", None):
+        # A cast is to a type, which a collation is no part of.
+        kind = copy.copy(kind)
+        kind.collation = None
     return str(kind.compile(dialect=context.dialect))

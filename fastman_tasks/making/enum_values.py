@@ -87,7 +87,8 @@ class _Preparation:
             create.columns = [*columns, *(declared(each, self._dialect) for each in checks)]
 
     def _unbound(self, column: Column[Any]) -> Column[Any]:
-        return enum_columns.with_type(column, unbound(column.type, self._dialect))
+        type_ = unbound(column.type, self._dialect)
+        return column if type_ is column.type else enum_columns.with_type(column, type_)
 
     def _change_check(self, check: CheckConstraint, table: Table, schema: str | None) -> None:
         column = next(iter(check.columns))

@@ -207,7 +207,7 @@ def _undecided(open_: Sequence[Candidate], decisions: Decisions) -> str:
 def _alike(old: Table, new: Table) -> float:
     """The share of columns that the two tables have in common, by name; that both have an id alone says nothing."""
     one, other = set(old.columns.keys()), set(new.columns.keys())
-    return len(one & other) / max(len(one), len(other)) if len(one & other) > 1 or one == other else 0
+    return len(one & other) / max(len(one), len(other)) if len(one & other) > 1 else 0
 
 
 def _is_of_one_type(context: MigrationContext, old: Column[Any], new: Column[Any]) -> bool:

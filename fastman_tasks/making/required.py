@@ -92,7 +92,7 @@ def _refuse_unique(need: _Need, value: str) -> None:
     table: Table = need.column.table
     keys = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
     keys += [each for each in table.indexes if each.unique]  # type: ignore[misc]
-    if need.rows > 1 and any(list(key.columns) == [need.column] for key in keys):
+    if need.rows > 1 and any(key.columns.keys() == [need.column.key] for key in keys):
         raise MigrationRefused(
             f"{need.label} is unique, so {row_counts.describe(need.rows)} cannot all get {value}. Nothing was written. "
             "Make the column optional first, give each row its own value, then make it required."

@@ -147,7 +147,8 @@ class _Writer:
         """``change`` for batch mode, and after it the indexes that batch mode cannot make."""
         inside: list[ops.MigrateOperation] = []
         after: list[ops.MigrateOperation] = []
-        there = {each.name for each in self._schema.of(change.table_name, "index")}
+        dropped = {each.index_name for each in change.ops if isinstance(each, ops.DropIndexOp)}
+        there = {each.name for each in self._schema.of(change.table_name, "index")} - dropped
         for each in change.ops:
             if not isinstance(each, ops.CreateIndexOp):
                 inside.append(each)

@@ -234,7 +234,7 @@ def test_all_changes(project: Sandbox, request: pytest.FixtureRequest, server: s
     walk.migrate()
     again = walk.make({})
     assert again is None, again
-    assert walk.draft.uncovered == walk.draft.limits == ()
+    assert walk.draft.said.uncovered == walk.draft.said.limits == []
     for at, _ in changes:
         for statement in ROWS:
             execute(walk.url, own(at, statement))
@@ -249,7 +249,7 @@ def test_all_changes(project: Sandbox, request: pytest.FixtureRequest, server: s
     assert plain(walk.url) == new
     again = walk.make({})
     assert again is None, again
-    assert walk.draft.uncovered == walk.draft.limits == ()
+    assert walk.draft.said.uncovered == walk.draft.said.limits == []
     for at, change in changes:
         assert own(at, change.found) in made, made
 
@@ -314,6 +314,9 @@ def test_a_schema_of_its_own(project: Sandbox, request: pytest.FixtureRequest, s
 def test_a_schema_of_others(project: Sandbox, request: pytest.FixtureRequest) -> None:
     """Only the tables that the models have are looked at, and the schema is not dropped."""
     walk = Walk(project, fresh(request, "postgresql"))
+    project.add_environment()
+    project.add_migration("first", "a0", None)
+    walk.migrate()
     for statement in (
         "CREATE SCHEMA auth",
         "CREATE TABLE auth.sessions (id int)",
@@ -349,7 +352,7 @@ def test_what_no_migration_does_is_said(project: Sandbox, request: pytest.Fixtur
     project.write("models.py", model(0, changed, server))
     said = project.inv("make.migration", "more", env=env)
     assert said.stderr == ""
-    heading, *rest = said.stdout.splitlines()[3:]
+    heading, *rest = said.stdout.splitlines()[2:]
     assert heading == "Not covered by autogenerate:"
     there, wanted = rest[0].split(" in the database, ")
     assert there.startswith("  things_0.sum (computed): ")
@@ -371,10 +374,10 @@ def test_where_nothing_temporary_can_be_made(project: Sandbox, request: pytest.F
     execute(server.admin, f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
     execute(server.admin, f"ALTER DATABASE {database} OWNER TO postgres")
     assert walk.make(model(0, age('"5"'), "postgresql")) is None
-    assert walk.draft.limits == (
+    assert walk.draft.said.limits == [
         "things_0: compared as Alembic does, without defaults and conditions (permission denied to create temporary "
         f'tables in database "{database}")',
-    )
+    ]
     made = walk.make(model(0, {**age('"5"'), "more": column("Integer")}, "postgresql"))
     assert made is not None
     assert "add_column" in made
@@ -453,10 +456,13 @@ def test_what_is_unchanged_is_no_difference(project: Sandbox, postgresql: Server
     exec(RICH, namespace)
     engine = sa.create_engine(walk.url, poolclass=sa.NullPool)
     namespace["metadata"].create_all(engine)
+    project.add_environment()
+    project.add_migration("first", "a0", None)
+    walk.migrate()
     before = schema(walk.url)
     project.write("models.py", RICH)
     said = project.inv("make.migration", "more", env={"DATABASE_URL": url})
     assert "No difference between models and database" in said.stdout
     assert said.stderr == ""
-    assert len(said.stdout.splitlines()) == 8, said.stdout
+    assert len(said.stdout.splitlines()) == 4, said.stdout
     assert pprint.pformat(schema(walk.url)) == pprint.pformat(before)

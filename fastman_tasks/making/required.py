@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,7 +122,7 @@ def parts(
     filled: Sequence[Need],
     values: Mapping[int, str],
     connection: Connection,
-    statement: type[ops.ExecuteSQLOp] = ops.ExecuteSQLOp,
+    statement: Callable[[Need, str], ops.ExecuteSQLOp] = lambda need, sql: ops.ExecuteSQLOp(sql),
 ) -> Iterator[ops.MigrateOperation]:
     """``change`` in three: what comes before the rows are filled, each ``statement`` that fills them, the rest.
 
@@ -144,7 +144,7 @@ def parts(
     for need in needs:
         name = connection.dialect.identifier_preparer.quote(need.column.name)
         sql = f"UPDATE {table} SET {name} = {values[id(need.operation)]} WHERE {name} IS NULL"
-        yield statement(escaped(sql))
+        yield statement(need, escaped(sql))
     yield after
 
 

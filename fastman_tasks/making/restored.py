@@ -1,22 +1,23 @@
-"""Required columns that come back when a migration is rolled back: their values are gone, and rows need one."""
+"""Columns that are required again when a migration is rolled back, for which rows may have no value then."""
 
 from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeGuard
 
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Column, Dialect, Enum, UniqueConstraint
+from sqlalchemy import Column, Dialect, Enum, MetaData, Table, TextClause, UniqueConstraint
 
 from fastman_tasks.columns import plain
 from fastman_tasks.making import backfill, constraint_names, required
 from fastman_tasks.making.existing import Existing
+from fastman_tasks.making.sql_text import unescaped
 
 # What says nothing, by the type that a value has in Python.
 _NEUTRAL: dict[type, Any] = {
@@ -30,6 +31,8 @@ _NEUTRAL: dict[type, Any] = {
     datetime.time: datetime.time(),
     uuid.UUID: uuid.UUID(int=0),
 }
+_GONE = "Its values are gone, and NOT NULL needs one."
+_OPTIONAL = "It may be NULL by now, and becomes NOT NULL again."
 
 
 class OptionalColumnOp(ops.AddColumnOp):
@@ -37,33 +40,52 @@ class OptionalColumnOp(ops.AddColumnOp):
 
 
 class FillOp(ops.ExecuteSQLOp):
-    """Gives the rows that are there a value in a column that comes back."""
+    """Gives the rows that have none a value in a column that is required again; ``reason`` is why they have none."""
+
+    def __init__(self, sql: str, reason: str) -> None:
+        super().__init__(sql)
+        self.reason = reason
 
 
 def fill(context: MigrationContext, script: ops.MigrationScript, existing: Existing) -> list[str]:
-    """Have the downgrade of ``script`` give each required column that it adds again a value that says nothing. Where
-    the database would refuse that value, the column comes back without NOT NULL. Returns what is to be said of it.
+    """Have the downgrade of ``script`` fill each column that becomes required by it: with its default, or with a value
+    that says nothing. Where the database would refuse that, the column comes back without NOT NULL. Returns what is to
+    be said of it.
     """
     downgrade = script.downgrade_ops
     assert downgrade is not None
     said: list[str] = []
     needs: list[required.Need] = []
     values: dict[int, str] = {}
-    for change, each in _added(downgrade):
-        label = ".".join(filter(None, (change.schema, change.table_name, each.column.name)))
-        value = None if _is_bound(each.column, existing, change) else _neutral(each.column, context.dialect)
-        if value is not None:
-            needs.append(required.Need(each, each.column, label, rows=0))
-            values[id(each)] = value
-            said.append(f"{label}: rolling back fills it with {value}, as its values are gone")
-        else:
-            optional = required.optional(each, each.column)
-            change.ops[change.ops.index(each)] = OptionalColumnOp(
-                each.table_name, optional.column, schema=each.schema, **each.kw
+    for change in [each for each in downgrade.ops if isinstance(each, ops.ModifyTableOps)]:
+        for each in list(change.ops):
+            if not _requires(each):
+                continue
+            column = _column(each, existing, change)
+            label = ".".join(filter(None, (change.schema, change.table_name, column.name)))
+            why = "as its values are gone" if isinstance(each, ops.AddColumnOp) else "where it is NULL by then"
+            value = _default(each) or (
+                None if _is_bound(column, existing, change) else _neutral(column, context.dialect)
             )
-            said.append(f"{label}: rolling back brings it back without NOT NULL, as its values are gone")
+            if value is not None:
+                needs.append(required.Need(each, column, label, rows=0))
+                values[id(each)] = value
+                said.append(f"{label}: rolling back fills it with {value}, {why}")
+            elif isinstance(each, ops.AddColumnOp):
+                own = required.optional(each, column).column
+                change.ops[change.ops.index(each)] = OptionalColumnOp(
+                    each.table_name, own, schema=each.schema, **each.kw
+                )
+                said.append(f"{label}: rolling back brings it back without NOT NULL, {why}")
+            else:
+                said.append(f"{label}: rolling back fails while it is NULL in a row")
+
+    def statement(need: required.Need, sql: str) -> FillOp:
+        is_added = isinstance(need.operation, ops.AddColumnOp)
+        return FillOp(sql, _GONE if is_added else _OPTIONAL)
+
     downgrade.ops = [
-        part for each in downgrade.ops for part in required.parts(each, needs, values, existing.connection, FillOp)
+        part for each in downgrade.ops for part in required.parts(each, needs, values, existing.connection, statement)
     ]
     return said
 
@@ -74,13 +96,37 @@ def optional_columns(operations: Iterable[ops.MigrateOperation]) -> list[Optiona
     return [each for change in changes for each in change.ops if isinstance(each, OptionalColumnOp)]
 
 
-def _added(operations: ops.OpContainer) -> Iterator[tuple[ops.ModifyTableOps, ops.AddColumnOp]]:
-    """The required columns that are added to tables."""
-    for change in operations.ops:
-        if isinstance(change, ops.ModifyTableOps):
-            for each in list(change.ops):
-                if isinstance(each, ops.AddColumnOp) and required.is_needed(each.column):
-                    yield change, each
+def _requires(operation: ops.MigrateOperation) -> TypeGuard[ops.AddColumnOp | ops.AlterColumnOp]:
+    if isinstance(operation, ops.AddColumnOp):
+        return required.is_needed(operation.column)
+    return isinstance(operation, ops.AlterColumnOp) and operation.modify_nullable is False
+
+
+def _column(
+    operation: ops.AddColumnOp | ops.AlterColumnOp, existing: Existing, change: ops.ModifyTableOps
+) -> Column[Any]:
+    """The column as the database has it, with the type that it has when it is filled."""
+    table = Table(
+        change.table_name, MetaData(), schema=change.schema, autoload_with=existing.connection, resolve_fks=False
+    )
+    if isinstance(operation, ops.AddColumnOp):
+        return table.columns[operation.column.name]
+    column = table.columns[operation.column_name]
+    if operation.modify_type is not None and operation.existing_type is not None:
+        column.type = operation.existing_type
+    return column
+
+
+def _default(operation: ops.AddColumnOp | ops.AlterColumnOp) -> str | None:
+    """The default that the column has again, as SQL."""
+    if isinstance(operation, ops.AddColumnOp) or operation.modify_type is not None:
+        return None
+    default: Any = operation.modify_server_default
+    if default is False:
+        default = operation.existing_server_default
+    text = getattr(default, "arg", None)
+    # MariaDB writes what a default is followed by with it.
+    return unescaped(text.text).partition(" ON UPDATE ")[0] if isinstance(text, TextClause) else None
 
 
 def _is_bound(column: Column[Any], existing: Existing, change: ops.ModifyTableOps) -> bool:
@@ -114,7 +160,7 @@ def _render_column(context: AutogenContext, operation: OptionalColumnOp) -> list
 
 @renderers.dispatch_for(FillOp)
 def _render_fill(context: AutogenContext, operation: FillOp) -> list[str]:
-    return ["# Its values are gone: this stands for them.", _rendered(context, operation, ops.ExecuteSQLOp)]
+    return [f"# {operation.reason}", _rendered(context, operation, ops.ExecuteSQLOp)]
 
 
 def _rendered(context: AutogenContext, operation: ops.MigrateOperation, like: type[ops.MigrateOperation]) -> str:

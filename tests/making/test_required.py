@@ -162,6 +162,42 @@ def test_a_required_column_that_is_dropped(
     assert walk.make(order()) is None
 
 
+#: A column that may become optional, what is in a row without a value when it is required again, and what is said.
+OPTIONAL = {
+    "a text": ("Mapped[str{}] = mapped_column(String(9))", "", "rolling back fills it with '', where it is NULL by then"),
+    "a text with a default": (
+        "Mapped[str{}] = mapped_column(String(9), server_default='x')", "x", "rolling back fills it with 'x"
+    ),
+    "a unique text": (
+        "Mapped[str{}] = mapped_column(String(9), unique=True)", None, "rolling back fails while it is NULL in a row"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("name", ["a text", "a text with a default", exhaustive("a unique text")])
+def test_a_required_column_that_becomes_optional(
+    project: Sandbox, request: pytest.FixtureRequest, server: str, name: str
+) -> None:
+    """Rows that have no value by the time it is rolled back get one; where none can be for all, that is said."""
+    definition, value, said = OPTIONAL[name]
+    before, after = (order(f"n: {definition.format(optional)}") for optional in ("", " | None"))
+    walk = begun(project, request, server, before)
+    assert walk.make(after) is not None
+    (note,) = walk.draft.said.notes
+    assert note.startswith(f"order.n: {said}")
+    walk.migrate()
+    execute(walk.url, f"INSERT INTO {table(walk)} (id, n) VALUES (1, NULL), (2, '7')")
+    if value is None:
+        with pytest.raises(MigrationFailed, match=r"order\.n becomes required"):
+            walk.rollback()
+        return
+    walk.rollback()
+    assert stored(walk) == [(1, value), (2, "7")]
+    walk.migrate()
+    assert walk.make(after) is None
+
+
 def test_a_renamed_column_that_becomes_required(project: Sandbox, request: pytest.FixtureRequest) -> None:
     """What has no value is counted under the old name, and filled under the new one."""
     walk = begun(project, request, "sqlite", order("m: Mapped[int | None]"))

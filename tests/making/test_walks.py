@@ -148,6 +148,8 @@ def _value(column: sa.Column[Any], number: int) -> Any:
         datetime.datetime: datetime.datetime(2000, 1, number),
         datetime.time: datetime.time(number),
         dict: {"a": number},
+        # What JSON is for newer versions of SQLAlchemy.
+        object: {"a": number},
         list: None,
         uuid.UUID: uuid.UUID(int=number),
     }

@@ -75,7 +75,7 @@ def _table(inspector: sa.Inspector, table: str, schema: str | None) -> dict[str,
                 str(each["type"].compile(inspector.dialect)),
                 each["nullable"],
                 _plain(each.get("default")),
-                {key: _plain(value) for key, value in (each.get("computed") or {}).items()},
+                _computed(inspector, table, each),
                 each.get("identity"),
                 each.get("comment"),
             )
@@ -104,6 +104,18 @@ def _table(inspector: sa.Inspector, table: str, schema: str | None) -> dict[str,
         ),
         "comment": inspector.get_table_comment(table, schema) if inspector.dialect.supports_comments else None,
     }
+
+
+def _computed(inspector: sa.Inspector, table: str, column: Any) -> dict[str, Any]:
+    computed = dict(column.get("computed") or {})
+    if computed and inspector.dialect.name == "sqlite":
+        # Reflection takes what follows in the same line as part of it.
+        with inspector.engine.connect() as connection:
+            sql = connection.scalar(sa.text("SELECT sql FROM sqlite_master WHERE name = :name"), {"name": table})
+        found = re.search(rf"\b{column['name']}\b\W+\w+ GENERATED ALWAYS AS \(([^()]*)\)", str(sql))
+        assert found, sql
+        computed["sqltext"] = found[1]
+    return {key: _plain(value) for key, value in computed.items()}
 
 
 def _plain(text: Any) -> Any:

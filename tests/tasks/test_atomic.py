@@ -426,14 +426,14 @@ def test_an_insert_before_a_locked_table_runs_once(project: Sandbox, fresh_url: 
 
 
 def test_files_stay_where_they_are(project: Sandbox, fresh_url: FreshUrl) -> None:
-    """A run leaves the database, its lock file, and nothing else."""
+    """A run leaves the database and nothing else."""
     url = fresh_url("sqlite")
     project.add_environment()
     project.add_migration("1_first", "1a", None, statements(*FIRST))
     before = project.files()
     project.inv("database.migrate")
     file = Path(url.removeprefix("sqlite:///")).name
-    assert project.files() - before == {file, f"{file}.lock"}
+    assert project.files() - before == {file}
 
 
 def test_the_next_command(project: Sandbox, fresh_url: FreshUrl) -> None:

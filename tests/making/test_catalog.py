@@ -36,6 +36,8 @@ class Thing(Base):
     kind: Mapped[str | None] = mapped_column(String(20))
 """
 ROWS = ["INSERT INTO things (id, name, age, kind) VALUES (1, 'a', 20, 'x'), (2, 'b', 21, NULL)"]
+from fastman_tasks.making import index_text
+
 ALL = ("sqlite", "postgresql", "mariadb")
 SERVERS = ALL[1:]
 PG = ("postgresql",)
@@ -466,3 +468,8 @@ def test_what_is_unchanged_is_no_difference(project: Sandbox, postgresql: Server
     assert said.stderr == ""
     assert len(said.stdout.splitlines()) == 4, said.stdout
     assert pprint.pformat(schema(walk.url)) == pprint.pformat(before)
+
+
+def test_an_ascending_index_is_a_plain_one() -> None:
+    """ASC is what a part of an index is without it."""
+    assert index_text.parse("CREATE INDEX a ON b (c ASC, d DESC)").parts == ("c", "d DESC")

@@ -14,6 +14,8 @@ from dumps import schema
 from servers import Server, execute
 from test_generated import Walk, fresh
 
+from fastman_tasks.making import index_text
+
 HEAD = """
 import sqlalchemy as sa
 from sqlalchemy import (
@@ -36,8 +38,6 @@ class Thing(Base):
     kind: Mapped[str | None] = mapped_column(String(20))
 """
 ROWS = ["INSERT INTO things (id, name, age, kind) VALUES (1, 'a', 20, 'x'), (2, 'b', 21, NULL)"]
-from fastman_tasks.making import index_text
-
 ALL = ("sqlite", "postgresql", "mariadb")
 SERVERS = ALL[1:]
 PG = ("postgresql",)

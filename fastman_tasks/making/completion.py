@@ -19,6 +19,7 @@ from fastman_tasks.making import (
     renames,
     required,
     sqlite_rebuilds,
+    verbatim,
 )
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.existing import Existing
@@ -65,6 +66,9 @@ def complete(
         baseline.replace(context, script)
         schemas.create(script.upgrade_ops, context.bind)
         constraints.complete(context, script, baseline.NothingExists(context.bind))
+    for operations in (script.upgrade_ops, script.downgrade_ops):
+        assert operations is not None
+        verbatim.keep(operations)
     return completed
 
 

@@ -45,7 +45,7 @@ class _Writer:
 
     def __init__(self, context: MigrationContext) -> None:
         assert context.bind is not None
-        self._context, self._connection = context, context.bind
+        self._context = context
         self._quote = context.dialect.identifier_preparer.quote
         self._original = self._schema = Schema.read(context.bind)
         self._rewritten: set[str] = set()
@@ -63,7 +63,7 @@ class _Writer:
                 case ops.ModifyTableOps(schema=None):
                     yield from self._change(part, parts[at + 1 :])
                 case ops.DropTableOp(schema=None):
-                    if batch_losses.find(self._connection, self._schema, part.table_name):
+                    if batch_losses.find(self._schema, part.table_name):
                         self._rewritten.add(part.table_name)
                     self._schema = self._schema.without_table(part.table_name)
                     yield part
@@ -76,20 +76,30 @@ class _Writer:
                     yield part
 
     def _follow(self, operation: ops.MigrateOperation) -> None:
-        """Take note of a table or column that gets another name."""
+        """Take note of a table or column that gets another name: what is to come back has it too, until the way back
+        exchanges the names again."""
+        table = getattr(operation, "table_name", "")
         match operation:
             case ops.RenameTableOp(schema=None):
-                new = f"TO {self._quote(operation.new_table_name)}"
+                column, new = None, f"TO {self._quote(operation.new_table_name)}"
+                if table in self._rewritten:
+                    self._rewritten.add(operation.new_table_name)
             case ops.AlterColumnOp(schema=None) if is_rename(operation):
-                names = (operation.column_name, str(operation.modify_name))
-                new = f"COLUMN {' TO '.join(map(self._quote, names))}"
+                column = operation.column_name
+                new = f"COLUMN {' TO '.join(map(self._quote, (column, str(operation.modify_name))))}"
             case _:
                 return
-        if self._schema.table(operation.table_name) is not None:
-            try:
-                self._schema = self._schema.after(f"ALTER TABLE {self._quote(operation.table_name)} RENAME {new}")
-            except sqlite3.Error as error:
-                raise _misfit(operation.table_name, str(error)) from error
+
+        def renamed(schema: Schema) -> Schema:
+            definition = schema.table(table)
+            if definition is None or (column is not None and definition.column(column) is None):
+                return schema
+            return schema.after(f"ALTER TABLE {self._quote(table)} RENAME {new}")
+
+        try:
+            self._schema, self._original = renamed(self._schema), renamed(self._original)
+        except sqlite3.Error as error:
+            raise _misfit(table, str(error)) from error
 
     def _change(
         self, change: ops.ModifyTableOps, later: Sequence[ops.MigrateOperation]
@@ -99,7 +109,7 @@ class _Writer:
             # The migration makes the table itself, and nothing else is in it.
             yield change
             return
-        kept = batch_losses.find(self._connection, self._schema, table, change)
+        kept = batch_losses.find(self._schema, table, change)
         after, indexes = self._after(change, before, later), self._indexes(change)
         replaces = any(needs_rebuild(each, self._context) for each in change.ops)
         explicit = bool(kept) and (replaces or (self._is_back and table in self._rewritten))
@@ -121,7 +131,7 @@ class _Writer:
     ) -> Definition | None:
         """The table after ``change``; on the way back, when it is the last of its changes, the table as it was."""
         original = self._original.table(change.table_name)
-        if self._is_back and original and not any(_changes(each, change.table_name) for each in later):
+        if self._is_back and original and _is_last(change.table_name, later):
             return original
         after: Definition | None = before
         for operation in change.ops:
@@ -216,15 +226,15 @@ def _with_operations(change: ops.ModifyTableOps, operations: list[ops.MigrateOpe
     return part
 
 
-def _changes(operation: ops.MigrateOperation, table: str) -> bool:
-    """Whether ``operation`` changes the definition of ``table``."""
-    if isinstance(operation, ops.RenameTableOp):
-        return table in (operation.table_name, operation.new_table_name)
-    if getattr(operation, "table_name", None) != table:
-        return False
-    if isinstance(operation, ops.ModifyTableOps):
-        return not all(isinstance(each, ops.CreateIndexOp | ops.DropIndexOp) for each in operation.ops)
-    return isinstance(operation, ops.AlterColumnOp)
+def _is_last(table: str, later: Iterable[ops.MigrateOperation]) -> bool:
+    """Whether nothing ``later`` changes more of the definition of ``table`` than names."""
+    for each in later:
+        if isinstance(each, ops.RenameTableOp) and each.table_name == table:
+            table = each.new_table_name
+        elif isinstance(each, ops.ModifyTableOps) and each.table_name == table:
+            if not all(isinstance(part, ops.CreateIndexOp | ops.DropIndexOp) for part in each.ops):
+                return False
+    return True
 
 
 def _text(name: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, create_engine
 
 from fastman_tasks.making.sqlite_definition import Definition, parse, tokens
 
@@ -121,6 +121,16 @@ class Schema:
         except sqlite3.Error as error:
             return str(error)
         return None
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """A connection to a database in memory with this schema."""
+        engine = create_engine("sqlite://", creator=self._made)
+        try:
+            with engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
 
     def _made(self) -> sqlite3.Connection:
         """A database in memory with this schema; without virtual tables, whose modules need not be there."""

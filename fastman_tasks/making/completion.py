@@ -18,6 +18,7 @@ from fastman_tasks.making import (
     enums,
     renames,
     required,
+    restored,
     sqlite_rebuilds,
     verbatim,
 )
@@ -87,10 +88,12 @@ def _complete(
         overlooked = catalog.complete(context, script, renamed)
         completed.uncovered, completed.limits = overlooked.notes, overlooked.limits
         schemas.create(script.upgrade_ops, connection)
-        constraints.complete(context, script, Existing(connection, renamed), overlooked.conditions)
+        existing = Existing(connection, renamed)
+        constraints.complete(context, script, existing, overlooked.conditions)
         completed.notes = (
             *required.fill(context, script, decisions, renamed),
             *conversions.convert(context, script, decisions, renamed),
+            *restored.fill(context, script, existing),
         )
         enums.complete(context, script, decisions)
     # The database as it is, before any rename.

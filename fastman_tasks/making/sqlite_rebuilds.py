@@ -6,8 +6,6 @@ changes is changed. A column is renamed in place, so that what mentions it follo
 
 from __future__ import annotations
 
-import copy
-import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -17,8 +15,9 @@ from sqlalchemy import Column
 from sqlalchemy.schema import CreateIndex
 
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making import batch_losses
-from fastman_tasks.making.sqlite_changes import changed, is_rename, needs_rebuild
+from fastman_tasks.making import batch_losses, restored
+from fastman_tasks.making.enum_sql import literal
+from fastman_tasks.making.sqlite_changes import changed, in_parts, is_rename, needs_rebuild, with_operations
 from fastman_tasks.making.sqlite_definition import Definition
 from fastman_tasks.making.sqlite_schema import Schema, Thing
 from fastman_tasks.making.table_rebuilds import Rebuild, RebuildTableOp, StatementOp
@@ -35,13 +34,13 @@ def keep(context: MigrationContext, script: ops.MigrationScript) -> None:
     if context.opts["render_as_batch"]:
         writer = _Writer(context)
         upgrade.ops = list(writer.written(upgrade.ops))
-        writer.turn()
+        writer.turn(downgrade.ops)
         downgrade.ops = list(writer.written(downgrade.ops))
 
 
 class _Writer:
     """Goes through operations in order, first those of the upgrade, then those of the downgrade; ``_schema`` is what
-    the database has at that point."""
+    the database has at that point, ``_original`` what it had at first, under the names of that point."""
 
     def __init__(self, context: MigrationContext) -> None:
         assert context.bind is not None
@@ -51,13 +50,16 @@ class _Writer:
         self._rewritten: set[str] = set()
         self._is_back = False
 
-    def turn(self) -> None:
-        """From here on, the operations lead back to the database as it was read."""
+    def turn(self, back: Iterable[ops.MigrateOperation]) -> None:
+        """From here on, the operations lead ``back`` to the database as it was read, but for columns that cannot be
+        required again."""
         self._is_back = True
+        for each in restored.optional_columns(back):
+            self._original = self._original.with_optional(each.table_name, each.column.name)
 
     def written(self, operations: Iterable[ops.MigrateOperation]) -> Iterator[ops.MigrateOperation]:
         """``operations`` as they are to be written down."""
-        parts = [part for operation in operations for part in _in_parts(operation)]
+        parts = [part for operation in operations for part in in_parts(operation)]
         for at, part in enumerate(parts):
             match part:
                 case ops.ModifyTableOps(schema=None):
@@ -124,7 +126,7 @@ class _Writer:
             else self._in_batch(change, replaces)
         )
         if after is not None:
-            self._schema = self._schema.with_table(table, after.create(self._quote(table)), indexes)
+            self._schema = self._schema.with_table(table, after, indexes)
 
     def _after(
         self, change: ops.ModifyTableOps, before: Definition, later: Sequence[ops.MigrateOperation]
@@ -171,7 +173,7 @@ class _Writer:
             else:
                 inside.append(each)
         if inside:
-            yield _with_operations(change, inside)
+            yield with_operations(change, inside)
         yield from after
 
     def _rebuild(
@@ -183,7 +185,7 @@ class _Writer:
         kept: Sequence[str],
     ) -> RebuildTableOp:
         table, new = change.table_name, self._schema.free_name(f"{change.table_name}_new")
-        changed_schema = self._schema.with_table(table, after.create(self._quote(table)), indexes)
+        changed_schema = self._schema.with_table(table, after, indexes)
         complaint = changed_schema.complaint(table)
         if complaint and not self._schema.complaint(table):
             raise _misfit(table, complaint)
@@ -195,7 +197,7 @@ class _Writer:
             # No id is given a second time, not even that of a deleted row.
             filling.append(
                 "INSERT INTO sqlite_sequence (name, seq)\n"
-                f"SELECT {_text(new)}, seq FROM sqlite_sequence WHERE name = {_text(table)}"
+                f"SELECT {literal(new)}, seq FROM sqlite_sequence WHERE name = {literal(table)}"
             )
         filling.append(f"INSERT INTO {self._quote(new)} ({columns})\nSELECT {columns} FROM {self._quote(table)}")
         made = {each.index_name for each in change.ops if isinstance(each, ops.CreateIndexOp)}
@@ -210,35 +212,18 @@ class _Writer:
         )
 
 
-def _in_parts(operation: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
-    """``operation``, or the parts of a change: what it does before a column is renamed, that, and what it does then."""
-    if not isinstance(operation, ops.ModifyTableOps) or not any(map(is_rename, operation.ops)):
-        yield operation
-        return
-    for renames, group in itertools.groupby(operation.ops, is_rename):
-        several = list(group)
-        yield from several if renames else [_with_operations(operation, several)]
-
-
-def _with_operations(change: ops.ModifyTableOps, operations: list[ops.MigrateOperation]) -> ops.ModifyTableOps:
-    part = copy.copy(change)
-    part.ops = operations
-    return part
-
-
 def _is_last(table: str, later: Iterable[ops.MigrateOperation]) -> bool:
     """Whether nothing ``later`` changes more of the definition of ``table`` than names."""
     for each in later:
         if isinstance(each, ops.RenameTableOp) and each.table_name == table:
             table = each.new_table_name
-        elif isinstance(each, ops.ModifyTableOps) and each.table_name == table:
-            if not all(isinstance(part, ops.CreateIndexOp | ops.DropIndexOp) for part in each.ops):
-                return False
+        elif isinstance(each, ops.ModifyTableOps) and each.table_name == table and not _is_of_indexes(each):
+            return False
     return True
 
 
-def _text(name: str) -> str:
-    return "'" + name.replace("'", "''") + "'"
+def _is_of_indexes(change: ops.ModifyTableOps) -> bool:
+    return all(isinstance(each, ops.CreateIndexOp | ops.DropIndexOp) for each in change.ops)
 
 
 def _misfit(table: str, complaint: str) -> MigrationRefused:

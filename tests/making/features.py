@@ -154,7 +154,7 @@ FEATURES = (
     argument("two unique", "", "UniqueConstraint('nick', 'email')"),
     argument("two unique, named", "", "UniqueConstraint('nick', 'age', name='one_nick_an_age')"),
     argument("a check of two", "", "CheckConstraint('age < 500 OR logins < 500', name='sane')",
-             "CheckConstraint(\"nick <> '%:x' AND age < 900\", name='sane')"),
+             "CheckConstraint(\"nick <> '%\\\\:x' AND age < 900\", name='sane')"),
     argument("an index of two", "", "Index('by_nick', 'nick', 'age')", "Index('by_nick', 'age', 'nick')",
              "Index('by_nick', 'nick', 'age', unique=True)"),
     argument("a partial index", "", "Index('grown', 'age', postgresql_where=text('age > 17'), "

@@ -147,6 +147,8 @@ def _value(column: sa.Column[Any], number: int) -> Any:
         datetime.date: datetime.date(2000, 1, number),
         datetime.datetime: datetime.datetime(2000, 1, number),
         datetime.time: datetime.time(number),
+        # JSON.
+        object: {"a": number},
         dict: {"a": number},
         list: None,
         uuid.UUID: uuid.UUID(int=number),

@@ -52,6 +52,7 @@ DOORS = {
         "making/renames.py",
         "making/rendering.py",
         "making/required.py",
+        "making/restored.py",
         "making/sqlite_tables.py",
         "migrating/causes.py",
         "making/index_differences.py",

@@ -27,15 +27,15 @@ _WORDS = {
 }
 
 
-def find(connection: Connection, schema: Schema, table: str, change: ops.ModifyTableOps | None = None) -> list[str]:
+def find(schema: Schema, table: str, change: ops.ModifyTableOps | None = None) -> list[str]:
     """What would be lost of ``table``, or stand in the way of ``change``, in words.
 
-    ``schema`` is what the database behind ``connection`` has when the change begins.
+    ``schema`` is what the database has when the change begins.
     """
     definition = schema.table(table)
     if definition is None:
         return []
-    found = [*_found(schema, table, definition), *_misread(connection, table, definition)]
+    found = [*_found(schema, table, definition), *_misread(schema, table, definition)]
     names = {each.name for each in definition.clauses()}
     for each in change.ops if change is not None else ():
         if isinstance(each, ops.DropConstraintOp) and each.constraint_name not in names:
@@ -66,18 +66,16 @@ def is_plain(index: Thing) -> bool:
     return all(len(part) == 1 for part in parts(index.sql)) and escaped(index.sql) == index.sql
 
 
-def _misread(connection: Connection, table: str, definition: Definition) -> Iterator[str]:
+def _misread(schema: Schema, table: str, definition: Definition) -> Iterator[str]:
     """What reflection takes for something else: types that SQLAlchemy does not have, and CHECKs on one line."""
-    inspector, now = inspect(connection), Schema.read(connection).table(table)
-    if now is None:
-        # It has another name by then.
-        return
-    for column in inspector.get_columns(table):
-        live, later = now.column(column["name"]), definition.column(column["name"])
-        if live and later and live.type == later.type and _compiled(connection, column["type"]) != _plain(live.type):
-            yield f"the type {live.type}" if live.type else f"that {live.name} has no type"
-    read = sorted(_plain(each["sqltext"]) for each in inspector.get_check_constraints(table))
-    if read != sorted(_plain(each.condition) for each in now.constraints if each.kind == "CHECK"):
+    with schema.connected() as connection:
+        inspector = inspect(connection)
+        for column in inspector.get_columns(table):
+            found = definition.column(column["name"])
+            if found is not None and _compiled(connection, column["type"]) != _plain(found.type):
+                yield f"the type {found.type}" if found.type else f"that {found.name} has no type"
+        read = sorted(_plain(each["sqltext"]) for each in inspector.get_check_constraints(table))
+    if read != sorted(_plain(each.condition) for each in definition.constraints if each.kind == "CHECK"):
         yield "CHECKs"
 
 

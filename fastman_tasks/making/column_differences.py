@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Column, Computed, DefaultClause, Identity, String, TextClause
+from sqlalchemy import Column, Computed, DefaultClause, Identity, String, text
 from sqlalchemy.engine import Dialect
 
 from fastman_tasks.making.existing import Existing
-from fastman_tasks.making.sql_text import unescaped, written_text
+from fastman_tasks.making.sql_text import escaped
 from fastman_tasks.making.sql_tokens import form
 from fastman_tasks.making.statements import StatementsOp
 from fastman_tasks.making.table_states import SERIAL, ColumnState, Pair
@@ -103,9 +103,9 @@ class ColumnDifferences:
                     options = options.replace(word, f"SET {word}", 1)
                 yield f"{begin} SET GENERATED {always} {options}{cycle}"
 
-        text = f"change column {self._change.table_name}.{column.name} (identity)"
+        says = f"change column {self._change.table_name}.{column.name} (identity)"
         up, down = statements(there.identity, wanted.identity), statements(wanted.identity, there.identity)
-        self._change.ops.append(StatementsOp(text, list(up), list(down)))
+        self._change.ops.append(StatementsOp(says, list(up), list(down)))
 
     def _compare_default(self, column: Column[Any], there: str | None, wanted: str | None) -> None:
         default = column.server_default
@@ -123,8 +123,8 @@ class ColumnDifferences:
         altered = self._altered(column)
         if altered is None or altered.modify_server_default is False:
             altered = altered or self._alter(column)
-            altered.modify_server_default = self._written(column) if isinstance(default, DefaultClause) else None
-        altered.existing_server_default = DefaultClause(written_text(there)) if there is not None else None
+            altered.modify_server_default = default if isinstance(default, DefaultClause) else None
+        altered.existing_server_default = DefaultClause(text(escaped(there))) if there is not None else None
 
     def _compare_collation(self, column: Column[Any], there: ColumnState, wanted: ColumnState) -> None:
         if wanted.collation is None or not isinstance(column.type, String):
@@ -167,7 +167,7 @@ class ColumnDifferences:
             existing_nullable=found["nullable"],
             existing_comment=found.get("comment"),
             existing_server_default=(
-                False if state.default in (None, SERIAL) else DefaultClause(written_text(str(state.default)))
+                False if state.default in (None, SERIAL) else DefaultClause(text(escaped(str(state.default))))
             ),
         )
         self._change.ops.append(altered)
@@ -191,17 +191,6 @@ class ColumnDifferences:
     def _remove_empty(self, altered: ops.AlterColumnOp) -> None:
         if not altered.has_changes():
             self._change.ops.remove(altered)
-
-    def _written(self, column: Column[Any]) -> DefaultClause:
-        default = column.server_default
-        assert isinstance(default, DefaultClause)
-        if isinstance(default.arg, TextClause):
-            return DefaultClause(written_text(unescaped(default.arg.text)))
-        if isinstance(default.arg, str) and "'" in (default.arg[:1], default.arg[-1:]):
-            # Alembic takes a quote at either end for one of SQL.
-            literal = default.arg.replace("'", "''")
-            return DefaultClause(written_text(f"'{literal}'"))
-        return default
 
     def _note(self, column: Column[Any], what: str, there: str | None, wanted: str | None) -> None:
         name = ".".join(filter(None, (self._change.schema, self._change.table_name, column.name)))

@@ -18,7 +18,9 @@ from fastman_tasks.making import (
     enums,
     renames,
     required,
+    restored,
     sqlite_rebuilds,
+    verbatim,
 )
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.existing import Existing
@@ -65,6 +67,9 @@ def complete(
         baseline.replace(context, script)
         schemas.create(script.upgrade_ops, context.bind)
         constraints.complete(context, script, baseline.NothingExists(context.bind))
+    for operations in (script.upgrade_ops, script.downgrade_ops):
+        assert operations is not None
+        verbatim.keep(operations)
     return completed
 
 
@@ -83,10 +88,12 @@ def _complete(
         overlooked = catalog.complete(context, script, renamed)
         completed.uncovered, completed.limits = overlooked.notes, overlooked.limits
         schemas.create(script.upgrade_ops, connection)
-        constraints.complete(context, script, Existing(connection, renamed), overlooked.conditions)
+        existing = Existing(connection, renamed)
+        constraints.complete(context, script, existing, overlooked.conditions)
         completed.notes = (
             *required.fill(context, script, decisions, renamed),
             *conversions.convert(context, script, decisions, renamed),
+            *restored.fill(context, script, existing),
         )
         enums.complete(context, script, decisions)
     # The database as it is, before any rename.

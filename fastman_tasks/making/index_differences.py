@@ -7,26 +7,29 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from alembic.operations import ops
-from sqlalchemy import Index, Table, TextClause, text
+from sqlalchemy import Index, Table, text
 
-from fastman_tasks.making.sql_text import escaped, unescaped, written_text
+from fastman_tasks.making.sql_text import escaped
 from fastman_tasks.making.sql_tokens import form, tokens
 from fastman_tasks.making.table_states import IndexState, Pair, Place
 
 
 def add(pair: Pair, change: ops.ModifyTableOps, dialect: str, *, is_compared: Callable[[Index, bool], bool]) -> None:
     """Add to ``change`` the indexes that have to be made anew, and on SQLite those of expressions that Alembic does
-    not compare. ``is_compared`` says whether env.py lets an index through; its second argument is whether it is the
-    database's."""
+    not compare; drop those that Alembic would make anew and the database takes for the same. ``is_compared`` says
+    whether env.py lets an index through; its second argument is whether it is the database's."""
     models = {str(index.name): index for index in pair.model.indexes}
-    known = {str(each.index_name) for each in change.ops if isinstance(each, ops.CreateIndexOp | ops.DropIndexOp)}
     there, wanted = pair.there.indexes, pair.wanted.indexes
+    same = {name for name in there.keys() & wanted.keys() if _form(there[name]) == _form(wanted[name])}
+    about = (ops.CreateIndexOp, ops.DropIndexOp)
+    change.ops = [each for each in change.ops if not isinstance(each, about) or str(each.index_name) not in same]
+    known = {str(each.index_name) for each in change.ops if isinstance(each, about)}
     dropped: list[ops.MigrateOperation] = []
     added: list[ops.MigrateOperation] = []
     for name in sorted({*there, *wanted} - known):
         old, new = there.get(name), wanted.get(name)
         if old is not None and new is not None:
-            if _form(old) == _form(new) or not is_compared(models[name], False):
+            if name in same or not is_compared(models[name], False):
                 continue
         elif dialect != "sqlite" or not _is_expression(old or new):
             continue
@@ -36,7 +39,7 @@ def add(pair: Pair, change: ops.ModifyTableOps, dialect: str, *, is_compared: Ca
                 continue
             dropped.append(ops.DropIndexOp.from_index(create.to_index()))
         if new is not None and (old is not None or is_compared(models[name], False)):
-            added.append(_creation(models[name]))
+            added.append(ops.CreateIndexOp.from_index(models[name]))
     change.ops = [*dropped, *change.ops, *added]
 
 
@@ -65,20 +68,12 @@ def add_to_tables(
         if model is not None:
             missing = {str(index.name): index for index in model.indexes if index.name is not None}
             creations = [
-                _creation(index)
+                ops.CreateIndexOp.from_index(index)
                 for name, index in sorted(missing.items())
                 if name not in known and is_compared(index, False)
             ]
             completed += [ops.ModifyTableOps(model.name, creations)] if creations else []
     upgrade.ops = completed
-
-
-def _creation(index: Index) -> ops.CreateIndexOp:
-    creation = ops.CreateIndexOp.from_index(index)
-    for option, value in creation.kw.items():
-        if isinstance(value, TextClause):
-            creation.kw[option] = written_text(unescaped(value.text))
-    return creation
 
 
 def _form(index: IndexState) -> tuple[object, ...]:
@@ -108,7 +103,7 @@ def _create(name: str, change: ops.ModifyTableOps, index: IndexState, dialect: s
             options.setdefault(f"{dialect}_length", {})[column] = int(length[1])
         columns.append(column if length or len(tokens(part)) == 1 else text(escaped(part)))
     if index.where is not None:
-        options[f"{dialect}_where"] = written_text(index.where)
+        options[f"{dialect}_where"] = text(escaped(index.where))
     if dialect == "postgresql":
         options |= {"postgresql_using": index.method} if index.method != "btree" else {}
         options |= {"postgresql_include": [tokens(each)[0].name for each in index.include]} if index.include else {}

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import quoted_name
+from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import TypeEngine
 
 from fastman_tasks.making import constraint_names
@@ -78,7 +79,8 @@ def copy(number: int, place: Place, model: Table, dialect: Dialect) -> Copy:
     for check in declared(model):
         sql = constraint_names.sql_of(check, dialect)
         if sql is not None:
-            name = f"{table.name}_c{len(checks)}"
+            # What a naming convention would make of it is not what is looked for.
+            name = conv(f"{table.name}_c{len(checks)}")
             table.append_constraint(CheckConstraint(text(escaped(sql)), name=name, **check.dialect_kwargs))
             checks[name] = check
     return Copy(place, model, table, checks, indexes)

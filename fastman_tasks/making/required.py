@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from fastman_tasks.making.sql_text import escaped
 
 
 @dataclass(frozen=True)
-class _Need:
+class Need:
     """A column that becomes required by ``operation``: ``column`` of the models, ``rows`` have no value for it."""
 
     operation: ops.AddColumnOp | ops.AlterColumnOp
@@ -49,13 +49,13 @@ def fill(context: MigrationContext, script: ops.MigrationScript, decisions: Deci
             said.append(f"{need.label}: {row_counts.describe(need.rows)} {verb} {value}{source}")
     _refuse_empty([need for need in needs if need.rows and id(need.operation) not in values], len(needs), decisions)
     filled = [need for need in needs if id(need.operation) in values]
-    upgrade.ops = [part for each in upgrade.ops for part in _parts(each, filled, values, connection)]
+    upgrade.ops = [part for each in upgrade.ops for part in parts(each, filled, values, connection)]
     return said
 
 
 def _needs(
     context: MigrationContext, connection: Connection, upgrade: ops.UpgradeOps, renames: Renames
-) -> Iterator[_Need]:
+) -> Iterator[Need]:
     for change in upgrade.ops:
         if not isinstance(change, ops.ModifyTableOps):
             continue
@@ -64,7 +64,7 @@ def _needs(
         for each in change.ops:
             if isinstance(each, ops.AddColumnOp):
                 column, condition = each.column, "true"
-                needs = not column.nullable and column.server_default is None and not column.primary_key
+                needs = is_needed(column)
             elif isinstance(each, ops.AlterColumnOp) and each.modify_nullable is False and model is not None:
                 column = model.columns[each.column_name]
                 old = renames.old_column(change.table_name, each.column_name, change.schema)
@@ -73,10 +73,15 @@ def _needs(
                 continue
             if needs:
                 label = ".".join(filter(None, (change.schema, change.table_name, column.name)))
-                yield _Need(each, column, label, row_counts.count(connection, table, condition))
+                yield Need(each, column, label, row_counts.count(connection, table, condition))
 
 
-def _value(need: _Need, texts: dict[str, str], context: MigrationContext) -> tuple[str | None, str]:
+def is_needed(column: Column[Any]) -> bool:
+    """Whether rows that are there need a value when ``column`` is added to their table."""
+    return not column.nullable and column.server_default is None and not column.primary_key
+
+
+def _value(need: Need, texts: dict[str, str], context: MigrationContext) -> tuple[str | None, str]:
     if need.label in texts:
         return backfill.parse(texts[need.label], need.column, need.label, context.dialect), ""
     default: Any = need.column.default
@@ -88,7 +93,7 @@ def _value(need: _Need, texts: dict[str, str], context: MigrationContext) -> tup
     return None, ""
 
 
-def _refuse_unique(need: _Need, value: str) -> None:
+def _refuse_unique(need: Need, value: str) -> None:
     table: Table = need.column.table
     keys = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
     keys += [each for each in table.indexes if each.unique]  # type: ignore[misc]
@@ -99,7 +104,7 @@ def _refuse_unique(need: _Need, value: str) -> None:
         )
 
 
-def _refuse_empty(empty: Sequence[_Need], several: int, decisions: Decisions) -> None:
+def _refuse_empty(empty: Sequence[Need], several: int, decisions: Decisions) -> None:
     if not empty:
         return
     lines = [f"{need.label} becomes required (NOT NULL), and {row_counts.describe(need.rows)} "
@@ -112,10 +117,17 @@ def _refuse_empty(empty: Sequence[_Need], several: int, decisions: Decisions) ->
     )
 
 
-def _parts(
-    change: ops.MigrateOperation, filled: Sequence[_Need], values: dict[int, str], connection: Connection
+def parts(
+    change: ops.MigrateOperation,
+    filled: Sequence[Need],
+    values: Mapping[int, str],
+    connection: Connection,
+    statement: type[ops.ExecuteSQLOp] = ops.ExecuteSQLOp,
 ) -> Iterator[ops.MigrateOperation]:
-    """``change`` in three: what comes before the rows are filled, the statements that fill them, the rest."""
+    """``change`` in three: what comes before the rows are filled, each ``statement`` that fills them, the rest.
+
+    ``values`` are SQL, by the id of the operation that needs one.
+    """
     needs = [need for need in filled if isinstance(change, ops.ModifyTableOps) and need.operation in change.ops]
     if not needs or not isinstance(change, ops.ModifyTableOps):
         yield change
@@ -124,7 +136,7 @@ def _parts(
     first, rest = change.ops[: max(additions, default=-1) + 1], change.ops[max(additions, default=-1) + 1 :]
     added = {id(need.operation): need.column for need in needs if isinstance(need.operation, ops.AddColumnOp)}
     before, after = copy.copy(change), copy.copy(change)
-    before.ops = [_optional(each, added[id(each)]) if id(each) in added else each for each in first]
+    before.ops = [optional(each, added[id(each)]) if id(each) in added else each for each in first]
     after.ops = [*(_tightened(change, each) for each in added.values()), *rest]
     if before.ops:
         yield before
@@ -132,11 +144,12 @@ def _parts(
     for need in needs:
         name = connection.dialect.identifier_preparer.quote(need.column.name)
         sql = f"UPDATE {table} SET {name} = {values[id(need.operation)]} WHERE {name} IS NULL"
-        yield ops.ExecuteSQLOp(escaped(sql))
+        yield statement(escaped(sql))
     yield after
 
 
-def _optional(operation: ops.MigrateOperation, column: Column[Any]) -> ops.AddColumnOp:
+def optional(operation: ops.MigrateOperation, column: Column[Any]) -> ops.AddColumnOp:
+    """``operation``, which adds ``column``, with one that can be NULL."""
     assert isinstance(operation, ops.AddColumnOp)
     # A copy: the operation's own column is the model's.
     own = column.table.to_metadata(MetaData()).columns[column.name]

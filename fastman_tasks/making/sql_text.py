@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import ColumnElement, TextClause, text
+from sqlalchemy import ColumnElement, TextClause
 from sqlalchemy.ext.compiler import compiles
 
 # What text() takes for the beginning of a parameter, in quotes too: not a cast (::), not the time 12:30.
@@ -22,10 +22,15 @@ def unescaped(sql: str) -> str:
     return sql.replace("\\:", ":")
 
 
-def written_text(sql: str) -> TextClause:
-    """A text() for Alembic to write into a file, which says ``sql`` when the file runs."""
-    # A second backslash for the one that Alembic takes away as it writes.
-    return text(_PARAMETER.sub(r"\\\\:", sql))
+class WrittenText(TextClause):
+    """A text that comes out of any dialect as it is, for Alembic to write into a file."""
+
+    inherit_cache = False
+
+
+@compiles(WrittenText)
+def _compile_text(element: WrittenText, _: Any, **options: Any) -> str:
+    return element.text
 
 
 class WrittenCondition(ColumnElement[bool]):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +47,23 @@ def is_rename(operation: ops.MigrateOperation) -> bool:
         and operation.modify_nullable is None
         and operation.modify_server_default is False
     )
+
+
+def in_parts(operation: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
+    """``operation``, or the parts of a change: what it does before a column is renamed, that, and what it does then."""
+    if not isinstance(operation, ops.ModifyTableOps) or not any(map(is_rename, operation.ops)):
+        yield operation
+        return
+    for renames, group in itertools.groupby(operation.ops, is_rename):
+        several = list(group)
+        yield from several if renames else [with_operations(operation, several)]
+
+
+def with_operations(change: ops.ModifyTableOps, operations: list[ops.MigrateOperation]) -> ops.ModifyTableOps:
+    """``change`` with these ``operations`` in place of its own."""
+    part = copy.copy(change)
+    part.ops = operations
+    return part
 
 
 def changed(before: Definition, operation: ops.MigrateOperation, context: MigrationContext) -> Definition | None:

@@ -6,8 +6,6 @@ changes is changed. A column is renamed in place, so that what mentions it follo
 
 from __future__ import annotations
 
-import copy
-import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -17,8 +15,9 @@ from sqlalchemy import Column
 from sqlalchemy.schema import CreateIndex
 
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making import batch_losses
-from fastman_tasks.making.sqlite_changes import changed, is_rename, needs_rebuild
+from fastman_tasks.making import batch_losses, restored
+from fastman_tasks.making.enum_sql import literal
+from fastman_tasks.making.sqlite_changes import changed, in_parts, is_rename, needs_rebuild, with_operations
 from fastman_tasks.making.sqlite_definition import Definition
 from fastman_tasks.making.sqlite_schema import Schema, Thing
 from fastman_tasks.making.table_rebuilds import Rebuild, RebuildTableOp, StatementOp
@@ -35,35 +34,38 @@ def keep(context: MigrationContext, script: ops.MigrationScript) -> None:
     if context.opts["render_as_batch"]:
         writer = _Writer(context)
         upgrade.ops = list(writer.written(upgrade.ops))
-        writer.turn()
+        writer.turn(downgrade.ops)
         downgrade.ops = list(writer.written(downgrade.ops))
 
 
 class _Writer:
     """Goes through operations in order, first those of the upgrade, then those of the downgrade; ``_schema`` is what
-    the database has at that point."""
+    the database has at that point, ``_original`` what it had at first, under the names of that point."""
 
     def __init__(self, context: MigrationContext) -> None:
         assert context.bind is not None
-        self._context, self._connection = context, context.bind
+        self._context = context
         self._quote = context.dialect.identifier_preparer.quote
         self._original = self._schema = Schema.read(context.bind)
         self._rewritten: set[str] = set()
         self._is_back = False
 
-    def turn(self) -> None:
-        """From here on, the operations lead back to the database as it was read."""
+    def turn(self, back: Iterable[ops.MigrateOperation]) -> None:
+        """From here on, the operations lead ``back`` to the database as it was read, but for columns that cannot be
+        required again."""
         self._is_back = True
+        for each in restored.optional_columns(back):
+            self._original = self._original.with_optional(each.table_name, each.column.name)
 
     def written(self, operations: Iterable[ops.MigrateOperation]) -> Iterator[ops.MigrateOperation]:
         """``operations`` as they are to be written down."""
-        parts = [part for operation in operations for part in _in_parts(operation)]
+        parts = [part for operation in operations for part in in_parts(operation)]
         for at, part in enumerate(parts):
             match part:
                 case ops.ModifyTableOps(schema=None):
                     yield from self._change(part, parts[at + 1 :])
                 case ops.DropTableOp(schema=None):
-                    if batch_losses.find(self._connection, self._schema, part.table_name):
+                    if batch_losses.find(self._schema, part.table_name):
                         self._rewritten.add(part.table_name)
                     self._schema = self._schema.without_table(part.table_name)
                     yield part
@@ -76,20 +78,30 @@ class _Writer:
                     yield part
 
     def _follow(self, operation: ops.MigrateOperation) -> None:
-        """Take note of a table or column that gets another name."""
+        """Take note of a table or column that gets another name: what is to come back has it too, until the way back
+        exchanges the names again."""
+        table = getattr(operation, "table_name", "")
         match operation:
             case ops.RenameTableOp(schema=None):
-                new = f"TO {self._quote(operation.new_table_name)}"
+                column, new = None, f"TO {self._quote(operation.new_table_name)}"
+                if table in self._rewritten:
+                    self._rewritten.add(operation.new_table_name)
             case ops.AlterColumnOp(schema=None) if is_rename(operation):
-                names = (operation.column_name, str(operation.modify_name))
-                new = f"COLUMN {' TO '.join(map(self._quote, names))}"
+                column = operation.column_name
+                new = f"COLUMN {' TO '.join(map(self._quote, (column, str(operation.modify_name))))}"
             case _:
                 return
-        if self._schema.table(operation.table_name) is not None:
-            try:
-                self._schema = self._schema.after(f"ALTER TABLE {self._quote(operation.table_name)} RENAME {new}")
-            except sqlite3.Error as error:
-                raise _misfit(operation.table_name, str(error)) from error
+
+        def renamed(schema: Schema) -> Schema:
+            definition = schema.table(table)
+            if definition is None or (column is not None and definition.column(column) is None):
+                return schema
+            return schema.after(f"ALTER TABLE {self._quote(table)} RENAME {new}")
+
+        try:
+            self._schema, self._original = renamed(self._schema), renamed(self._original)
+        except sqlite3.Error as error:
+            raise _misfit(table, str(error)) from error
 
     def _change(
         self, change: ops.ModifyTableOps, later: Sequence[ops.MigrateOperation]
@@ -99,7 +111,7 @@ class _Writer:
             # The migration makes the table itself, and nothing else is in it.
             yield change
             return
-        kept = batch_losses.find(self._connection, self._schema, table, change)
+        kept = batch_losses.find(self._schema, table, change)
         after, indexes = self._after(change, before, later), self._indexes(change)
         replaces = any(needs_rebuild(each, self._context) for each in change.ops)
         explicit = bool(kept) and (replaces or (self._is_back and table in self._rewritten))
@@ -114,14 +126,14 @@ class _Writer:
             else self._in_batch(change, replaces)
         )
         if after is not None:
-            self._schema = self._schema.with_table(table, after.create(self._quote(table)), indexes)
+            self._schema = self._schema.with_table(table, after, indexes)
 
     def _after(
         self, change: ops.ModifyTableOps, before: Definition, later: Sequence[ops.MigrateOperation]
     ) -> Definition | None:
         """The table after ``change``; on the way back, when it is the last of its changes, the table as it was."""
         original = self._original.table(change.table_name)
-        if self._is_back and original and not any(_changes(each, change.table_name) for each in later):
+        if self._is_back and original and _is_last(change.table_name, later):
             return original
         after: Definition | None = before
         for operation in change.ops:
@@ -161,7 +173,7 @@ class _Writer:
             else:
                 inside.append(each)
         if inside:
-            yield _with_operations(change, inside)
+            yield with_operations(change, inside)
         yield from after
 
     def _rebuild(
@@ -173,7 +185,7 @@ class _Writer:
         kept: Sequence[str],
     ) -> RebuildTableOp:
         table, new = change.table_name, self._schema.free_name(f"{change.table_name}_new")
-        changed_schema = self._schema.with_table(table, after.create(self._quote(table)), indexes)
+        changed_schema = self._schema.with_table(table, after, indexes)
         complaint = changed_schema.complaint(table)
         if complaint and not self._schema.complaint(table):
             raise _misfit(table, complaint)
@@ -185,7 +197,7 @@ class _Writer:
             # No id is given a second time, not even that of a deleted row.
             filling.append(
                 "INSERT INTO sqlite_sequence (name, seq)\n"
-                f"SELECT {_text(new)}, seq FROM sqlite_sequence WHERE name = {_text(table)}"
+                f"SELECT {literal(new)}, seq FROM sqlite_sequence WHERE name = {literal(table)}"
             )
         filling.append(f"INSERT INTO {self._quote(new)} ({columns})\nSELECT {columns} FROM {self._quote(table)}")
         made = {each.index_name for each in change.ops if isinstance(each, ops.CreateIndexOp)}
@@ -200,35 +212,18 @@ class _Writer:
         )
 
 
-def _in_parts(operation: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
-    """``operation``, or the parts of a change: what it does before a column is renamed, that, and what it does then."""
-    if not isinstance(operation, ops.ModifyTableOps) or not any(map(is_rename, operation.ops)):
-        yield operation
-        return
-    for renames, group in itertools.groupby(operation.ops, is_rename):
-        several = list(group)
-        yield from several if renames else [_with_operations(operation, several)]
+def _is_last(table: str, later: Iterable[ops.MigrateOperation]) -> bool:
+    """Whether nothing ``later`` changes more of the definition of ``table`` than names."""
+    for each in later:
+        if isinstance(each, ops.RenameTableOp) and each.table_name == table:
+            table = each.new_table_name
+        elif isinstance(each, ops.ModifyTableOps) and each.table_name == table and not _is_of_indexes(each):
+            return False
+    return True
 
 
-def _with_operations(change: ops.ModifyTableOps, operations: list[ops.MigrateOperation]) -> ops.ModifyTableOps:
-    part = copy.copy(change)
-    part.ops = operations
-    return part
-
-
-def _changes(operation: ops.MigrateOperation, table: str) -> bool:
-    """Whether ``operation`` changes the definition of ``table``."""
-    if isinstance(operation, ops.RenameTableOp):
-        return table in (operation.table_name, operation.new_table_name)
-    if getattr(operation, "table_name", None) != table:
-        return False
-    if isinstance(operation, ops.ModifyTableOps):
-        return not all(isinstance(each, ops.CreateIndexOp | ops.DropIndexOp) for each in operation.ops)
-    return isinstance(operation, ops.AlterColumnOp)
-
-
-def _text(name: str) -> str:
-    return "'" + name.replace("'", "''") + "'"
+def _is_of_indexes(change: ops.ModifyTableOps) -> bool:
+    return all(isinstance(each, ops.CreateIndexOp | ops.DropIndexOp) for each in change.ops)
 
 
 def _misfit(table: str, complaint: str) -> MigrationRefused:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, create_engine
 
 from fastman_tasks.making.sqlite_definition import Definition, parse, tokens
 
@@ -92,12 +92,23 @@ class Schema:
             if each.type in ("view", "trigger") and each.table.lower() != table.lower() and table.lower() in each.words
         ]
 
-    def with_table(self, name: str, sql: str, indexes: Iterable[Thing]) -> Schema:
-        """The schema with the table ``name`` made by ``sql`` in place of the one it has, and with these indexes."""
+    def with_table(self, name: str, definition: Definition, indexes: Iterable[Thing]) -> Schema:
+        """The schema with the table ``name`` as ``definition`` has it, and with these indexes."""
+        sql = definition.create(_quoted(name))
         others = [each for each in self.things if each.type != "index" or each.table.lower() != name.lower()]
         return Schema(()).with_things(
             replace(each, sql=sql) if each.type == "table" and each.name.lower() == name.lower() else each
             for each in (*others, *indexes)
+        )
+
+    def with_optional(self, table: str, name: str) -> Schema:
+        """The schema with a column of ``table`` that can be NULL, where there is one of that ``name``."""
+        definition = self.table(table)
+        column = definition.column(name) if definition is not None else None
+        if definition is None or column is None:
+            return self
+        return self.with_table(
+            table, definition.with_column(column.without("NOT"), instead_of=name), self.of(table, "index")
         )
 
     def with_things(self, things: Iterable[Thing]) -> Schema:
@@ -117,10 +128,20 @@ class Schema:
     def complaint(self, table: str) -> str | None:
         """What SQLite says is wrong with ``table`` and what speaks of it, if anything is."""
         try:
-            self.after(f'ALTER TABLE "{table.replace(chr(34), chr(34) * 2)}" RENAME TO fastman_tried')
+            self.after(f"ALTER TABLE {_quoted(table)} RENAME TO fastman_tried")
         except sqlite3.Error as error:
             return str(error)
         return None
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """A connection to a database in memory with this schema."""
+        engine = create_engine("sqlite://", creator=self._made)
+        try:
+            with engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
 
     def _made(self) -> sqlite3.Connection:
         """A database in memory with this schema; without virtual tables, whose modules need not be there."""
@@ -133,6 +154,10 @@ class Schema:
             connection.close()
             raise
         return connection
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _persist(connection: sqlite3.Connection, statement: str) -> None:

@@ -146,6 +146,7 @@ FEATURES = (
            "Mapped[str] = mapped_column(Enum('low', 'high', 'top', name='rank'), server_default='low')"),
     # Computed, comments.
     column("doubled", "", "Mapped[int | None] = mapped_column(Computed('age * 2'))"),
+    column("rest", "", "Mapped[int | None] = mapped_column(Computed('age % 7'))"),
     column("nick", "Mapped[str | None] = mapped_column(String(20))",
            "Mapped[str | None] = mapped_column(String(20), comment='what friends say')",
            "Mapped[str | None] = mapped_column(String(20), comment=\"the user's own, 100%\")"),
@@ -153,14 +154,17 @@ FEATURES = (
     argument("two unique", "", "UniqueConstraint('nick', 'email')"),
     argument("two unique, named", "", "UniqueConstraint('nick', 'age', name='one_nick_an_age')"),
     argument("a check of two", "", "CheckConstraint('age < 500 OR logins < 500', name='sane')",
-             "CheckConstraint(\"nick <> '%:x' AND age < 900\", name='sane')"),
+             "CheckConstraint(\"nick <> '%\\\\:x' AND age < 900\", name='sane')"),
     argument("an index of two", "", "Index('by_nick', 'nick', 'age')", "Index('by_nick', 'age', 'nick')",
              "Index('by_nick', 'nick', 'age', unique=True)"),
     argument("a partial index", "", "Index('grown', 'age', postgresql_where=text('age > 17'), "
              "sqlite_where=text('age > 17'))", "Index('grown', 'age', postgresql_where=text('age > 20'), "
-             "sqlite_where=text('age > 20'))", databases=frozenset({"sqlite", "postgresql"})),
+             "sqlite_where=text('age > 20'))", "Index('grown', 'age', postgresql_where=text(\"nick LIKE 'a%'\"), "
+             "sqlite_where=text(\"nick LIKE 'a%'\"))", databases=frozenset({"sqlite", "postgresql"})),
     argument("an index of an expression", "", "Index('lower_nick', text('lower(nick)'))",
-             "Index('lower_nick', text('upper(nick)'))", databases=frozenset({"sqlite", "postgresql"})),
+             "Index('lower_nick', text('upper(nick)'))",
+             "Index('lower_nick', text(\"replace(nick, '%', ' \\\\:x')\"))",
+             databases=frozenset({"sqlite", "postgresql"})),
     Feature("the comment of users", "options", ("", "'comment': 'people'", "'comment': \"everybody's\"")),
     # Tables.
     Feature("tags", "module", ("", """

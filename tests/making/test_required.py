@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from command import Sandbox
@@ -20,6 +21,7 @@ import enum
 import uuid
 
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Numeric, String
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -75,7 +77,14 @@ COLUMNS = {
     "a foreign key": Column("n: Mapped[int] = mapped_column(ForeignKey('order.id'))", ("n=2",), ("2",)),
 }
 QUICK = ("a text", "a column with a CHECK")
-PARAMETERS = [each if each in QUICK else pytest.param(each, marks=pytest.mark.exhaustive) for each in COLUMNS]
+
+
+def exhaustive(name: str) -> Any:
+    """A parameter that only the exhaustive run takes."""
+    return pytest.param(name, marks=pytest.mark.exhaustive)
+
+
+PARAMETERS = [each if each in QUICK else exhaustive(each) for each in COLUMNS]
 
 
 def table(walk: Walk) -> str:
@@ -112,6 +121,45 @@ def test_an_optional_column_that_becomes_required(
         walk.make(order("n: Mapped[int]"))
     walk.up_down_up(order("n: Mapped[int]"), decisions=Decisions(backfill=("0",)))
     assert stored(walk) == [(1, "5"), (2, "0")]
+
+
+GONE = {
+    "a number": ("n: Mapped[int]", "order.n: rolling back fills it with 0, as", "0"),
+    "a text": ("n: Mapped[str] = mapped_column(String(9))", "order.n: rolling back fills it with '', as", ""),
+    "a date": ("n: Mapped[datetime.date]", "order.n: rolling back fills it with '1970-01-01', as", "1970-01-01"),
+    "JSON": ("n: Mapped[dict] = mapped_column(postgresql.JSONB)", "order.n: rolling back brings it back", "None"),
+    "a unique column": ("n: Mapped[int] = mapped_column(unique=True)", "order.n: rolling back brings it back", "None"),
+    "a column with a CHECK": (
+        "n: Mapped[int] = mapped_column(CheckConstraint('n > 0'))", "order.n: rolling back brings it back", "None"
+    ),
+    "a foreign key": ("n: Mapped[int] = mapped_column(ForeignKey('order.id'))", "order.n: rolling back brings", "None"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("name", [name if name in ("a text", "a foreign key") else exhaustive(name) for name in GONE])
+def test_a_required_column_that_is_dropped(
+    project: Sandbox, request: pytest.FixtureRequest, server: str, name: str
+) -> None:
+    """It comes back when the table has rows: with what says nothing, or without NOT NULL where all would say something.
+
+    What is done is said beforehand, and stands in the file.
+    """
+    definition, said, value = GONE[name]
+    if name == "JSON" and server != "postgresql":
+        pytest.skip("There it is a text.")
+    walk = begun(project, request, server, order(definition))
+    values = "'2026-01-01'" if name == "a date" else "'{}'" if name == "JSON" else "{0}"
+    for number in (1, 2):
+        execute(walk.url, f"INSERT INTO {table(walk)} (id, n) VALUES ({number}, {values.format(number)})")
+    made = walk.make(order(), allow_drops=True)
+    assert [note for note in walk.draft.said.notes if note.startswith(said)]
+    assert str(made).count("# Its values are gone") == 1
+    walk.migrate()
+    walk.rollback()
+    assert stored(walk) == [(1, value), (2, value)]
+    walk.migrate()
+    assert walk.make(order()) is None
 
 
 def test_a_renamed_column_that_becomes_required(project: Sandbox, request: pytest.FixtureRequest) -> None:

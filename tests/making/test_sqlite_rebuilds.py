@@ -58,8 +58,6 @@ class User(Base):
 """
 COLUMNS = {
     "id": "id: Mapped[int] = mapped_column(primary_key=True)",
-    "email": "",
-    "age": "age: Mapped[int | None] = mapped_column()",
 }
 OTHERS = [
     "CREATE TABLE teams (id INTEGER NOT NULL PRIMARY KEY)",
@@ -89,6 +87,7 @@ class Thing:
     does: tuple[tuple[str, Any], ...] = ()
     options: str = ""
     email: str = "String(50)"
+    age: str = ""
 
 
 ID = "id INTEGER NOT NULL PRIMARY KEY"
@@ -231,13 +230,18 @@ SOME = Thing(
     THINGS["a colon in a default"].columns[:1],
     "CheckConstraint(\"email <> ''\"), UniqueConstraint('email')",
     THINGS["COLLATE"].does,
+    age="server_default=text('5')",
 )
 NICK = "nick: Mapped[str | None] = mapped_column(Text)"
 
 
 def models(thing: Thing, *more: str, args: str = "", **changed: str) -> str:
     """A models.py with what ``thing`` says, ``more`` columns of the user, and other definitions of those it has."""
-    columns = COLUMNS | {"email": f"email: Mapped[str] = mapped_column({thing.email})"} | changed
+    own = {
+        "email": f"email: Mapped[str] = mapped_column({thing.email})",
+        "age": f"age: Mapped[int | None] = mapped_column({thing.age})",
+    }
+    columns = COLUMNS | own | changed
     several = [*filter(None, columns.values()), *thing.columns, *more]
     both = ", ".join(filter(None, [thing.args, args]))
     return HEAD + "".join(f"    {line}\n" for line in several) + (f"    __table_args__ = ({both},)\n" if both else "")

@@ -19,11 +19,14 @@ _POSTGRESQL = {
     "sequences": "SELECT schemaname, sequencename, start_value, increment_by FROM pg_sequences",
     "schemas": "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'",
 }
+_SQLITE = "SELECT type, name, sql FROM sqlite_master WHERE type <> 'table' AND sql IS NOT NULL"
 
 
 def read(url: str) -> dict[str, Any]:
     """Tables with their columns, keys, constraints and indexes, of each schema; types and sequences; triggers."""
-    with connected(url) as connection:
+    with connected(url) as connection, warnings.catch_warnings():
+        # SQLite's indexes of expressions are read from their statements.
+        warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index", SAWarning)
         inspector = sa.inspect(connection)
         dialect = connection.dialect.name
         found: dict[str, Any] = {}
@@ -35,8 +38,7 @@ def read(url: str) -> dict[str, Any]:
             for name, query in _POSTGRESQL.items():
                 found[name] = sorted((tuple(row) for row in connection.exec_driver_sql(query)), key=repr)
         if dialect == "sqlite":
-            query = "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'view')"
-            found["others"] = sorted(tuple(row) for row in connection.exec_driver_sql(query))
+            found["others"] = sorted(tuple(map(_plain, row)) for row in connection.exec_driver_sql(_SQLITE))
         return found
 
 

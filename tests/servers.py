@@ -153,6 +153,8 @@ def mariadb() -> Iterator[Server]:
         )
         command = [_which("mariadbd"), *common, f"--bind-address={HOST}", f"--port={port}"]
         command += [f"--socket={folder / 's'}", f"--pid-file={folder / 'pid'}", "--skip-name-resolve"]
+        # A server that starts deletes temporary tables that it finds there, also those of another server.
+        command += [f"--tmpdir={folder}"]
         command += ["--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0", "--performance-schema=OFF"]
         # Over TCP as 127.0.0.1: the root that mariadb-install-db makes has no password yet.
         admin = URL.create("mysql+pymysql", "root", None, HOST, port, "mysql")

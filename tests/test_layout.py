@@ -45,6 +45,7 @@ DOORS = {
         "making/enum_values.py",
         "making/enums.py",
         "making/mysql_indexes.py",
+        "making/mysql_keys.py",
         "making/named_operations.py",
         "making/rename_operations.py",
         "making/renamed_keys.py",

@@ -62,6 +62,7 @@ def complete(
         mysql_indexes.drop_with_keys(
             downgrade, lambda key: not mysql_indexes.is_indexed(tables.get((key.table.schema, key.table.name)), key)
         )
+        mysql_indexes.release(upgrade, downgrade, existing)
 
 
 def compared_tables(context: AutogenContext, existing: Existing, upgrade: ops.UpgradeOps) -> Tables:

@@ -31,7 +31,7 @@ MODELS = """
     class Post(Base):
         __tablename__ = "posts"
         id: Mapped[int] = mapped_column(primary_key=True)
-        user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+        user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
         title: Mapped[str] = mapped_column(String(50), index=True, server_default="it's :new")
         mood: Mapped[Mood | None]
 
@@ -133,6 +133,7 @@ def test_begun_from_what_is_there(project: Sandbox, request: pytest.FixtureReque
     assert said.stderr == ""
     assert said.stdout.endswith(
         "  create table users\n  create table posts\n  create index ix_posts_title on posts\n"
+        "  create index ix_posts_user_id on posts\n"
         f"Created {versions(project)[0].relative_to(project.root)}\nIt is marked as applied in this database.\n"
     )
     status = project.inv("migrate.status", "--check", "make.migration", "--check", env=env).stdout

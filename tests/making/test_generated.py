@@ -317,7 +317,7 @@ def structure(database: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "name", [each if each in QUICK else pytest.param(each, marks=pytest.mark.exhaustive) for each in CHANGES]
+    "name", [each if each in QUICK else pytest.param(each, marks=pytest.mark.thorough) for each in CHANGES]
 )
 def test_a_change_up_down_and_up(project: Sandbox, name: str) -> None:
     """With rows there, the generated file runs up, down and up again, and afterwards there is no difference."""

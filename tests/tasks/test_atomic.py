@@ -65,7 +65,7 @@ def add_thirty_migrations(project: Sandbox) -> None:
         project.add_migration(f"{number:02}_step", f"aa{number:02}", f"aa{number - 1:02}" if number else None, up)
 
 
-@pytest.mark.exhaustive
+@pytest.mark.thorough
 @pytest.mark.parametrize("driver", ["sqlite", "postgresql+psycopg", "mysql+pymysql"])
 def test_a_process_that_is_killed(project: Sandbox, fresh_url: FreshUrl, driver: str) -> None:
     """Killed anywhere in a run of thirty migrations, the same command goes on where that one was cut off; MariaDB,

@@ -9,7 +9,7 @@ import pytest
 from command import Sandbox
 from servers import execute, tables
 
-pytestmark = pytest.mark.exhaustive
+pytestmark = pytest.mark.thorough
 
 # Three migrations; each test's first line says how many are applied.
 NAMES = ("2026_01_01_000000_create_users", "2026_01_02_000000_create_posts", "2026_01_03_000000_create_tags")

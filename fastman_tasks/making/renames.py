@@ -125,7 +125,7 @@ def _columns(context: MigrationContext, change: ops.ModifyTableOps, renames: Ren
                 RenameColumnOp.of(table, old, new.name, schema=schema),
                 tuple(_dotted(schema, each, old.name) for each in tables),
                 tuple(_dotted(schema, each, new.name) for each in tables),
-                _compiled(context, old),
+                _compiled(context, old if context.impl.compare_type(old, new) else new),
                 _compiled(context, new),
                 _is_of_one_type(context, old, new),
             )

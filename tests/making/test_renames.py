@@ -258,6 +258,15 @@ def test_without_a_terminal(project: Sandbox) -> None:
     assert "1 migration pending" in shown
 
 
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_type_that_stays_is_shown_once(project: Sandbox, request: pytest.FixtureRequest, server: str) -> None:
+    """MariaDB says INTEGER(11) of what the models call INTEGER."""
+    old, new = column("Mapped[int | None]")
+    walk = begun(project, request, server, users(old))
+    with pytest.raises(RenamesUndecided, match=r"Was users\.name renamed to users\.full_name \(INTEGER\)\?"):
+        walk.make(users(new))
+
+
 def test_on_a_terminal(project: Sandbox) -> None:
     """It is asked, pair by pair; Ctrl-D cancels, no means that the data is dropped, which is refused."""
     project.write("models.py", NAME)

@@ -131,8 +131,16 @@ CASES = {
         ("users:people", "name:full_name"),
         new=("people", "full_name"),
     ),
+    "a table, a column of it and what refers to it": Case(
+        users("    name: Mapped[str] = mapped_column(String(50), index=True)\n    age: Mapped[int]"),
+        users(
+            "    full_name: Mapped[str] = mapped_column(String(50), index=True)\n    age: Mapped[int]", table="people"
+        ).replace("user_id:", "person_id:"),
+        ("users:people", "name:full_name", "user_id:person_id"),
+        new=("people", "full_name"),
+    ),
 }
-QUICK = ("with a unique index", "a table and a column of it")
+QUICK = ("with a unique index", "a table and a column of it", "a table, a column of it and what refers to it")
 PARAMETERS = [each if each in QUICK else pytest.param(each, marks=pytest.mark.exhaustive) for each in CASES]
 
 

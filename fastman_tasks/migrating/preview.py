@@ -24,6 +24,7 @@ from fastman_tasks.history import Revision
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Plan, Preview
 from fastman_tasks.sources import blame
+from fastman_tasks.wording import shortened
 
 _ANNOUNCEMENT = re.compile(r"-- Running (upgrade|downgrade) [^\n]*\s*")
 
@@ -68,7 +69,7 @@ class _Telling:
         self.end("it fails")
         lines = [f"{revision.name} fails: {blame(error, environment.root, revision.file)}"]
         if isinstance(error, DBAPIError) and error.statement:
-            lines.append(f"  Statement: {' '.join(error.statement.split())}")
+            lines.append(f"  Statement: {shortened(error.statement, 1000)}")
         return MigrationFailed("\n".join([*lines, "Nothing was changed."]))
 
 

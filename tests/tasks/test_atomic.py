@@ -129,6 +129,16 @@ FIRST = [
 BROKEN = "CREATE TABLE users (a INT)"
 
 
+def test_a_long_statement(project: Sandbox) -> None:
+    """Only its beginning is in the report: one that changes a batch of rows has thousands of parameters."""
+    project.add_environment()
+    project.add_migration("1_first", "1a", None, statements(f"DELETE FROM users WHERE id IN ({'1, ' * 2000}1)"))
+    for arguments in ([], ["--pretend"]):
+        report = project.inv("database.migrate", *arguments, code=1).stderr
+        assert "\n  Statement: DELETE FROM users WHERE id IN (1, 1, " in report
+        assert len(report) < 1500
+
+
 @pytest.mark.parametrize("driver", ["sqlite", "postgresql+psycopg", "mysql+pymysql"])
 def test_failing_at_each_statement(project: Sandbox, fresh_url: FreshUrl, driver: str) -> None:
     """Schema and rows are afterwards as they were; on MariaDB they are what the report says. Mended, it runs."""

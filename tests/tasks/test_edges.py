@@ -83,6 +83,9 @@ def test_a_revision_by_its_file(shop: Sandbox) -> None:
     )
     refused = shop.inv("migrate.rollback", "--to=2026_01_01_000000_create_user5", "--force", code=2).stderr
     assert f"Did you mean:\n  {NAMES[0]}  1a1a\n" in refused
+    for near in ("create_userz", "Create Userz.py"):
+        refused = shop.inv("database.migrate", f"--to={near}", code=2).stderr
+        assert f"Did you mean:\n  {NAMES[0]}  1a1a\n" in refused
 
 
 def test_more_steps_than_are_applied(shop: Sandbox) -> None:

@@ -65,6 +65,7 @@ def complete(
         baseline.replace(context, script)
         schemas.create(script.upgrade_ops, context.bind)
         constraints.complete(context, script, baseline.NothingExists(context.bind))
+        enums.create_all(context, script)
     return completed
 
 

@@ -45,6 +45,21 @@ def test_a_migration_is_missing(project: Sandbox) -> None:
     assert {each for each in project.files() if not each.startswith("app.db")} == before
 
 
+def test_what_is_not_covered_is_missing(project: Sandbox) -> None:
+    """A difference that no migration is generated for is one: 3, with both texts."""
+    project.write("models.py", MODELS)
+    project.inv("make.migration", "users", "database.migrate")
+    project.replace("models.py", "name: Mapped[str | None] = mapped_column(String(9))",
+                    "name: Mapped[str] = mapped_column(String(9), primary_key=True)")  # fmt: skip
+    project.inv("make.migration", "required", "--backfill=x", "database.migrate")
+    missing = project.inv("make.migration", "--check", code=3)
+    assert missing.stdout.partition("\n\n")[2] == (
+        "Not covered by autogenerate:\n"
+        "  users: PRIMARY KEY (id) in the database, PRIMARY KEY (id, name) in the models\n"
+    )
+    assert missing.stderr == 'A migration is missing, to be written by hand: inv make.migration "…" --empty\n'
+
+
 @pytest.mark.parametrize("flag", ["empty", "data", "baseline", "create=x", "table=x"])
 def test_what_does_not_go_with_it(project: Sandbox, flag: str) -> None:
     """A skeleton is not compared."""

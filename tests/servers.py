@@ -146,7 +146,12 @@ def mariadb() -> Iterator[Server]:
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="fastman-my-", dir=memory) as name:
         folder, port = Path(name), free_port()
-        common = ["--no-defaults", f"--datadir={folder / 'data'}", *(["--user=root"] if os.geteuid() == 0 else [])]
+        common = [
+            "--no-defaults",
+            f"--datadir={folder / 'data'}",
+            f"--tmpdir={folder}",
+            *(["--user=root"] if os.geteuid() == 0 else []),
+        ]
         _prepare(
             folder,
             [_which("mariadb-install-db"), *common, "--auth-root-authentication-method=normal", "--skip-test-db"],

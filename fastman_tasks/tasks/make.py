@@ -83,6 +83,8 @@ def _check(draft: Draft) -> None:
         raise Exit(f"{console.no_models(draft)}, so there is nothing to compare.", code=1)
     console.changes(draft.changes)
     console.uncovered(draft)
+    if draft.said.open:
+        raise Exit(f'{draft.said.open}\nA migration is missing: inv make.migration "…"', code=3)
     if draft.changes:
         raise Exit('A migration is missing: inv make.migration "…"', code=3)
     if draft.said.uncovered:

@@ -64,9 +64,13 @@ class History:
         return whole or [revision for revision in self.revisions if typed in revision.name]
 
     def near(self, name: str) -> list[Revision]:
-        """The few revisions whose id or file's name is most like ``name``, the nearest first."""
-        known = {spelled: each for each in self.revisions for spelled in (each.id, each.name)}
-        found = difflib.get_close_matches(name.removesuffix(".py"), known, cutoff=0.5)
+        """The few revisions whose id, message or file's name is most like ``name``, the nearest first."""
+        known = {
+            spelled: each
+            for each in self.revisions
+            for spelled in (each.message.lower().replace(" ", "_"), each.id, each.name)
+        }
+        found = difflib.get_close_matches(name.removesuffix(".py").lower().replace(" ", "_"), known, cutoff=0.5)
         return list(dict.fromkeys(known[spelled] for spelled in found))
 
     @property

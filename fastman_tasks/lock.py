@@ -44,11 +44,11 @@ def held(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[float]:
-    """Hold ``lock`` in this block; gives the seconds that it was waited for.
+    """Hold ``lock`` in this block; gives the seconds that somebody else had it first.
 
     ``on_wait`` is called once with the holder when the lock is not free. Raises LockTimeout after ``timeout`` seconds.
     """
-    started, pause = clock(), _FIRST_PAUSE
+    started, pause, waited = clock(), _FIRST_PAUSE, 0.0
     try:
         if not lock.acquire():
             on_wait(lock.holder())
@@ -62,7 +62,8 @@ def held(
                     )
                 sleep(min(pause, left))
                 pause = min(pause * 1.5, _LONGEST_PAUSE)
-        yield clock() - started
+            waited = clock() - started
+        yield waited
     finally:
         lock.release()
 

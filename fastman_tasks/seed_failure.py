@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.seeders import Seeder
 from fastman_tasks.sources import described, place
+from fastman_tasks.wording import shortened
 
 _LONGEST, _MOST = 300, 8
 
@@ -29,11 +30,11 @@ def reason(seeder: Seeder | None, error: BaseException, root: Path) -> list[str]
         where = place(error, root) or place(error, root, seeder.path) or seeder.file
         lines = [f"{seeder.name} failed: {where}: {described(error)}", *_more(error)]
     if isinstance(error, DBAPIError) and error.statement:
-        lines.append(f"  Statement: {_short(error.statement)}")
+        lines.append(f"  Statement: {shortened(error.statement, _LONGEST)}")
         # Of a batch the driver does not say which row it was.
         if error.params and isinstance(error.params, dict | tuple) and not error.ismulti:
             several = re.search(r"\)\s*,\s*\(", error.statement)
-            lines.append(f"  {'Rows' if several else 'Row'}: {_short(repr(error.params))}")
+            lines.append(f"  {'Rows' if several else 'Row'}: {shortened(repr(error.params), _LONGEST)}")
     return lines
 
 
@@ -63,9 +64,4 @@ def _more(error: BaseException) -> list[str]:
         return []
     parts: Sequence[BaseException] = getattr(error, "exceptions", ())
     lines = [described(part) for part in parts] or str(error).strip().splitlines()[1:]
-    return [f"  {_short(line)}" for line in lines[:_MOST] if line.strip()]
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
+    return [f"  {shortened(line, _LONGEST)}" for line in lines[:_MOST] if line.strip()]

@@ -146,13 +146,20 @@ def mariadb() -> Iterator[Server]:
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="fastman-my-", dir=memory) as name:
         folder, port = Path(name), free_port()
-        common = ["--no-defaults", f"--datadir={folder / 'data'}", *(["--user=root"] if os.geteuid() == 0 else [])]
+        common = [
+            "--no-defaults",
+            f"--datadir={folder / 'data'}",
+            f"--tmpdir={folder}",
+            *(["--user=root"] if os.geteuid() == 0 else []),
+        ]
         _prepare(
             folder,
             [_which("mariadb-install-db"), *common, "--auth-root-authentication-method=normal", "--skip-test-db"],
         )
         command = [_which("mariadbd"), *common, f"--bind-address={HOST}", f"--port={port}"]
         command += [f"--socket={folder / 's'}", f"--pid-file={folder / 'pid'}", "--skip-name-resolve"]
+        # A server that starts deletes temporary tables that it finds there, also those of another server.
+        command += [f"--tmpdir={folder}"]
         command += ["--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0", "--performance-schema=OFF"]
         # Over TCP as 127.0.0.1: the root that mariadb-install-db makes has no password yet.
         admin = URL.create("mysql+pymysql", "root", None, HOST, port, "mysql")

@@ -162,7 +162,7 @@ FORMS: dict[str, Callable[[Schema], bool]] = {
 }
 
 
-@pytest.mark.exhaustive
+@pytest.mark.thorough
 def test_every_form_runs_up_and_down(skeleton: Skeletons) -> None:
     """What a message asks for is done by the file as it was generated, and taken back to the letter."""
     for message, achieved in FORMS.items():

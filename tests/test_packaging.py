@@ -20,7 +20,7 @@ from command import Sandbox
 
 from fastman_tasks.skeletons import TEMPLATES
 
-pytestmark = pytest.mark.exhaustive
+pytestmark = pytest.mark.thorough
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = (ROOT / "pyproject.toml").read_text("utf-8")

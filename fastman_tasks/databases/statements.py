@@ -18,10 +18,13 @@ _HARMLESS = re.compile(
 # What these do when a row is changed, later on, is no affair of the statement that makes them.
 _MAKES = re.compile(r"create\s+(temp\w*\s+|unique\s+)*(table|index|trigger)\b", re.IGNORECASE)
 _OVERWRITES = re.compile(r"\bon (conflict|duplicate key)\b|\b(update|delete|drop|truncate|replace)\b", re.IGNORECASE)
-# PostgreSQL drops no type that a column has, and no schema so that has anything in it; MySQL has no such word. An
-# identity is no data.
+# PostgreSQL drops no type that a column has, and no schema so that has anything in it; MySQL has no such word. What
+# only speeds rows up, checks or shows them, and an identity, is no data.
 _DROPS_NO_DATA = re.compile(
     r"drop type (if exists )?[^\s,]+(\s*,\s*[^\s,]+)*( restrict)?$|drop schema \S+ restrict$|"
+    r"drop (index( concurrently)?|view|materialized view|trigger|policy|rule) (if exists )?\S+( on \S+)?( restrict)?$|"
+    r"alter table (only )?\S+ drop constraint (if exists )?\S+( restrict)?$|"
+    r"alter table (only )?\S+ alter column \S+ (set|drop) (default|not null)\b[^,]*$|"
     r"alter table \S+ alter column \S+ (set generated|add generated|drop identity)\b[^,]*$",
     re.IGNORECASE,
 )

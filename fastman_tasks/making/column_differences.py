@@ -114,7 +114,7 @@ class ColumnDifferences:
         if default is not None and not isinstance(default, DefaultClause | Computed | Identity):
             # FetchedValue: the database has something of its own.
             return
-        if self._same(self._number(there), self._number(wanted)):
+        if self._same(self._number(there), self._number(wanted)) or (there and self._is_moment(default)):
             self._forget_default(column)
             return
         if not self._settings.alters:
@@ -141,6 +141,12 @@ class ColumnDifferences:
             altered.modify_type = column.type
             altered.existing_type = copy.copy(column.type)
             altered.existing_type.collation = there.collation
+
+    def _is_moment(self, default: object) -> bool:
+        """PostgreSQL makes of the text 'now()' the time at which the table is made: each time it is another one."""
+        text = default.arg if isinstance(default, DefaultClause) else None
+        is_text = self._dialect.name == "postgresql" and isinstance(text, str)
+        return is_text and str(text).strip().lower() in {"now", "now()", "today", "tomorrow", "yesterday"}
 
     def _number(self, default: str | None) -> str | None:
         """SQLite makes of '0' what it makes of 0: the column's type decides."""

@@ -67,6 +67,7 @@ def complete(
         baseline.replace(context, script)
         schemas.create(script.upgrade_ops, context.bind)
         constraints.complete(context, script, baseline.NothingExists(context.bind))
+        enums.create_all(context, script)
     for operations in (script.upgrade_ops, script.downgrade_ops):
         assert operations is not None
         verbatim.keep(operations)

@@ -13,6 +13,7 @@ from sqlalchemy import CheckConstraint, Column, Integer, MetaData, Table, Unique
 from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.making import check_differences, check_operations, dependent_tables, mysql_indexes, sqlite_tables
 from fastman_tasks.making.existing import Existing
+from fastman_tasks.making.mysql_keys import KeptKeys, keys_outside
 from fastman_tasks.making.named_operations import ADDITIONS, Namer, name_added, named_table
 from fastman_tasks.making.sql_text import WrittenCondition
 
@@ -56,12 +57,18 @@ def complete(
         check_operations.make_writable(operations)
         _refuse_unnamed(operations)
     if existing.is_mysql:
+        kept = KeptKeys(existing, upgrade, list(tables))
+        for operations in (upgrade, downgrade):
+            mysql_indexes.drop_with_tables(operations)
+            keys_outside(operations)
         mysql_indexes.drop_with_keys(
             upgrade, lambda key: existing.has_index(key.table.name, key.table.schema, str(key.name))
         )
         mysql_indexes.drop_with_keys(
             downgrade, lambda key: not mysql_indexes.is_indexed(tables.get((key.table.schema, key.table.name)), key)
         )
+        kept.move_aside(upgrade)
+        kept.move_aside(downgrade)
 
 
 def compared_tables(context: AutogenContext, existing: Existing, upgrade: ops.UpgradeOps) -> Tables:

@@ -42,6 +42,21 @@ def complete(context: MigrationContext, script: ops.MigrationScript, decided: De
     _Completion(context, upgrade, downgrade, decided).complete()
 
 
+def create_all(context: MigrationContext, script: ops.MigrationScript) -> None:
+    """Have ``script``, which makes all of a database, create the types of its columns before all tables and drop them
+    after them."""
+    upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
+    assert upgrade is not None and downgrade is not None
+    dialect = context.dialect
+    if dialect.name != "postgresql":
+        return
+    created = enum_columns.used(upgrade, dialect, dialect.default_schema_name)
+    for operations in (upgrade, downgrade):
+        enum_columns.write_types(operations, dialect)
+    _surround(upgrade, [create_enum(dialect, each) for each in created], [])
+    _surround(downgrade, [], [drop_enum(dialect, each) for each in created])
+
+
 class _Completion:
     def __init__(
         self, context: MigrationContext, upgrade: ops.UpgradeOps, downgrade: ops.DowngradeOps, decided: Decisions

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.engine.interfaces import ReflectedColumn
+from sqlalchemy.engine.interfaces import ReflectedColumn, ReflectedForeignKeyConstraint
 
 from fastman_tasks.making.renamed_view import Renames, rename_words
 from fastman_tasks.making.sqlite_schema import Schema
@@ -114,6 +114,18 @@ class Existing:
     def has_index(self, table: str, schema: str | None, name: str | None) -> bool:
         """Whether ``table`` has an index of that name."""
         return any(index["name"] == name for index in self._inspector.get_indexes(table, schema))
+
+    def indexes(self, table: str, schema: str | None) -> dict[str | None, list[str]]:
+        """The columns, by the names, of the indexes of ``table``, its primary key included."""
+        found = {
+            each["name"]: [name for name in each["column_names"] if name]
+            for each in self._inspector.get_indexes(table, schema)
+        }
+        return found | {None: self._inspector.get_pk_constraint(table, schema)["constrained_columns"]}
+
+    def foreign_keys(self, table: str, schema: str | None) -> list[ReflectedForeignKeyConstraint]:
+        """The foreign keys of ``table`` as SQLAlchemy reflects them."""
+        return self._inspector.get_foreign_keys(table, schema)
 
     @cached_property
     def _sqlite(self) -> Schema:

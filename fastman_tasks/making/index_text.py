@@ -43,4 +43,5 @@ def parse(sql: str) -> IndexState:
 
 
 def _parts(sql: str, group: Sequence[Token]) -> tuple[str, ...]:
-    return tuple(excerpt(sql, part) for part in split(group[1:-1]))
+    # Ascending is what they are anyway.
+    return tuple(excerpt(sql, part[:-1] if part[-1].word == "ASC" else part) for part in split(group[1:-1]))

@@ -30,6 +30,19 @@ def drop_with_keys(operations: ops.OpContainer, has_index: Callable[[ForeignKeyC
         change.ops = completed
 
 
+def drop_with_tables(operations: ops.OpContainer) -> None:
+    """Leave the indexes of dropped tables to DROP TABLE: by itself, one that a foreign key needs cannot be dropped."""
+    dropped = {(each.schema, each.table_name) for each in operations.ops if isinstance(each, ops.DropTableOp)}
+
+    def goes_along(operation: ops.MigrateOperation) -> bool:
+        return isinstance(operation, ops.DropIndexOp) and (operation.schema, operation.table_name) in dropped
+
+    for change in operations.ops:
+        if isinstance(change, ops.ModifyTableOps):
+            change.ops = [each for each in change.ops if not goes_along(each)]
+    operations.ops = [each for each in operations.ops if not goes_along(each)]
+
+
 def is_indexed(table: Table | None, key: ForeignKeyConstraint) -> bool:
     """Whether an index of the model's ``table`` serves ``key`` too, so that the database makes none."""
     if table is None:

@@ -125,7 +125,7 @@ def _columns(context: MigrationContext, change: ops.ModifyTableOps, renames: Ren
                 RenameColumnOp.of(table, old, new.name, schema=schema),
                 tuple(_dotted(schema, each, old.name) for each in tables),
                 tuple(_dotted(schema, each, new.name) for each in tables),
-                _compiled(context, old),
+                _compiled(context, old if context.impl.compare_type(old, new) else new),
                 _compiled(context, new),
                 _is_of_one_type(context, old, new),
             )
@@ -184,7 +184,7 @@ def _says(meaning: Meaning, candidate: Candidate) -> bool:
 def _refuse_unused(of_things: Sequence[str], done: Sequence[Candidate], offered: Sequence[Candidate]) -> None:
     unused = [flag for flag in of_things if _meant(flag, done) is None]
     if unused:
-        could = "".join(f"\n  --rename={each.flag}" for each in offered)
+        could = "".join(f"\n  --rename={flag}" for flag in dict.fromkeys(each.flag for each in offered))
         ways = f"What could be renamed:{could}" if could else "Nothing is both dropped and added, so nothing could be."
         raise UsageError(f"--rename={unused[0]} names no difference between models and database. {ways}")
 

@@ -19,7 +19,7 @@ from fastman_tasks.migrating import causes
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Done, Plan, State
 from fastman_tasks.sources import blame
-from fastman_tasks.wording import counted
+from fastman_tasks.wording import counted, shortened
 
 #: Seconds to pause before each new try after a lock timeout.
 PAUSES = (1.0, 3.0, 9.0)
@@ -140,7 +140,7 @@ class Executor:
         else:
             lines = [f"{revision.name} failed: {blame(error, root, revision.file)}"]
         if isinstance(error, DBAPIError) and error.statement:
-            lines.append(f"  Statement: {' '.join(error.statement.split())}")
+            lines.append(f"  Statement: {shortened(error.statement, 1000)}")
         try:
             state = self._read()
         except FastmanError as failure:
@@ -208,5 +208,4 @@ class Executor:
 
 def _listed(statements: Iterable[str]) -> Iterator[str]:
     for statement in statements:
-        text = " ".join(statement.split()).rstrip(";")
-        yield f"  {text if len(text) <= 200 else f'{text[:200]} …'}"
+        yield f"  {shortened(statement.rstrip().rstrip(';'), 200)}"

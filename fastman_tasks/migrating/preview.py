@@ -24,6 +24,7 @@ from fastman_tasks.history import Revision
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Plan, Preview
 from fastman_tasks.sources import blame
+from fastman_tasks.wording import shortened
 
 _ANNOUNCEMENT = re.compile(r"-- Running (upgrade|downgrade) [^\n]*\s*")
 
@@ -68,7 +69,7 @@ class _Telling:
         self.end("it fails")
         lines = [f"{revision.name} fails: {blame(error, environment.root, revision.file)}"]
         if isinstance(error, DBAPIError) and error.statement:
-            lines.append(f"  Statement: {' '.join(error.statement.split())}")
+            lines.append(f"  Statement: {shortened(error.statement, 1000)}")
         return MigrationFailed("\n".join([*lines, "Nothing was changed."]))
 
 
@@ -134,24 +135,29 @@ def _wants_database(error: Exception) -> bool:
 @contextmanager
 def _noting_questions(context: MigrationContext, telling: _Telling) -> Iterator[None]:
     """Note when a migration asks for its connection, or whether it has one: it may raise an error of its own then."""
-    environment_context: Any = context.environment_context
-    get_bind, is_offline_mode = Operations.get_bind, environment_context.is_offline_mode
 
-    def noting_get_bind(self: Operations) -> Connection:
-        telling.asked = True
-        return get_bind(self)
+    def noting(ask: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(ask)
+        def noted(*arguments: Any) -> Any:
+            telling.asked = True
+            return ask(*arguments)
 
-    def noting_is_offline_mode() -> bool:
-        telling.asked = True
-        return bool(is_offline_mode())
+        return noted
 
-    Operations.get_bind = noting_get_bind  # type: ignore[method-assign,assignment]
-    environment_context.is_offline_mode = noting_is_offline_mode
+    asked: list[tuple[Any, str]] = [
+        (Operations, "get_bind"),
+        # For its as_sql.
+        (Operations, "get_context"),
+        (context.environment_context, "is_offline_mode"),
+    ]
+    before = [getattr(owner, name) for owner, name in asked]
+    for (owner, name), ask in zip(asked, before, strict=True):
+        setattr(owner, name, noting(ask))
     try:
         yield
     finally:
-        Operations.get_bind = get_bind  # type: ignore[method-assign]
-        environment_context.is_offline_mode = is_offline_mode
+        for (owner, name), ask in zip(asked, before, strict=True):
+            setattr(owner, name, ask)
 
 
 class _Statements(io.StringIO):

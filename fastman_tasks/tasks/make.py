@@ -79,11 +79,16 @@ def migration(
 
 
 def _check(draft: Draft) -> None:
-    if draft.tables and draft.changes:
-        console.changes(draft.changes)
-        raise Exit('A migration is missing: inv make.migration "…"', code=3)
     if not draft.tables:
         raise Exit(f"{console.no_models(draft)}, so there is nothing to compare.", code=1)
+    console.changes(draft.changes)
+    console.uncovered(draft)
+    if draft.said.open:
+        raise Exit(f'{draft.said.open}\nA migration is missing: inv make.migration "…"', code=3)
+    if draft.changes:
+        raise Exit('A migration is missing: inv make.migration "…"', code=3)
+    if draft.said.uncovered:
+        raise Exit('A migration is missing, to be written by hand: inv make.migration "…" --empty', code=3)
     console.line("No difference between models and database.")
 
 

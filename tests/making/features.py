@@ -203,6 +203,27 @@ class Child(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("parents.id"))
 """)),
+    Feature("a wider key", "module", ("", """
+class Author(Base):
+    __tablename__ = "authors"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Book(Base):
+    __tablename__ = "books"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    author_id: Mapped[int | None] = mapped_column(ForeignKey("authors.id"), unique=True)
+""", """
+class Author(Base):
+    __tablename__ = "authors"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+
+
+class Book(Base):
+    __tablename__ = "books"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    author_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("authors.id"))
+"""), frozenset({"postgresql", "mariadb"})),
     Feature("a table of a shared enum", "module", ("", """
 class Cat(Base):
     __tablename__ = "cats"

@@ -14,6 +14,8 @@ from dumps import schema
 from servers import Server, execute
 from test_generated import Walk, fresh
 
+from fastman_tasks.making import index_text
+
 HEAD = """
 import sqlalchemy as sa
 from sqlalchemy import (
@@ -428,6 +430,7 @@ sa.Table(
     sa.Column("key", pg.UUID, server_default=sa.text("gen_random_uuid ( )")),
     sa.Column("body", pg.JSONB, server_default=sa.text("""'{"a": 1}'::jsonb""")),
     sa.Column("made", sa.DateTime(timezone=True), server_default=sa.func.now()),
+    sa.Column("once", sa.DateTime(timezone=True), server_default="now()"),
     sa.Column("pause", sa.Interval, server_default=sa.text("interval '1 day 2:00'")),
     sa.Column("price", sa.Numeric(10, 2), server_default="0.00"),
     sa.Column("below", sa.SmallInteger, server_default=sa.text("-5")),
@@ -466,3 +469,40 @@ def test_what_is_unchanged_is_no_difference(project: Sandbox, postgresql: Server
     assert said.stderr == ""
     assert len(said.stdout.splitlines()) == 4, said.stdout
     assert pprint.pformat(schema(walk.url)) == pprint.pformat(before)
+
+
+def test_an_ascending_index_is_a_plain_one() -> None:
+    """ASC is what a part of an index is without it."""
+    assert index_text.parse("CREATE INDEX a ON b (c ASC, d DESC)").parts == ("c", "d DESC")
+
+
+WIDE = """
+from sqlalchemy import Index, LargeBinary, Text, text
+from sqlalchemy.dialects.mysql import JSON
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Page(Base):
+    __tablename__ = "pages"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    body: Mapped[str] = mapped_column(Text(70000))
+    raw: Mapped[bytes] = mapped_column(LargeBinary(2**24))
+    title: Mapped[str] = mapped_column(Text)
+    data: Mapped[dict] = mapped_column(JSON, server_default=text("(json_object('a', 1))"))
+    __table_args__ = (Index("ix_text", "body", mysql_prefix="FULLTEXT"),)
+"""
+
+
+def test_a_table_with_a_full_text_index(project: Sandbox, mariadb: Server) -> None:
+    """A temporary table cannot have one; the rest is compared all the same, and so is the index."""
+    walk = Walk(project, mariadb.fresh("mysql+pymysql"))
+    walk.make(WIDE)
+    walk.migrate()
+    assert walk.make(WIDE) is None
+    assert walk.draft.said.limits == []
+    made = walk.up_down_up(WIDE.replace('"ix_text", "body"', '"ix_text", "title"'))
+    assert "op.create_index('ix_text', 'pages', ['title'], unique=False, mysql_prefix='FULLTEXT')" in made

@@ -98,3 +98,42 @@ def test_a_schema_and_an_extension(project: Sandbox, postgresql: Server) -> None
     execute(owner, "ALTER EXTENSION plpgsql ADD TABLE spatial_ref_sys")
     refused = project.inv("make.migration", "users", env=env, code=1)
     assert [line for line in refused.stderr.splitlines() if line.startswith("  ")] == ["  drop table legacy"]
+
+
+PARTITIONED = """
+    import datetime
+
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+    class Base(DeclarativeBase):
+        pass
+
+
+    class Event(Base):
+        __tablename__ = "events"
+        __table_args__ = {"postgresql_partition_by": "RANGE (day)"}
+        day: Mapped[datetime.date] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(index=True)
+"""
+PARTITION = """
+
+    class First(Base):
+        __tablename__ = "events_1"
+        day: Mapped[datetime.date] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(index=True)
+"""
+
+
+def test_partitions(project: Sandbox, postgresql: Server) -> None:
+    """A partition, which belongs to its table, is not to be dropped; one that has a model is compared with it."""
+    env = {"DATABASE_URL": postgresql.fresh("postgresql+psycopg")}
+    project.write("models.py", PARTITIONED)
+    project.inv("make.migration", "events", "database.migrate", env=env)
+    bounds = "FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')"
+    execute(env["DATABASE_URL"], f"CREATE TABLE events_1 PARTITION OF events {bounds}")
+    assert "No difference" in project.inv("make.migration", "--check", env=env).stdout
+    project.write("models.py", PARTITIONED + PARTITION)
+    said = project.inv("make.migration", "--check", env=env, code=3).stdout
+    assert "create table" not in said
+    assert "create index ix_events_1_name on events_1" in said

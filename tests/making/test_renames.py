@@ -131,8 +131,16 @@ CASES = {
         ("users:people", "name:full_name"),
         new=("people", "full_name"),
     ),
+    "a table, a column of it and what refers to it": Case(
+        users("    name: Mapped[str] = mapped_column(String(50), index=True)\n    age: Mapped[int]"),
+        users(
+            "    full_name: Mapped[str] = mapped_column(String(50), index=True)\n    age: Mapped[int]", table="people"
+        ).replace("user_id:", "person_id:"),
+        ("users:people", "name:full_name", "user_id:person_id"),
+        new=("people", "full_name"),
+    ),
 }
-QUICK = ("with a unique index", "a table and a column of it")
+QUICK = ("with a unique index", "a table and a column of it", "a table, a column of it and what refers to it")
 PARAMETERS = [each if each in QUICK else pytest.param(each, marks=pytest.mark.exhaustive) for each in CASES]
 
 
@@ -256,6 +264,15 @@ def test_without_a_terminal(project: Sandbox) -> None:
     assert "  rename column users.name to full_name\n" in said
     shown = project.inv("make.migration", "x", "--no-renames", "--allow-drops", "--pretend", code=1).stderr
     assert "1 migration pending" in shown
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_type_that_stays_is_shown_once(project: Sandbox, request: pytest.FixtureRequest, server: str) -> None:
+    """MariaDB says INTEGER(11) of what the models call INTEGER."""
+    old, new = column("Mapped[int | None]")
+    walk = begun(project, request, server, users(old))
+    with pytest.raises(RenamesUndecided, match=r"Was users\.name renamed to users\.full_name \(INTEGER\)\?"):
+        walk.make(users(new))
 
 
 def test_on_a_terminal(project: Sandbox) -> None:

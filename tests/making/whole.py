@@ -68,7 +68,12 @@ def _schemas(inspector: sa.Inspector, dialect: str) -> list[str | None]:
 
 def _table(inspector: sa.Inspector, table: str, schema: str | None) -> dict[str, Any]:
     keys = inspector.get_foreign_keys(table, schema)
-    indexes = inspector.get_indexes(table, schema)
+    uniques = inspector.get_unique_constraints(table, schema)
+    # MariaDB makes an index for each foreign key, by its name or, where the models give it none, by its column's; and
+    # a unique constraint is an index too.
+    own = {key.get("duplicates_index") for key in uniques}
+    own |= {name for key in keys for name in (key["name"], key["constrained_columns"][0])}
+    indexes = [each for each in inspector.get_indexes(table, schema) if each["name"] not in own]
     return {
         "columns": {
             each["name"]: (
@@ -85,7 +90,7 @@ def _table(inspector: sa.Inspector, table: str, schema: str | None) -> dict[str,
         "foreign keys": sorted(
             (each["constrained_columns"], each["referred_table"], sorted(each["options"].items())) for each in keys
         ),
-        "unique": sorted(each["column_names"] for each in inspector.get_unique_constraints(table, schema)),
+        "unique": sorted(each["column_names"] for each in uniques),
         "checks": sorted(str(_plain(each["sqltext"])) for each in inspector.get_check_constraints(table, schema)),
         "indexes": sorted(
             (
@@ -99,8 +104,6 @@ def _table(inspector: sa.Inspector, table: str, schema: str | None) -> dict[str,
                 },
             )
             for each in indexes
-            # MariaDB makes one for each foreign key, by its name.
-            if each["name"] not in {key["name"] for key in keys}
         ),
         "comment": inspector.get_table_comment(table, schema) if inspector.dialect.supports_comments else None,
     }

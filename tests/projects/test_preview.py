@@ -187,6 +187,7 @@ def test_an_operation_that_cannot_be_read(project: Sandbox) -> None:
 
 OFFLINE = {
     "is_offline_mode": "from alembic import context\nif context.is_offline_mode():\n    raise RuntimeError('no')",
+    "as_sql": "if op.get_context().as_sql:\n    raise RuntimeError('no')",
     "literal": 'op.bulk_insert(sa.table("users", sa.column("id", sa.PickleType)), [{"id": {1}}])',
 }
 

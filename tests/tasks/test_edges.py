@@ -9,7 +9,7 @@ import pytest
 from command import Sandbox
 from servers import execute, tables
 
-pytestmark = pytest.mark.exhaustive
+pytestmark = pytest.mark.thorough
 
 # Three migrations; each test's first line says how many are applied.
 NAMES = ("2026_01_01_000000_create_users", "2026_01_02_000000_create_posts", "2026_01_03_000000_create_tags")
@@ -83,6 +83,9 @@ def test_a_revision_by_its_file(shop: Sandbox) -> None:
     )
     refused = shop.inv("migrate.rollback", "--to=2026_01_01_000000_create_user5", "--force", code=2).stderr
     assert f"Did you mean:\n  {NAMES[0]}  1a1a\n" in refused
+    for near in ("create_userz", "Create Userz.py"):
+        refused = shop.inv("database.migrate", f"--to={near}", code=2).stderr
+        assert f"Did you mean:\n  {NAMES[0]}  1a1a\n" in refused
 
 
 def test_more_steps_than_are_applied(shop: Sandbox) -> None:

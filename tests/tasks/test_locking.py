@@ -76,7 +76,7 @@ def migrate_eight_times_at_once(project: Sandbox, url: str) -> None:
     assert execute(url, "SELECT version_num FROM alembic_version") == [("4d",)]
 
 
-@pytest.mark.exhaustive
+@pytest.mark.thorough
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_eight_at_once_on_a_fresh_database(project: Sandbox, fresh_url: FreshUrl, driver: str) -> None:
     """Eight replicas of a deploy: one migrates, the others wait and find nothing to do."""
@@ -86,7 +86,7 @@ def test_eight_at_once_on_a_fresh_database(project: Sandbox, fresh_url: FreshUrl
         migrate_eight_times_at_once(project, fresh_url(driver))
 
 
-@pytest.mark.exhaustive
+@pytest.mark.thorough
 @pytest.mark.parametrize(("driver", "template"), [("postgresql+asyncpg", None), ("postgresql+psycopg", "generic")])
 def test_eight_at_once_async_and_foreign(
     project: Sandbox, fresh_url: FreshUrl, alembic_init: Init, driver: str, template: str | None

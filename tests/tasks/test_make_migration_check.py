@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from command import Init, Sandbox
-from servers import execute
+from servers import Server, execute
 
 MODELS = """
     from sqlalchemy import String
@@ -43,6 +43,50 @@ def test_a_migration_is_missing(project: Sandbox) -> None:
     missing = project.inv("make.migration", "--check", code=3)
     assert {"  drop table legacy", "  drop column users.name"} < set(missing.stdout.splitlines())
     assert {each for each in project.files() if not each.startswith("app.db")} == before
+
+
+def test_what_is_not_covered_is_missing(project: Sandbox) -> None:
+    """A difference that no migration is generated for is one: 3, with both texts."""
+    project.write("models.py", MODELS)
+    project.inv("make.migration", "users", "database.migrate")
+    project.replace("models.py", "name: Mapped[str | None] = mapped_column(String(9))",
+                    "name: Mapped[str] = mapped_column(String(9), primary_key=True)")  # fmt: skip
+    project.inv("make.migration", "required", "--backfill=x", "database.migrate")
+    missing = project.inv("make.migration", "--check", code=3)
+    assert missing.stdout.partition("\n\n")[2] == (
+        "Not covered by autogenerate:\n"
+        "  users: PRIMARY KEY (id) in the database, PRIMARY KEY (id, name) in the models\n"
+    )
+    assert missing.stderr == 'A migration is missing, to be written by hand: inv make.migration "…" --empty\n'
+
+
+MOODS = """
+    from sqlalchemy import Enum
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+    class Base(DeclarativeBase):
+        pass
+
+
+    class User(Base):
+        __tablename__ = "users"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        mood: Mapped[str] = mapped_column(Enum("glad", "sad", name="mood"))
+"""
+
+
+def test_a_migration_that_a_person_has_to_decide(project: Sandbox, postgresql: Server) -> None:
+    """It is missing as well: why it cannot be written yet is said."""
+    env = {"DATABASE_URL": postgresql.fresh("postgresql+psycopg")}
+    project.write("models.py", MOODS)
+    project.inv("make.migration", "users", "database.migrate", env=env)
+    execute(env["DATABASE_URL"], "INSERT INTO users (mood) VALUES ('sad')")
+    project.replace("models.py", '"sad"', '"blue"')
+    missing = project.inv("make.migration", "--check", env=env, code=3)
+    assert "No difference" not in missing.stdout
+    assert missing.stderr.startswith("users.mood has 1 row with 'sad', which the models do not have as a member.")
+    assert missing.stderr.endswith('\nA migration is missing: inv make.migration "…"\n')
 
 
 @pytest.mark.parametrize("flag", ["empty", "data", "baseline", "create=x", "table=x"])

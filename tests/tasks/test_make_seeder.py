@@ -842,4 +842,4 @@ def test_the_models_that_env_py_names(project: Sandbox, alembic_init: Init, temp
     assert said.stdout == "Created database/seeders/customer_seeder.py\nCreated database/seeders/order_seeder.py\n"
     assert "from shop.domain import Order\n" in (project.root / "database/seeders/order_seeder.py").read_text()
     unknown = project.inv("make.seeder", "x", "--model=Nope", code=2)
-    assert unknown.stderr == "There is no model Nope. Known: Customer, Order.\n"
+    assert unknown.stderr == "There is no model or table Nope. Known: Customer, Order.\n"

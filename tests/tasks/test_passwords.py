@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from fastman_tasks import urls
 from fastman_tasks.errors import SettingsError
 
-pytestmark = pytest.mark.exhaustive
+pytestmark = pytest.mark.thorough
 
 MARKS = ("p@ss", "w/rd", "rd%40", quote("p@ss"), quote("w/rd", safe=""), quote("rd%40"), "sesame")
 

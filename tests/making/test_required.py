@@ -164,7 +164,7 @@ def test_a_required_column_that_is_dropped(
 
 #: A column that may become optional, what is in a row without a value when it is required again, and what is said.
 OPTIONAL = {
-    "a text": ("Mapped[str{}] = mapped_column(String(9))", "", "rolling back fills it with '', where it is NULL by then"),
+    "a text": ("Mapped[str{}] = mapped_column(String(9))", "", "rolling back fills it with '', where it is NULL"),
     "a text with a default": (
         "Mapped[str{}] = mapped_column(String(9), server_default='x')", "x", "rolling back fills it with 'x"
     ),

@@ -162,8 +162,6 @@ def _value(column: sa.Column[Any], number: int) -> Any:
         # JSON.
         object: {"a": number},
         dict: {"a": number},
-        # What JSON is for newer versions of SQLAlchemy.
-        object: {"a": number},
         list: None,
         uuid.UUID: uuid.UUID(int=number),
     }

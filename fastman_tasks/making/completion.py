@@ -20,7 +20,6 @@ from fastman_tasks.making import (
     required,
     restored,
     sqlite_rebuilds,
-    verbatim,
 )
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.existing import Existing
@@ -68,9 +67,6 @@ def complete(
         schemas.create(script.upgrade_ops, context.bind)
         constraints.complete(context, script, baseline.NothingExists(context.bind))
         enums.create_all(context, script)
-    for operations in (script.upgrade_ops, script.downgrade_ops):
-        assert operations is not None
-        verbatim.keep(operations)
     return completed
 
 

@@ -10,6 +10,7 @@ from alembic.operations import ops
 from sqlalchemy.exc import SQLAlchemyError
 
 from fastman_tasks.errors import MigrationRefused
+from fastman_tasks.making import verbatim
 
 
 def code(operations: ops.UpgradeOps | ops.DowngradeOps | None, *, batch: bool) -> str:
@@ -19,6 +20,7 @@ def code(operations: ops.UpgradeOps | ops.DowngradeOps | None, *, batch: bool) -
     """
     if operations is None or operations.is_empty():
         return "pass"
+    verbatim.keep(operations)
     try:
         written = render_python_code(operations, render_as_batch=batch)
         # What Alembic does not know it writes as its repr, such as <object at 0x…>.

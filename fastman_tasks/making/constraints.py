@@ -54,7 +54,7 @@ def complete(
     for operations in (upgrade, downgrade):
         if existing.dialect != "sqlite":
             dependent_tables.untangle(operations)
-        check_operations.make_writable(operations)
+        check_operations.make_writable(operations, existing.connection.dialect)
         _refuse_unnamed(operations)
     if existing.is_mysql:
         kept = KeptKeys(existing, upgrade, list(tables))

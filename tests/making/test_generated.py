@@ -377,7 +377,8 @@ def test_the_commands(project: Sandbox, request: pytest.FixtureRequest, server: 
     once = project.inv("make.migration", "team", "database.migrate", "migrate.rollback", "--force", env=env)
     again = project.inv("database.migrate", "make.migration", "more", env=env)
     assert once.stderr + again.stderr == ""
-    assert "  add constraint users_team_id_fkey on users\n  add constraint users_age_check on users\n" in once.stdout
+    for name in ("users_team_id_fkey", "users_age_check"):
+        assert f"  add constraint {name} on users\n" in once.stdout
     assert again.stdout.endswith("no migration was written.\nAn empty one: add --empty.\n")
 
 

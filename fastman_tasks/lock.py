@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
+import filelock
 from filelock import FileLock, Timeout, UnixFileLock
 from sqlalchemy import Connection, text
 
@@ -19,6 +20,8 @@ from fastman_tasks.databases.database import Database, HeldConnection
 from fastman_tasks.databases.hooks import require_folder
 from fastman_tasks.errors import LockTimeout, UsageError
 
+# Before 4.0, and on Windows, filelock removes the file by itself. Removed twice, it would be another holder's.
+_KEEPS_FILE = issubclass(FileLock, UnixFileLock) and int(filelock.__version__.partition(".")[0]) >= 4
 # A blocking lock would hang for ever with CREATE INDEX CONCURRENTLY, which waits for every other transaction.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
@@ -107,8 +110,8 @@ class _FileLock:
 
     def release(self) -> None:
         # While it is still held: whoever has the old file open notices, once it gets the lock, that the file has no
-        # name any more, and opens the new one (filelock, from 3.21 on). Elsewhere filelock removes it itself.
-        if self._lock.is_locked and isinstance(self._lock, UnixFileLock):
+        # name any more, and opens the new one (filelock, from 3.21 on).
+        if self._lock.is_locked and _KEEPS_FILE:
             with suppress(OSError):
                 Path(self._lock.lock_file).unlink()
         self._lock.release()

@@ -205,6 +205,7 @@ def steps(database: str) -> list[tuple[str, int]]:
     return sorted({(feature.name, after) for feature, _, after in features.changes(database)})
 
 
+@pytest.mark.thorough
 def test_a_walk(database: str, fresh: Any, tmp_path: Any) -> None:
     """Ten changes in a row, of any kind; at the end the database is as if the models had made it."""
     chance = random.Random(SEED)

@@ -25,8 +25,8 @@ settings.load_profile("fastman")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are processors: tests also wait, for locks and for servers."""
-    return (os.cpu_count() or 1) + 2
+    """One more than there are processors: tests also wait, for locks and for servers."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_configure() -> None:

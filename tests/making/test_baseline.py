@@ -12,6 +12,7 @@ from services import opened
 
 from fastman_tasks.errors import MigrationRefused
 
+pytestmark = pytest.mark.thorough
 MODELS = """
     import enum
 

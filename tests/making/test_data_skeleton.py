@@ -10,6 +10,7 @@ from command import Sandbox
 from servers import execute
 from services import opened
 
+pytestmark = pytest.mark.thorough
 TABLES = {
     "plain": "CREATE TABLE plain (id INTEGER PRIMARY KEY, name VARCHAR(20), price NUMERIC(10, 2), at TIMESTAMP NULL)",
     "pairs": "CREATE TABLE pairs (a INTEGER NOT NULL, b VARCHAR(9) NOT NULL, name VARCHAR(20), PRIMARY KEY (a, b))",

@@ -6,6 +6,7 @@ import pytest
 from command import Sandbox
 from servers import Server, execute, tables
 
+pytestmark = pytest.mark.thorough
 MODELS = """
     from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 

@@ -15,14 +15,17 @@ from fastman_tasks.project import Project
 
 @contextmanager
 def imports_undone(root: Path) -> Iterator[None]:
-    """Forget, afterwards, every module that was imported from ``root``: the next project has a models.py too."""
+    """Forget, afterwards, every module that was imported from ``root``: the next project has a models.py too.
+
+    And SQLModel: seeders get its sessions where a project has imported it.
+    """
     path, before = sys.path[:], set(sys.modules)
     try:
         yield
     finally:
         new = {name: module for name, module in sys.modules.items() if name not in before}
         own = [name for name, module in new.items() if any(place.startswith(str(root)) for place in _places(module))]
-        for name in own:
+        for name in own + [name for name in new if name.partition(".")[0] == "sqlmodel"]:
             del sys.modules[name]
         sys.path[:] = path
 

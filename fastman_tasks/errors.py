@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastman_tasks.making.renames import Candidate
+    from fastman_tasks.making.renaming.decide import Candidate
 
 
 class FastmanError(Exception):

@@ -8,9 +8,9 @@ from typing import Literal
 
 from sqlalchemy.engine import URL
 
-from fastman_tasks import urls
+from fastman_tasks.databases import urls
 from fastman_tasks.errors import ConsentMissing, UsageError
-from fastman_tasks.losses import Loss
+from fastman_tasks.migrating.losses import Loss
 from fastman_tasks.settings import Settings
 
 #: Nothing; yes (or --force); or the database's name (or --confirm=NAME).

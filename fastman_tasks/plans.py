@@ -7,7 +7,7 @@ from typing import Literal
 
 from sqlalchemy.engine import URL
 
-from fastman_tasks.history import Revision
+from fastman_tasks.revisions.graph import Revision
 
 Place = Literal["applied", "pending", "missing"]
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from fastman_tasks import settings as settings_module
-from fastman_tasks import urls
+from fastman_tasks.databases import urls
 from fastman_tasks.databases.database import Database
 from fastman_tasks.environ import exporting
 from fastman_tasks.errors import DatabaseUnavailable, SettingsError, StateChanged
@@ -24,12 +24,12 @@ from fastman_tasks.settings import Settings
 from fastman_tasks.sources import missing_variable, shown
 
 if TYPE_CHECKING:
-    from fastman_tasks.drafting import Drafting
-    from fastman_tasks.history import Revision
+    from fastman_tasks.making.migration import Drafting
     from fastman_tasks.migrating.environment import Environment
     from fastman_tasks.migrating.migrator import Migrator
     from fastman_tasks.plans import Done, Plan
-    from fastman_tasks.seeding import Seeding
+    from fastman_tasks.revisions.graph import Revision
+    from fastman_tasks.seeding.seeders import Seeding
 
 
 class Project:
@@ -153,7 +153,7 @@ class Project:
         ``on_wait`` is called with the holder when somebody else has it, ``on_taken`` with the seconds waited when it
         is had. Raises LockTimeout after FASTMAN_LOCK_TIMEOUT; DatabaseUnavailable where only env.py gets a connection.
         """
-        from fastman_tasks import lock
+        from fastman_tasks.databases import lock
 
         table, schema = "alembic_version", None
         if self.has_environment:
@@ -219,14 +219,14 @@ class Project:
     @cached_property
     def drafting(self) -> Drafting:
         """Writes new migrations."""
-        from fastman_tasks.drafting import Drafting
+        from fastman_tasks.making.migration import Drafting
 
         return Drafting(self)
 
     @cached_property
     def seeding(self) -> Seeding:
         """Finds and runs seeders."""
-        from fastman_tasks.seeding import Seeding
+        from fastman_tasks.seeding.seeders import Seeding
 
         return Seeding(self)
 

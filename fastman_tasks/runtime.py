@@ -66,9 +66,9 @@ def _run(project: Project) -> None:
 
 
 def _metadata(project: Project) -> list[MetaData]:
-    from fastman_tasks import models
+    from fastman_tasks.models import discovery
 
-    return models.load(project.root, project.settings.models).metadata
+    return discovery.load(project.root, project.settings.models).metadata
 
 
 def _project() -> Project:

@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from sqlalchemy.engine import URL
 
-from fastman_tasks import urls
+from fastman_tasks.databases import urls
 from fastman_tasks.errors import SettingsError, UsageError
 
 #: Every variable that is read, with the other names it goes by (Laravel's, for the most part).

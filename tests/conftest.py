@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
 import servers
 from command import Init, Sandbox, foreign
-from hypothesis import HealthCheck, settings
 
 # Hypothesis has other settings where CI is set. A slow machine is no failure.
 settings.register_profile(

@@ -11,12 +11,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from command import Sandbox
-from servers import PASSWORD, tables
 
+from command import Sandbox
 from fastman_tasks import settings as settings_module
 from fastman_tasks.errors import SettingsError
 from fastman_tasks.settings import VARIABLES, Settings, read_env_file
+from servers import PASSWORD, tables
 
 
 def load(root: Path, configured: Mapping[str, object] | None = None, **environ: str) -> Settings:

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, pool
 from sqlalchemy.engine import URL
 
-from fastman_tasks import urls
+from fastman_tasks.databases import urls
 from fastman_tasks.databases.failures import driver_errors
 from fastman_tasks.databases.hooks import connecting
 
@@ -36,7 +36,7 @@ class Database:
         """
         with connecting(reading=False), driver_errors(self.url):
             if self._is_async:
-                from fastman_tasks import async_connection
+                from fastman_tasks.databases import async_connection
 
                 return async_connection.run(self.url, work)
             with self._engine().connect() as connection:
@@ -46,7 +46,7 @@ class Database:
         """A connection in autocommit that stays open until it is closed. Raises DatabaseUnavailable."""
         with connecting(reading=False), driver_errors(self.url):
             if self._is_async:
-                from fastman_tasks import async_connection
+                from fastman_tasks.databases import async_connection
 
                 return async_connection.HeldConnection(self.url)
             return _Held(self._engine().execution_options(isolation_level="AUTOCOMMIT").connect())

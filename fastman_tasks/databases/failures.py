@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.exc import DatabaseError, InvalidRequestError, NoSuchModuleError
 
-from fastman_tasks import urls
+from fastman_tasks.databases import urls
 from fastman_tasks.errors import DatabaseUnavailable, SettingsError
 
 # Module that is missing -> what to install.

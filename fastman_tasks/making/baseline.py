@@ -12,15 +12,15 @@ from alembic.runtime.migration import MigrationContext, StampStep
 from sqlalchemy import CheckConstraint, Connection, ForeignKeyConstraint, Inspector, Table, UniqueConstraint, inspect
 from sqlalchemy.sql.elements import conv
 
-from fastman_tasks import scaffolding
 from fastman_tasks.errors import MigrationRefused, StateChanged
-from fastman_tasks.history import Revision
-from fastman_tasks.making import constraint_names
-from fastman_tasks.making.existing import Check, Existing
-from fastman_tasks.making.reflected import own_indexes, reflect
-from fastman_tasks.making.sql_text import WrittenCondition
+from fastman_tasks.making import environment as scaffolding
+from fastman_tasks.making.comparing.reflected import own_indexes, reflect
+from fastman_tasks.making.comparing.sql_text import WrittenCondition
+from fastman_tasks.making.constraints import names as constraint_names
+from fastman_tasks.making.constraints.existing import Check, Existing
 from fastman_tasks.migrating.environment import Environment
-from fastman_tasks.wording import counted
+from fastman_tasks.revisions.graph import Revision
+from fastman_tasks.text import counted
 
 
 class NothingExists(Existing):

@@ -7,24 +7,19 @@ from dataclasses import dataclass, field, replace
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
-from fastman_tasks.changes import Change, described
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making import (
-    baseline,
-    catalog,
-    constraints,
-    conversions,
-    enum_values,
-    enums,
-    renames,
-    required,
-    restored,
-    sqlite_rebuilds,
-)
+from fastman_tasks.making import baseline
+from fastman_tasks.making.changes import Change, described, flat
+from fastman_tasks.making.comparing import catalog
+from fastman_tasks.making.constraints import naming
+from fastman_tasks.making.constraints.existing import Existing
+from fastman_tasks.making.converting import conversions, required, restored
 from fastman_tasks.making.decisions import Decisions
-from fastman_tasks.making.existing import Existing
+from fastman_tasks.making.enums import differences, lifecycle
+from fastman_tasks.making.renaming import decide
 from fastman_tasks.making.request import Asked
 from fastman_tasks.making.schemas import Schemas
+from fastman_tasks.making.sqlite import rebuilds
 
 
 @dataclass
@@ -65,8 +60,8 @@ def complete(
         completed.left = described(script.upgrade_ops)
         baseline.replace(context, script)
         schemas.create(script.upgrade_ops, context.bind)
-        constraints.complete(context, script, baseline.NothingExists(context.bind))
-        enums.create_all(context, script)
+        naming.complete(context, script, baseline.NothingExists(context.bind))
+        lifecycle.create_all(context, script)
     return completed
 
 
@@ -80,18 +75,27 @@ def _complete(
 ) -> None:
     connection = context.bind
     assert connection is not None and script.upgrade_ops is not None
-    with renames.carried_out(context, script, decisions, asked.meaning) as renamed:
-        enum_values.prepare(context, script, decisions)
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        _forget_autoincrement(script.upgrade_ops)
+    with decide.carried_out(context, script, decisions, asked.meaning) as renamed:
+        differences.prepare(context, script, decisions)
         overlooked = catalog.complete(context, script, renamed)
         completed.uncovered, completed.limits = overlooked.notes, overlooked.limits
         schemas.create(script.upgrade_ops, connection)
         existing = Existing(connection, renamed)
-        constraints.complete(context, script, existing, overlooked.conditions)
+        naming.complete(context, script, existing, overlooked.conditions)
         completed.notes = (
             *required.fill(context, script, decisions, renamed),
             *conversions.convert(context, script, decisions, renamed),
             *restored.fill(context, script, existing),
         )
-        enums.complete(context, script, decisions)
+        lifecycle.complete(context, script, decisions)
     # The database as it is, before any rename.
-    sqlite_rebuilds.keep(context, script)
+    rebuilds.keep(context, script)
+
+
+def _forget_autoincrement(operations: ops.OpContainer) -> None:
+    """Alembic writes it for every key whose type changes, and warns of it on each database but MySQL."""
+    for operation in flat(operations):
+        if isinstance(operation, ops.AlterColumnOp):
+            operation.kw.pop("autoincrement", None)

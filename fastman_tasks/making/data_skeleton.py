@@ -12,7 +12,7 @@ from alembic.operations import ops
 from sqlalchemy import Table
 from sqlalchemy.types import TypeEngine
 
-from fastman_tasks import skeletons
+from fastman_tasks.making import files
 from fastman_tasks.migrating.downgrades import MARK
 
 _TAKEN = {"op", "sa", "batch", "connection", "key", "keys", "row"}
@@ -33,7 +33,7 @@ def _render(_: AutogenContext, operation: StatementsOp) -> str:
 def upgrade(table: Table | None) -> StatementsOp:
     """Goes over the rows of ``table`` in batches and changes none yet; an example without one."""
     if table is None:
-        text = skeletons.render("data.py", table=None, name="", columns=[], keys=[], example="")
+        text = files.render("data.py", table=None, name="", columns=[], keys=[], example="")
         return StatementsOp(text.strip())
     name = table.name if table.name.isidentifier() and not keyword.iskeyword(table.name) else "rows"
     name = "rows" if name in _TAKEN else name
@@ -41,7 +41,7 @@ def upgrade(table: Table | None) -> StatementsOp:
     others = [column.name for column in table.columns if not column.primary_key]
     example = _member(name, (others or [column.name for column in table.columns])[0])
     columns = [f"sa.column({column.name!r}{_type(column.type)})" for column in table.columns]
-    source = skeletons.render("data.py", table=table.name, name=name, columns=columns, keys=keys, example=example)
+    source = files.render("data.py", table=table.name, name=name, columns=columns, keys=keys, example=example)
     return StatementsOp(source.strip())
 
 

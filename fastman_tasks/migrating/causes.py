@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.sources import described
-from fastman_tasks.wording import counted
+from fastman_tasks.text import counted
 
 _NAME = r"(?:\"(?:[^\"]|\"\")+\"|`[^`]+`|[\w$]+)"
 _ALTER = re.compile(rf"\s*ALTER\s+TABLE\s+(?P<table>(?:{_NAME}\.)?{_NAME})\s+(?P<rest>.*)", re.IGNORECASE | re.DOTALL)

@@ -15,7 +15,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.engine import URL
 
-from fastman_tasks import urls
+from fastman_tasks.databases import urls
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, SettingsError
 from fastman_tasks.settings import Settings
 from fastman_tasks.sources import blame, first_line, place, shown

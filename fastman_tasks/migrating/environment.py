@@ -18,10 +18,10 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy.engine import URL, Connection
 
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, NoEnvironment
-from fastman_tasks.history import History, Revision
 from fastman_tasks.migrating import config as configuration
 from fastman_tasks.migrating import env_py
 from fastman_tasks.migrating.scripts import in_file_order, locations, read_headers
+from fastman_tasks.revisions.graph import History, Revision
 from fastman_tasks.sources import first_line, shown
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: What a generated env.py finds the open project under, in ``Config.attributes``.
 PROJECT = "fastman_tasks.project"
 #: Whether env.py has to import the models, in ``Config.attributes``; under plain alembic it does.
-MODELS = "fastman_tasks.models"
+MODELS = "fastman_tasks.models.discovery"
 
 _Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[Any]]
 

@@ -10,16 +10,16 @@ from alembic.runtime.migration import MigrationContext, MigrationStep
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from fastman_tasks import ledger
+from fastman_tasks.databases.timeouts import is_lock_timeout
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused, StateChanged
-from fastman_tasks.history import Revision
-from fastman_tasks.ledger import Ledger
-from fastman_tasks.limits import is_lock_timeout
 from fastman_tasks.migrating import causes
+from fastman_tasks.migrating import sent as ledger
 from fastman_tasks.migrating.environment import Environment
+from fastman_tasks.migrating.sent import Ledger
 from fastman_tasks.plans import Done, Plan, State
+from fastman_tasks.revisions.graph import Revision
 from fastman_tasks.sources import blame
-from fastman_tasks.wording import counted, shortened
+from fastman_tasks.text import counted, shortened
 
 #: Seconds to pause before each new try after a lock timeout.
 PAUSES = (1.0, 3.0, 9.0)

@@ -8,16 +8,16 @@ from dataclasses import replace
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from fastman_tasks import branches, losses
+from fastman_tasks.databases.timeouts import PROTECTED_LOCK_TIMEOUT, limiter
 from fastman_tasks.errors import MigrationFailed, MigrationRefused, UsageError
-from fastman_tasks.history import History, Revision
-from fastman_tasks.limits import PROTECTED_LOCK_TIMEOUT, limiter
-from fastman_tasks.losses import Loss
-from fastman_tasks.migrating import preview, state
+from fastman_tasks.migrating import losses, preview, state
+from fastman_tasks.migrating import missing as branches
 from fastman_tasks.migrating.downgrades import EMPTY, MARK, irreversible
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.executor import Executor
+from fastman_tasks.migrating.losses import Loss
 from fastman_tasks.plans import Done, Entry, Plan, Preview, State, Status
+from fastman_tasks.revisions.graph import History, Revision
 
 
 class Migrator:

@@ -20,11 +20,11 @@ from sqlalchemy.exc import CompileError, DBAPIError, NoInspectionAvailable, Unbo
 
 from fastman_tasks.databases.hooks import is_copy, listening, untouched
 from fastman_tasks.errors import DatabaseUnavailable, EnvironmentFailed, MigrationFailed
-from fastman_tasks.history import Revision
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Plan, Preview
+from fastman_tasks.revisions.graph import Revision
 from fastman_tasks.sources import blame
-from fastman_tasks.wording import shortened
+from fastman_tasks.text import shortened
 
 _ANNOUNCEMENT = re.compile(r"-- Running (upgrade|downgrade) [^\n]*\s*")
 

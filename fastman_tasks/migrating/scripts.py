@@ -15,8 +15,8 @@ from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import Revision, RevisionMap
 from alembic.util import CommandError, coerce_resource_to_filename
 
-from fastman_tasks.revisions import headers
-from fastman_tasks.revisions.headers import Header
+from fastman_tasks.revisions import files
+from fastman_tasks.revisions.files import Header
 
 # What Alembic takes for a version file: not an editor's lock file, nor a package's own.
 _VERSION_FILE = re.compile(r"(?!\.#|__init__).*\.py$")
@@ -87,7 +87,7 @@ def _scripts(scripts: ScriptDirectory) -> Iterator[Script]:
                 warnings.warn(f"{real} lies in two of version_locations; it is read once.", stacklevel=2)
                 continue
             seen.add(real)
-            header = headers.read(real)
+            header = files.read(real)
             yield _Script(header, real) if header else _by_import(real)
 
 

@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from fastman_tasks import urls
+from fastman_tasks.databases import urls
 from fastman_tasks.errors import EnvironmentFailed
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import State

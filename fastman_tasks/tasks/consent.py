@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fastman_tasks.tasks import console
-from fastman_tasks.wording import counted
+from fastman_tasks.text import counted
 
 if TYPE_CHECKING:
     from fastman_tasks.guard import Consent
-    from fastman_tasks.losses import Loss
+    from fastman_tasks.migrating.losses import Loss
     from fastman_tasks.project import Project
 
 

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from fastman_tasks.changes import Change
-    from fastman_tasks.drafting import Draft
-    from fastman_tasks.history import Revision
+    from fastman_tasks.making.changes import Change
+    from fastman_tasks.making.migration import Draft
+    from fastman_tasks.making.seeder import SeederDraft
     from fastman_tasks.plans import Done, Entry, Plan, Status
     from fastman_tasks.project import Project
-    from fastman_tasks.seeder_drafting import SeederDraft
+    from fastman_tasks.revisions.graph import Revision
 
 _NAME_WIDTH = 60
 _YES = ("y", "Y", "yes", "Yes", "YES")

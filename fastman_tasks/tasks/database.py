@@ -10,13 +10,14 @@ from fastman_tasks.tasks import consent, console, flags, seed_report
 from fastman_tasks.tasks.boundary import task
 from fastman_tasks.tasks.flags import Value
 from fastman_tasks.tasks.previewing import preview
-from fastman_tasks.wording import counted
+from fastman_tasks.text import counted
 
 if TYPE_CHECKING:
-    from fastman_tasks.losses import Loss
+    from fastman_tasks.migrating.losses import Loss
     from fastman_tasks.plans import Plan
     from fastman_tasks.project import Project
-    from fastman_tasks.seeding import Options, Seeder
+    from fastman_tasks.seeding.discovery import Seeder
+    from fastman_tasks.seeding.run import Options
 
 
 @task(

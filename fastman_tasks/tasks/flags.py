@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fastman_tasks.seeding import Options
+    from fastman_tasks.seeding.run import Options
 
 #: A flag that may come without a value: None where it was not used, True where the value is missing.
 Value = str | bool | None
@@ -77,7 +77,7 @@ def steps_or_target(steps: Value | int, to: Value) -> tuple[int | None, str | No
 def seed_options(pretend: bool, commit_each: bool, random_seed: Value) -> Options:
     """The options of a run of seeders. Raises UsageError."""
     from fastman_tasks.errors import UsageError
-    from fastman_tasks.seeding import Options
+    from fastman_tasks.seeding.run import Options
 
     if pretend and commit_each:
         raise UsageError("--pretend and --commit-each exclude each other.")

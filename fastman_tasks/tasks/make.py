@@ -11,7 +11,7 @@ from fastman_tasks.tasks.boundary import task
 from fastman_tasks.tasks.flags import Several, Value
 
 if TYPE_CHECKING:
-    from fastman_tasks.drafting import Draft
+    from fastman_tasks.making.migration import Draft
     from fastman_tasks.project import Project
 
 
@@ -111,7 +111,7 @@ def _ask_to_mark(project: Project, message: str, force: bool) -> None:
 )
 def seeder(project: Project, name: str, model: Value = None, pretend: bool = False) -> None:
     """Write a seeder, with sample rows where there is a model or a table."""
-    from fastman_tasks.seeder_drafting import draft_seeder
+    from fastman_tasks.making.seeder import draft_seeder
 
     draft = draft_seeder(project, name, model=flags.given("model", model), pretend=pretend)
     console.seeder_draft(draft, project.root, pretend)

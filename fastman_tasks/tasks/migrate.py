@@ -12,7 +12,7 @@ from fastman_tasks.tasks import consent, console, flags
 from fastman_tasks.tasks.boundary import task
 from fastman_tasks.tasks.flags import Value
 from fastman_tasks.tasks.previewing import preview
-from fastman_tasks.wording import counted
+from fastman_tasks.text import counted
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project

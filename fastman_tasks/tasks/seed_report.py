@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from fastman_tasks.seeding.watch import Watch
 from fastman_tasks.tasks import console
-from fastman_tasks.watching import Watch
-from fastman_tasks.wording import counted
+from fastman_tasks.text import counted
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
-    from fastman_tasks.recording import Counts
-    from fastman_tasks.seeding import Options, Seeded, Seeder
+    from fastman_tasks.rows.row_counts import Counts
+    from fastman_tasks.seeding.discovery import Seeder
+    from fastman_tasks.seeding.run import Options, Seeded
 
 # A run that is over sooner needs no bar; a bar that is drawn more often is no better to read.
 _PATIENCE, _PAUSE = 1.0, 0.1

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+
 from command import Sandbox
+from fastman_tasks.errors import MigrationRefused
 from servers import Server, execute, tables
 from services import opened
-
-from fastman_tasks.errors import MigrationRefused
 
 pytestmark = pytest.mark.thorough
 MODELS = """

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from command import Sandbox
 from servers import execute
 from services import opened

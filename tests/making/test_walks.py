@@ -12,20 +12,20 @@ import uuid
 import warnings
 from typing import Any
 
-import features
 import pytest
 import sqlalchemy as sa
-import whole
-from command import Sandbox
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from servers import connected
-from services import opened
 from sqlalchemy.exc import SAWarning
-from test_generated import Walk
 
+import features
+import whole
+from command import Sandbox
 from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.making.decisions import Decisions
+from generated import Walk
+from servers import connected
+from services import opened
 
 # How many walks a database takes in the exhaustive mode.
 WALKS = int(os.environ.get("FASTMAN_TEST_WALKS", "500"))

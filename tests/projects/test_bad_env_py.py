@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+
 from command import Sandbox
 from servers import execute, tables
 from walk import add_chain, contents, headers, read_everything, write_env, write_ini

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from command import Sandbox
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from command import Sandbox
+from graphs import Graph, ancestors, graphs
 from servers import execute
 from services import opened
-from test_plans import Graph, ancestors, graphs
 from walk import Walked, write_env, write_ini
 
 Walk = Callable[..., Walked]

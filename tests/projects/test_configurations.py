@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from command import Sandbox
 from servers import execute
 from walk import Walked, add_chain, contents, headers, read_states, write_env, write_ini

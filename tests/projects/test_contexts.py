@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from command import Sandbox
 from servers import execute
 from walk import Walked, add_chain, contents, read_states, write_env, write_ini, write_mako

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from command import Sandbox
 from servers import Server
 from walk import contents, read_everything, read_states, write_env, write_ini

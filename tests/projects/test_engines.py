@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from command import Sandbox
 from filelock import FileLock
+
+from command import Sandbox
 from servers import execute
 from walk import Walked, add_chain, read_states, write_env, write_ini
 

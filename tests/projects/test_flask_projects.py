@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from command import Sandbox
 from walk import Walked, add_chain, contents, write_env, write_ini
 

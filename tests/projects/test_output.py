@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+
 from command import Init, Sandbox
 from walk import add_chain, write_env, write_ini
 

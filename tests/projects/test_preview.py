@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from command import Sandbox
 from walk import contents, read_everything, write_env, write_ini
 

@@ -1,0 +1,1 @@
+"""Constraints: their names, and the operations that need them."""

@@ -1,0 +1,1 @@
+"""Values that rows get when a column changes."""

@@ -1,0 +1,1 @@
+"""Enumerations: types, members and the columns that have them."""

@@ -1,0 +1,1 @@
+"""Columns and tables that have another name now."""

@@ -1,0 +1,1 @@
+"""Sample rows for a generated seeder."""

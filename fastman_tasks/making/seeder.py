@@ -1,0 +1,181 @@
+"""Write new seeders: with sample rows where there is a model or a table of that name, or one that calls the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastman_tasks import names
+from fastman_tasks.errors import FileNotWritten, ModelsFailed, NoSeeders
+from fastman_tasks.making import files
+from fastman_tasks.sources import described, shown
+
+if TYPE_CHECKING:
+    from fastman_tasks.making.samples.rows import Sample
+    from fastman_tasks.models.discovery import Models
+    from fastman_tasks.names import SeederName
+    from fastman_tasks.project import Project
+
+
+@dataclass(frozen=True)
+class SeederDraft:
+    """A new seeder: its file, its text, the name of the model or table that it has rows for (None where there is
+    none), and what is to be said of it: what has to be done before it can run on an empty database, say."""
+
+    file: Path
+    text: str
+    model: str | None
+    notes: tuple[str, ...] = ()
+
+
+def draft_seeder(project: Project, typed: str, *, model: str | None = None, pretend: bool = False) -> SeederDraft:
+    """Write the seeder that ``typed`` names (``user``, ``UserSeeder``, …) for the model or table of that name, or
+    ``model``; for ``database`` the DatabaseSeeder, which calls those that there are.
+
+    Raises UsageError for a name that cannot be one and for an unknown or ambiguous ``model``; ModelsFailed;
+    SeederFailed where the seeders to call cannot be imported; FileNotWritten where the file exists already. With
+    ``pretend`` nothing is written.
+    """
+    from fastman_tasks.seeding.order import ENTRANCE
+
+    name = names.seeder(typed)
+    file = project.settings.seeders / f"{name.module}.py"
+    if file.exists():
+        raise FileNotWritten(f"{shown(file, project.root)} exists already; it was left as it is.")
+    draft = (
+        _entrance(project, file) if name.class_ == ENTRANCE and not model else _with_rows(project, name, file, model)
+    )
+    if not pretend:
+        files.write(draft.text, file)
+    return draft
+
+
+def _entrance(project: Project, file: Path) -> SeederDraft:
+    from fastman_tasks.seeding import discovery as seeders
+    from fastman_tasks.seeding.order import SeedOrder
+
+    try:
+        order = SeedOrder(seeders.find(project.settings.seeders, project.root))
+    except NoSeeders:
+        note = "There are no seeders yet that it could call; see the comment in it."
+        return SeederDraft(file, files.render("database_seeder.py", seeders=()), None, (note,))
+    called = [each.name for each in order.ordered(order.seeders)]
+    return SeederDraft(file, files.render("database_seeder.py", seeders=called), None)
+
+
+def _with_rows(project: Project, name: SeederName, file: Path, model: str | None) -> SeederDraft:
+    sample = _sample(project, model or name.subject, required=model is not None, taken=name.class_)
+    depends_on: list[str] = []
+    notes: tuple[str, ...] = ()
+    if sample is None:
+        notes = ("No model or table of that name was found, so it has no sample rows; --model=NAME chooses one.",)
+    else:
+        depends_on, notes = _parents(project, sample, name.class_)
+        notes += tuple(sample.warnings)
+    text = files.render(
+        "seeder.py",
+        name=name,
+        sample=sample,
+        imports=sample.names.import_lines if sample else ["from sqlalchemy.orm import Session"],
+        depends_on=depends_on,
+        summary=f"Sample rows of {sample.subject.name}." if sample else f"What {name.class_} adds to the database.",
+    )
+    return SeederDraft(file, text, sample.subject.name if sample else None, (*notes, *_uncalled(project, name)))
+
+
+def _uncalled(project: Project, name: SeederName) -> list[str]:
+    """What to say where the DatabaseSeeder, which alone is run, does not call the new one."""
+    for file in project.settings.seeders.rglob("database_seeder.py"):
+        if name.class_ not in file.read_text("utf-8", errors="replace"):
+            return [f'DatabaseSeeder does not call it: add "{name.class_}" in {shown(file, project.root)}.']
+    return []
+
+
+def _parents(project: Project, sample: Sample, own: str) -> tuple[list[str], tuple[str, ...]]:
+    """The seeders of the models that the sample rows refer to, and what is to be said of those that cannot be named:
+    there are none yet, or no seeder can go first."""
+    from fastman_tasks.models.references import circle
+
+    modules = {file.stem for file in project.settings.seeders.rglob("*_seeder.py")}
+    found: list[str] = []
+    missing: dict[str, SeederName] = {}
+    notes: list[str] = []
+    for reference in sample.references:
+        parent = reference.parent
+        if parent is None:
+            table = reference.table.description
+            notes.append(f"Its rows refer to the table {table}, which has no model: there has to be a row in it.")
+        elif sample.subject.mapper is not None and (way := circle(sample.subject.mapper, reference)):
+            notes.append(_by_hand([each.class_.__name__ for each in way], [each.name for each in reference.columns]))
+        else:
+            # A row of a class that inherits is one of the model, too.
+            seeders = [names.seeder(each.class_.__name__) for each in parent.self_and_descendants]
+            known = [each.class_ for each in seeders if each.module in modules and each.class_ != own]
+            found += known[:1]
+            if not known:
+                missing[parent.class_.__name__] = seeders[0]
+    found = list(dict.fromkeys(found))
+    if missing:
+        notes.insert(0, _to_make(found, missing))
+    return found, tuple(dict.fromkeys(notes))
+
+
+def _to_make(found: list[str], missing: dict[str, SeederName]) -> str:
+    """How to make the ``missing`` seeders, by model, and what to depend on then."""
+    commands = " ".join(f"make.seeder {each.module.removesuffix('_seeder')}" for each in missing.values())
+    seeders = ", ".join(f'"{each}"' for each in [*found, *(each.class_ for each in missing.values())])
+    return (
+        f"Its rows refer to {' and '.join(missing)}, which no seeder makes yet: inv {commands}, and then "
+        f"depends_on = [{seeders}] in this one."
+    )
+
+
+def _by_hand(models: list[str], columns: list[str]) -> str:
+    """What to do where rows refer to themselves, by way of ``models``."""
+    if len(models) == 2:
+        return (
+            f"Its rows refer to {models[0]} itself, and {', '.join(columns)} may not be NULL: write the first one by "
+            "hand, one that refers to itself."
+        )
+    return (
+        f"No seeder can go first: {' -> '.join(models)} refer to each other by keys that may not be NULL. Make one of "
+        "them nullable, or deferrable and write the first rows by hand."
+    )
+
+
+def _sample(project: Project, wanted: str, *, required: bool, taken: str) -> Sample | None:
+    # Without a model to look up, neither the models nor SQLAlchemy's ORM need to be imported.
+    from fastman_tasks.models import discovery as models
+
+    named = project.settings.models
+    if not named and not project.has_environment and not any(models.find(project.root)) and not required:
+        return None
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from fastman_tasks.making.samples import subject as sample_subject
+    from fastman_tasks.making.samples.rows import sample
+
+    subject = sample_subject.find(_models(project), wanted, required=required)
+    if subject is None:
+        return None
+    try:
+        # A relationship to a class that is not there comes to light when the mappers are first put together.
+        for mapper in (subject.mapper, *subject.mappers):
+            if mapper is not None:
+                mapper.registry.configure(cascade=True)
+        # So does a foreign key to a table that is not there.
+        return sample(subject, [taken])
+    except SQLAlchemyError as error:
+        raise ModelsFailed(f"The models do not fit together: {described(error)}") from error
+
+
+def _models(project: Project) -> Models:
+    from fastman_tasks.models import discovery as models
+
+    if not project.settings.models and project.has_environment:
+        from fastman_tasks.migrating import target_metadata
+
+        if metadata := target_metadata.read(project.environment):
+            return models.holding(metadata)
+    return models.load(project.root, project.settings.models)

@@ -1,0 +1,34 @@
+"""Revisions that the database has and no file: where they may be, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastman_tasks import git
+
+
+def explained(missing: list[str], root: Path) -> str:
+    """What to tell the user of the ``missing`` revision ids: the git branches that have them, and the ways out."""
+    what = "a revision" if len(missing) == 1 else "revisions"
+    lines = [f"The database has {what} that no file here has. Nothing was done."]
+    current = git.current_branch(root)
+    for revision_id in missing:
+        found = git.holding(revision_id, root)
+        lines.append(f"  {revision_id}  {_places(found)}")
+        here = [path for branch, path in found if branch == current]
+        if here:
+            lines.append(f"  The file was deleted here: git restore --source=HEAD -- ':/{here[0]}'")
+        elif found:
+            lines.append(f"  Roll it back from there: git switch {found[0][0]}, then inv migrate.rollback")
+    lines.append("Or bring the file back, and run the command again.")
+    lines.append("Or, where its changes are not in the database, say where that stands: alembic stamp --purge REVISION")
+    return "\n".join(lines)
+
+
+def whereabouts(revision_id: str, root: Path) -> str:
+    """The git branches that have a version file of that id, in words."""
+    return _places(git.holding(revision_id, root))
+
+
+def _places(found: list[tuple[str, str]]) -> str:
+    return ", ".join(f"branch {branch}: {path}" for branch, path in found) or "in no local git branch"

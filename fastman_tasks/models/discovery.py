@@ -1,0 +1,199 @@
+"""The project's SQLAlchemy models: found by convention or by name, imported, their tables collected."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import logging
+import os
+import pkgutil
+import re
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+
+from sqlalchemy import MetaData, Table
+
+from fastman_tasks.errors import ModelsFailed
+from fastman_tasks.sources import blame
+
+# Invoke's --debug shows it.
+_log = logging.getLogger(__name__)
+# Folders beside the application, and those within it, whose models are not the project's.
+_NOT_THE_APPLICATION = {"tests", "test", "docs", "examples", "database", "migrations", "alembic", "tasks", "scripts"}
+_NOT_ITS_MODELS = {"tests", "test", "migrations", "alembic", "node_modules", "__pycache__"}
+
+
+@dataclass(frozen=True)
+class Models:
+    """The imported modules that hold the project's models."""
+
+    modules: tuple[ModuleType, ...]
+
+    @cached_property
+    def metadata(self) -> list[MetaData]:
+        """Each MetaData that a model or table in the modules belongs to; one a declarative base."""
+        found: dict[int, MetaData] = {}
+        for module in self.modules:
+            for value in vars(module).values():
+                metadata = _metadata_of(value)
+                if metadata is not None and metadata.tables:
+                    found[id(metadata)] = metadata
+        return list(found.values())
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Every table that the models define."""
+        return tuple(table for metadata in self.metadata for table in metadata.tables.values())
+
+    @cached_property
+    def mapped(self) -> tuple[type, ...]:
+        """Every mapped class of the modules, each once, where it was defined."""
+        # SQLAlchemy's ORM is a tenth of a second that most commands do without.
+        from fastman_tasks.models.columns import mapper_of
+
+        found: dict[type, None] = {}
+        for module in self.modules:
+            for value in vars(module).values():
+                if isinstance(value, type) and mapper_of(value) is not None:
+                    found[value] = None
+        return tuple(found)
+
+
+def _metadata_of(value: object) -> MetaData | None:
+    # Only what can be a model is looked into: Flask's current_app, say, raises an error when it is.
+    if isinstance(value, type):
+        # A class that was mapped without a base has no metadata of its own.
+        table = getattr(value, "__table__", None)
+        value = table if isinstance(table, Table) else getattr(value, "metadata", None)
+    if isinstance(value, Table):
+        return value.metadata
+    return value if isinstance(value, MetaData) else None
+
+
+def load(root: Path, named: tuple[str, ...]) -> Models:
+    """Import the models of the project in ``root``: the modules ``named``, or those found by convention.
+
+    A name may have wildcards: ``app.*.models``, ``app.modules.*``. Packages are imported with all their modules. Raises
+    ModelsFailed when any import fails, and for wildcards that fit nothing: with one table unknown, a comparison would
+    take it for dropped.
+    """
+    modules: dict[str, ModuleType] = {}
+    wanted = [each for name in named for each in _expand(name, root)] if named else list(find(root))
+    open_names = wanted[::-1]
+    while open_names:
+        name = open_names.pop()
+        if name not in modules:
+            modules[name] = _import(name, root)
+            open_names.extend(reversed(list(_children(modules[name]))))
+    _log.debug("Imported for their models: %s", ", ".join(modules) or "nothing")
+    return Models(tuple(modules.values()))
+
+
+def holding(metadata: Collection[MetaData]) -> Models:
+    """The modules, imported already, that hold mapped classes and tables of ``metadata``."""
+    wanted = {id(each) for each in metadata}
+
+    def is_of_it(value: object) -> bool:
+        # By its type, and from its own dictionary: a proxy among all that is imported must not be woken up.
+        if issubclass(type(value), type):
+            return "__mapper__" in vars(value) and id(_metadata_of(value)) in wanted
+        return issubclass(type(value), Table) and id(_metadata_of(value)) in wanted
+
+    modules = [module for module in list(sys.modules.values()) if issubclass(type(module), ModuleType)]
+    return Models(tuple(module for module in modules if any(map(is_of_it, list(vars(module).values())))))
+
+
+def find(root: Path) -> Iterator[str]:
+    """The dotted names of the modules and packages in ``root`` that hold models by convention, in order.
+
+    They are called models, and lie in ``root``, in ``src/``, or anywhere in a package there.
+    """
+    seen = set()
+    for base, prefix in _bases(root):
+        places = [
+            *_models_in(base),
+            *(place for package in ("app", *_packages(base)) for place in _below(base / package)),
+        ]
+        for place in places:
+            name = _dotted(place, base, prefix)
+            if name is not None and name not in seen:
+                seen.add(name)
+                yield name
+
+
+def _bases(root: Path) -> list[tuple[Path, tuple[str, ...]]]:
+    """Where the application's packages are, and how their names begin."""
+    # With src/__init__.py the application imports itself as src.…; under two names its tables would clash.
+    prefix = ("src",) if (root / "src" / "__init__.py").is_file() else ()
+    return [(root / "src", prefix), (root, ())]
+
+
+def _below(package: Path) -> Iterator[Path]:
+    for path, folders, _ in os.walk(package):
+        found = list(_models_in(Path(path)))
+        yield from found
+        # A package of models is imported with all that is in it. No identifier: .venv, lib/python3.11, …
+        inside = {place.name for place in found}
+        folders[:] = sorted(
+            name for name in folders if name.isidentifier() and name not in _NOT_ITS_MODELS and name not in inside
+        )
+
+
+def _models_in(folder: Path) -> Iterator[Path]:
+    package = folder / "models"
+    if any(package.glob("*.py")):
+        yield package
+    elif (module := folder / "models.py").is_file():
+        yield module
+
+
+def _dotted(place: Path, base: Path, prefix: Sequence[str]) -> str | None:
+    parts = (*prefix, *place.relative_to(base).with_suffix("").parts)
+    return ".".join(parts) if all(part.isidentifier() for part in parts) else None
+
+
+def _packages(base: Path) -> list[str]:
+    return sorted(
+        file.parent.name for file in base.glob("*/__init__.py") if file.parent.name not in _NOT_THE_APPLICATION
+    )
+
+
+def _expand(name: str, root: Path) -> list[str]:
+    """``name`` itself, or the modules and packages that it fits where it has wildcards."""
+    parts = name.split(".")
+    fixed = list(itertools.takewhile(lambda part: not re.search(r"[*?\[]", part), parts))
+    if fixed == parts:
+        return [name]
+    bases = _bases(root)
+    if fixed:
+        package = _import(".".join(fixed), root)
+        bases = [(Path(folder), tuple(fixed)) for folder in getattr(package, "__path__", ())]
+    pattern = "/".join(parts[len(fixed) :])
+    found: dict[str, None] = {}
+    for base, prefix in bases:
+        places = [*base.glob(f"{pattern}.py"), *(place for place in base.glob(pattern) if any(place.glob("*.py")))]
+        for place in sorted(places):
+            dotted = _dotted(place, base, prefix)
+            if dotted is not None and place.stem not in {"__init__", "__main__"}:
+                found[dotted] = None
+    if not found:
+        raise ModelsFailed(f"FASTMAN_MODELS: {name} fits no module and no package.")
+    return list(found)
+
+
+def _children(package: ModuleType) -> Iterator[str]:
+    # walk_packages swallows import errors unless told otherwise, and imports packages itself: _import reports them.
+    for info in pkgutil.iter_modules(getattr(package, "__path__", []), f"{package.__name__}."):
+        if not info.name.endswith(".__main__"):
+            yield info.name
+
+
+def _import(name: str, root: Path) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        raise ModelsFailed(f"The models in {name} cannot be imported: {blame(error, root)}") from error

@@ -1,0 +1,143 @@
+"""The foreign keys that every row of a model has to fill, and how a generated seeder looks up what they refer to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, FromClause
+from sqlalchemy.orm import ColumnProperty, Mapper
+
+from fastman_tasks.making.source import GeneratedNames, importable, quoted
+from fastman_tasks.models.columns import required
+
+_WIDTH = 120
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The columns of one foreign key, each with the one that it refers to in ``table``; ``parent`` is the model that
+    has those, None where no model has."""
+
+    columns: dict[Column[Any], Column[Any]]
+    table: FromClause
+    parent: Mapper[Any] | None
+
+
+def own_columns(mapper: Mapper[Any]) -> dict[str, Column[Any]]:
+    """Each attribute that a row is given a value for, with its column."""
+    found = ((each.key, _own_column(mapper, each)) for each in mapper.column_attrs)
+    return {name: column for name, column in found if column is not None and column is not mapper.polymorphic_on}
+
+
+def attribute_of(mapper: Mapper[Any], column: Column[Any]) -> str | None:
+    """The attribute by which ``mapper`` has ``column``."""
+    return next((each.key for each in mapper.column_attrs if column in each.columns), None)
+
+
+def references(columns: Iterable[Column[Any]], mappers: Iterable[Mapper[Any]]) -> list[Reference]:
+    """The foreign keys of ``columns`` that are never NULL, those of several columns first; without those whose columns
+    are all in others before them. ``mappers`` are those of the models that they may refer to."""
+    own, mappers = list(columns), list(mappers)
+    keys = {key.constraint for column in own if required(column) for key in column.foreign_keys if key.constraint}
+    found: list[Reference] = []
+    for key in sorted(keys, key=lambda key: (-len(key.elements), *(each.target_fullname for each in key.elements))):
+        pairs = {each.parent: each.column for each in key.elements}
+        # Where one of its columns stays NULL, the database does not check the others.
+        filled = all(column in own and not _stays_null(column) for column in pairs)
+        if filled and not {column for each in found for column in each.columns} >= set(pairs):
+            found.append(Reference(pairs, key.referred_table, _parent(mappers, list(pairs.values()))))
+    return sorted(found, key=lambda each: (-len(each.columns), [own.index(column) for column in each.columns]))
+
+
+def circle(mapper: Mapper[Any], reference: Reference) -> list[Mapper[Any]]:
+    """The models from ``mapper`` by way of ``reference`` back to itself; empty where no way leads back."""
+    seen: set[Mapper[Any]] = set()
+
+    def ways(parent: Mapper[Any] | None) -> Iterator[list[Mapper[Any]]]:
+        if parent is mapper:
+            yield [mapper]
+        elif parent is not None and parent not in seen:
+            seen.add(parent)
+            for each in references(own_columns(parent).values(), parent.registry.mappers):
+                yield from ([parent, *way] for way in ways(each.parent))
+
+    return next(([mapper, *way] for way in ways(reference.parent)), [])
+
+
+def lookups(
+    found: Sequence[Reference],
+    attributes: dict[Column[Any], str],
+    names: GeneratedNames,
+    places: Mapping[Column[Any], int],
+) -> tuple[dict[str, str], list[str]]:
+    """The variables that hold the values of the ``attributes`` of a reference, and the lines that set them. ``places``
+    say which row of its table a column refers to, counted from 1."""
+    sources = [_source(reference, names) for reference in found]
+    variables: dict[Column[Any], str] = {}
+    lines: list[str] = []
+    for columns, source in sources:
+        new = {column: expression for column, expression in columns.items() if column not in variables}
+        wanted = ", ".join(new.values())
+        query = [f"{names.imported('sqlalchemy', 'select')}({wanted})", *source]
+        query += [f".where({columns[column]} == {variables[column]})" for column in columns if column in variables]
+        # The lowest, so that another key that shares a column finds its own among the same rows.
+        skipped = max(places[column] for column in columns) - 1
+        query += [f".order_by({wanted})"] if len(new) > 1 or skipped else []
+        query += [f".offset({skipped})"] if skipped else []
+        query.append(".limit(1)")
+        variables |= {column: names.local(attributes[column]) for column in new}
+        set_ = ", ".join(variables[column] for column in new)
+        lines += _statement(f"{set_} = db.{'execute' if len(new) > 1 else 'scalars'}(", query, ").one()")
+    return {attributes[column]: variable for column, variable in variables.items()}, lines
+
+
+def _own_column(mapper: Mapper[Any], attribute: ColumnProperty[Any]) -> Column[Any] | None:
+    """The column that ``attribute`` gives a value to: not one that only joins a subclass's table to its parent's."""
+    for column in attribute.columns:
+        joins = mapper.inherits is not None and isinstance(column, Column) and column.primary_key
+        if isinstance(column, Column) and not (joins and column.foreign_keys):
+            return column
+    return None
+
+
+def _stays_null(column: Column[Any]) -> bool:
+    return bool(column.nullable) and column.default is None and column.server_default is None
+
+
+def _parent(mappers: Iterable[Mapper[Any]], targets: list[Column[Any]]) -> Mapper[Any] | None:
+    """The model whose table has ``targets``: of those that share it the one that the others inherit from."""
+    fitting = [
+        each
+        for each in mappers
+        if each.local_table is targets[0].table
+        and importable(each.class_)
+        and (each.inherits is None or each.inherits.local_table is not each.local_table)
+        and all(attribute_of(each, target) for target in targets)
+    ]
+    return min(fitting, key=lambda each: (each.class_.__module__, each.class_.__qualname__), default=None)
+
+
+def _source(reference: Reference, names: GeneratedNames) -> tuple[dict[Column[Any], str], list[str]]:
+    """Each column of ``reference`` as the one that it refers to is called in a statement, and what it selects from
+    where these do not say so."""
+    names.imported("sqlalchemy", "select")
+    if reference.parent is not None:
+        parent = reference.parent
+        found = {column: attribute_of(parent, target) for column, target in reference.columns.items()}
+        return {column: names.attribute(parent.class_, name) for column, name in found.items() if name}, []
+    column_, table_ = (names.imported("sqlalchemy", name) for name in ("column", "table"))
+    schema = getattr(reference.table, "schema", None)
+    name = getattr(reference.table, "name", "")
+    table = f"{table_}({quoted(name)}{f', schema={quoted(schema)}' if schema else ''})"
+    columns = {column: f"{column_}({quoted(target.name)})" for column, target in reference.columns.items()}
+    return columns, [f".select_from({table})"]
+
+
+def _statement(start: str, query: list[str], end: str) -> list[str]:
+    """``start``, ``query`` and ``end`` in one line, or in as many as formatters make of it in a method."""
+    if len(line := start + "".join(query) + end) <= _WIDTH - 8:
+        return [line]
+    inner = ["".join(query)] if len("".join(query)) <= _WIDTH - 12 else query
+    return [start, *(f"    {part}" for part in inner), end]

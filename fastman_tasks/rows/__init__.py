@@ -1,0 +1,1 @@
+"""Rows of tables: written with upsert, or loaded from a file."""

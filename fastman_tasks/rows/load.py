@@ -1,0 +1,187 @@
+"""Load a data file into a model's table, in constant memory."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from sqlalchemy import Column, Connection, Table
+from sqlalchemy.orm import Session
+
+from fastman_tasks.errors import LoadFailed
+from fastman_tasks.models.columns import Target, required
+from fastman_tasks.rows import sequences
+from fastman_tasks.rows.converters import Converter
+from fastman_tasks.rows.files import Batch, DataFile
+from fastman_tasks.rows.row_counts import Counts, Recorder, found
+from fastman_tasks.rows.writers import Inserts, RowRefused, Writer, can_copy, can_copy_texts, copying
+from fastman_tasks.sources import described
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+
+@overload
+def load(db: Session, model: type | Table, path: str | Path) -> int: ...
+@overload
+def load(db: AsyncSession, model: type | Table, path: str | Path) -> Coroutine[Any, Any, int]: ...
+def load(db: Session | AsyncSession, model: type | Table, path: str | Path) -> int | Coroutine[Any, Any, int]:
+    """Write the rows of a data file to the table of ``model``; how many there were.
+
+    ``path`` is taken from the folder of the module that calls. A ``.csv`` begins with a line of the model's attributes
+    (or columns); a ``.jsonl`` has an object a line, a ``.json`` an array of objects; each may be zipped (``.csv.gz``).
+    Texts are read as the column's type: numbers, ISO dates and times, true and false, an enum's names, UUIDs, JSON. An
+    empty field is NULL where the column takes it. Columns that the file does not have get their defaults.
+    PostgreSQL's sequence is moved behind the ids that the file has. Nothing is committed. With an AsyncSession the call
+    is to be awaited.
+
+    Raises LoadFailed for a file that is not there, a column that is unknown, missing or named twice, and for a value
+    that does not fit, with the file's line.
+    """
+    frame = inspect.currentframe()
+    # Nobody calls in the greenlet where run_sync() runs this again, with the whole path.
+    if frame and frame.f_back:
+        path = Path(frame.f_back.f_globals.get("__file__", "")).parent / path
+    if not isinstance(db, Session):
+        return db.run_sync(load, model, path)
+    connection = db.connection()
+    recorder = found(connection)
+    file = DataFile(Path(path))
+    # What was added before is written first, as the seeder has it.
+    db.flush()
+    loading = _Loading(connection, model, file, recorder)
+    with recorder.exactly() if recorder else nullcontext():
+        rows = loading.run()
+    if recorder:
+        recorder.advance(None, None)
+        recorder.report(loading.table.fullname, Counts(created=rows))
+    return rows
+
+
+class _Loading:
+    def __init__(self, connection: Connection, model: type | Table, file: DataFile, recorder: Recorder | None) -> None:
+        target = Target(model, "load()", LoadFailed)
+        self.table = target.table
+        self._connection = connection
+        self._name = target.name
+        self._file = file
+        self._recorder = recorder
+        self._written: set[Column[Any]] = set()
+        self._known = target.columns
+        self._fixed = target.fixed
+        self._extra = [self.table.c[key] for key in self._fixed]
+
+    def run(self) -> int:
+        """Write all rows; how many there were."""
+        with closing(self._file.batches()) as batches:
+            rows = self._write_all(batches)
+        sequences.move_up(self._connection, self.table, self._written)
+        return rows
+
+    def _write_all(self, batches: Iterator[Batch]) -> int:
+        rows = 0
+        batch = next(batches, None)
+        while batch is not None:
+            names = batch.names
+            given = self._given(names, batch.line(-1 if batch.texts else 0))
+            converters = [Converter(column, self._connection.dialect) for column in given]
+            with self._writer(given, batch, rows) as writer:
+                # One writer as long as the rows name the same columns.
+                while batch is not None and batch.names == names:
+                    self._write(writer, converters, batch)
+                    rows += batch.size
+                    self._advance()
+                    batch = next(batches, None)
+            self._written.update(given)
+        return rows
+
+    def _given(self, names: Sequence[str], line: int) -> list[Column[Any]]:
+        by_column = {column.name: column for column in self._known.values()}
+        given: list[Column[Any]] = []
+        for name in names:
+            column = self._known.get(name, by_column.get(name))
+            if column is None:
+                known = ", ".join(self._known)
+                raise self._file.failed(line, None, f"{self._name} has no attribute {name!r}. It has: {known}.")
+            if column in given:
+                raise self._file.failed(line, None, f"the column {name} comes twice")
+            given.append(column)
+        missing = [
+            name
+            for name, column in self._known.items()
+            if column not in given and column.key not in self._fixed and required(column)
+        ]
+        if missing:
+            raise self._file.failed(
+                line, None, f"{self._name} needs {', '.join(missing)}, which the file does not have"
+            )
+        return given
+
+    @contextmanager
+    def _writer(self, given: list[Column[Any]], first: Batch, done: int) -> Iterator[Writer]:
+        extra = [column for column in self._extra if column not in given]
+        if not can_copy(self._connection, self.table, [*given, *extra]):
+            yield Inserts(self._connection, self.table, [*given, *extra])
+            return
+        texts = first.texts and not extra and can_copy_texts(self._connection, given)
+        line = self._file.copied_line if texts else lambda row: self._file.line_of(done + row - 1)
+        names = {column.name: name for column, name in zip(given, first.names, strict=True)}
+        with (
+            self._copying(line, names),
+            copying(self._connection, self.table, [*given, *extra], texts=texts) as writer,
+        ):
+            yield writer
+
+    def _write(self, writer: Writer, converters: list[Converter], batch: Batch) -> None:
+        if not batch.size:
+            return
+        convert = Converter.checked if writer.texts else Converter.texts if batch.texts else Converter.natives
+        pairs = list(zip(converters, batch.columns, strict=True))
+        try:
+            values = [convert(each, found) for each, found in pairs]
+        except (ValueError, ArithmeticError, LookupError, TypeError):
+            for number in range(batch.size):
+                for name, (each, found) in zip(batch.names, pairs, strict=True):
+                    if problem := each.problem(found[number]):
+                        raise self._file.failed(batch.line(number), name, problem) from None
+            raise
+        for column in self._extra:
+            if column not in [each.column for each in converters]:
+                converter = Converter(column, self._connection.dialect)
+                values.append(converter.bound([self._fixed[column.key]] * batch.size))
+        try:
+            writer.write(values, batch.size)
+        except RowRefused as refused:
+            if refused.number is None:
+                lines = f"lines {batch.line(0)} to {batch.line(batch.size - 1)}"
+                raise LoadFailed(f"{self._file.name}, {lines}: {described(refused.error)}") from refused.error
+            line = batch.line(refused.number)
+            raise self._file.failed(line, None, described(refused.error)) from refused.error
+
+    @contextmanager
+    def _copying(self, line: Callable[[int], int], names: dict[str, str]) -> Iterator[None]:
+        """Say what COPY says of a row as it is said elsewhere; ``line`` gives the file's line for COPY's number,
+        ``names`` the file's name of a column."""
+        dbapi: Any = self._connection.dialect.loaded_dbapi
+        try:
+            yield
+        except dbapi.Error as error:
+            # Before 3.2 psycopg raises what the server says to a COPY that an error here has ended.
+            if isinstance(error.__context__, LoadFailed):
+                raise error.__context__ from None
+            message = " ".join(part for part in (error.diag.message_primary, error.diag.message_detail) if part)
+            # In English: COPY users, line 3, column age: "x". Names may hold anything.
+            where = re.search(rf"COPY {re.escape(self.table.name)}\D*(\d+)(?:, \w+ (.*))?", error.diag.context or "")
+            if where is None:
+                raise LoadFailed(f"{self._file.name}: {message or error}") from error
+            rest = f"{where[2] or ''}:"
+            column = max((name for name in names if rest.startswith(f"{name}:")), key=len, default="")
+            raise self._file.failed(line(int(where[1])), names.get(column), message) from error
+
+    def _advance(self) -> None:
+        if self._recorder:
+            self._recorder.advance(self._file.position(), self._file.size)

@@ -1,0 +1,24 @@
+"""Seeders: found, put in order, run. What seeders import stands here: ``upsert`` and ``load``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastman_tasks.rows.load import load
+    from fastman_tasks.rows.upsert import Upserted, upsert
+
+__all__ = ["Upserted", "load", "upsert"]
+
+
+def __getattr__(name: str) -> Any:
+    # Only what is asked for is imported: SQLAlchemy takes longer than listing the commands.
+    if name == "load":
+        from fastman_tasks.rows.load import load
+
+        return load
+    if name in ("Upserted", "upsert"):
+        from fastman_tasks.rows import upsert
+
+        return getattr(upsert, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,92 @@
+"""Which seeders run, and in which order. Pure: nothing is imported or run here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from fastman_tasks import names
+from fastman_tasks.errors import SeederFailed, UsageError
+from fastman_tasks.seeding.discovery import Seeder
+
+#: A bare run runs this one alone, where there is one.
+ENTRANCE = "DatabaseSeeder"
+
+
+class SeedOrder:
+    """The seeders of a project by name, each after what it depends on.
+
+    Raises SeederFailed, with the path, where seeders depend on each other in a circle; UsageError where one depends on
+    a name that no seeder has.
+    """
+
+    def __init__(self, seeders: Sequence[Seeder]) -> None:
+        self._by_name = {seeder.name: seeder for seeder in seeders}
+        self.ordered(seeders)
+
+    @property
+    def seeders(self) -> tuple[Seeder, ...]:
+        """All of them, by file."""
+        return tuple(self._by_name.values())
+
+    @property
+    def entrance(self) -> Seeder | None:
+        """The seeder that a bare run begins with and that calls the others, where there is one."""
+        return self._by_name.get(ENTRANCE)
+
+    def ordered(self, wanted: Iterable[Seeder]) -> tuple[Seeder, ...]:
+        """``wanted`` and all they depend on, dependencies first, otherwise by file."""
+        wanted = set(wanted)
+        found: dict[str, Seeder] = {}
+        for seeder in self._by_name.values():
+            if seeder in wanted:
+                self._place(seeder, (), found)
+        return tuple(found.values())
+
+    def selected(self, wanted: str | None) -> tuple[Seeder, ...]:
+        """What ``wanted`` names ("UserSeeder", "user_seeder", "user" or "User"; several by commas), with all they
+        depend on. For None DatabaseSeeder if there is one, otherwise every seeder.
+
+        Raises UsageError for a comma without a name, and, with the known ones, for an unknown name.
+        """
+        if wanted is None:
+            return self.ordered([self.entrance] if self.entrance else self._by_name.values())
+        typed = [name.strip() for name in wanted.split(",")]
+        if not all(typed):
+            raise UsageError(f"--class={wanted} has a comma without a name.")
+        return self.ordered([seeder for name in typed for seeder in self.named(name)])
+
+    def named(self, typed: str) -> tuple[Seeder, ...]:
+        """The seeders that ``typed`` names, by class, by subject or by module. Raises UsageError where none is."""
+        # A report names a seeder's file.
+        typed = Path(typed).stem if typed.endswith(".py") else typed
+        spelled = names.camel(typed)
+        for fits in (
+            lambda seeder: seeder.name == typed,
+            lambda seeder: seeder.path.stem == typed,
+            lambda seeder: seeder.name.lower() in (spelled.lower(), f"{spelled}Seeder".lower()),
+        ):
+            if found := tuple(filter(fits, self._by_name.values())):
+                return found
+        raise UsageError(f"There is no seeder {typed}. {self._suggestion(spelled)}")
+
+    def _suggestion(self, typed: str) -> str:
+        return names.suggestion(typed, self._by_name, "Seeder")
+
+    def _place(self, seeder: Seeder, path: tuple[str, ...], found: dict[str, Seeder]) -> None:
+        path = (*path, seeder.name)
+        if seeder.name in path[:-1]:
+            circle = path[path.index(seeder.name) :]
+            raise SeederFailed(f"Seeders depend on each other in a circle: {' -> '.join(circle)} ({seeder.where}).")
+        if seeder.name in found:
+            return
+        for name in seeder.depends_on:
+            if name not in self._by_name:
+                raise UsageError(
+                    f"{seeder.name} depends on {name}, which does not exist: {' -> '.join((*path, name))} "
+                    f"({seeder.where}). {self._suggestion(name)}"
+                )
+        for other in self._by_name.values():
+            if other.name in seeder.depends_on:
+                self._place(other, path, found)
+        found[seeder.name] = seeder

@@ -1,0 +1,213 @@
+"""One run of seeders on one connection: one transaction, a session each, each once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
+
+from fastman_tasks.errors import SeederFailed
+from fastman_tasks.rows.row_counts import Counts, Recorder
+from fastman_tasks.seeding import call, failures, missing
+from fastman_tasks.seeding.discovery import Seeder
+from fastman_tasks.seeding.order import SeedOrder
+from fastman_tasks.seeding.watch import Watch
+
+State = Literal["done", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """``pretend``: take everything back at the end. ``commit_each``: keep each seeder that is through. ``random_seed``
+    makes what random, Faker and polyfactory draw the same in every run."""
+
+    pretend: bool = False
+    commit_each: bool = False
+    random_seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """A seeder that was run, or skipped: what it wrote, table by table, and the seconds it took."""
+
+    seeder: Seeder
+    state: State
+    seconds: float = 0.0
+    tables: tuple[tuple[str, Counts], ...] = ()
+
+
+class SeedRun:
+    """Runs seeders on ``connection``, which is in no transaction. ``environment`` decides which are skipped."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        order: SeedOrder,
+        root: Path,
+        environment: str | None,
+        options: Options,
+        watch: Watch,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._connection = connection
+        self._order = order
+        self._root = root
+        self._environment = environment
+        self._options = options
+        self._watch = watch
+        self._clock = clock
+        self._recorder = Recorder(watch.worked, watch.advanced)
+        self._started: set[str] = set()
+        self._running: list[Seeder] = []
+        self._seeded: list[Seeded] = []
+        self._failed: tuple[Seeder, BaseException] | None = None
+        # Which rows the one that failed has missed, and what to do.
+        self._advice: list[str] = []
+        # A statement of a seeder has ended the transaction.
+        self._over = False
+        # With commit_each: one was called, and with it what its caller had written was committed.
+        self._kept_in_part = False
+
+    def run(self, seeders: Iterable[Seeder]) -> tuple[Seeded, ...]:
+        """Run ``seeders`` and whatever they call. Raises SeederFailed, which says what stands.
+
+        A seeder may commit and roll back: that ends savepoints, so a later failure still takes its rows back.
+        """
+        with self._recorder.listening(self._connection):
+            try:
+                self._connection.begin()
+                for seeder in seeders:
+                    self._run(seeder)
+                if self._options.pretend:
+                    self._connection.rollback()
+                else:
+                    self._connection.commit()
+            except BaseException as error:
+                # Ctrl-C and a seeder's sys.exit() are failures like any other.
+                self._take_back()
+                seeder_and_error = self._failed or (None, error)
+                raise SeederFailed(self._report(*seeder_and_error)) from seeder_and_error[1]
+        return tuple(self._seeded)
+
+    def call(self, caller: Seeder, wanted: Iterable[Any]) -> None:
+        """Run the seeders ``wanted`` (classes or names) for ``caller`` as they come, each after what it depends on,
+        unless they have run already."""
+        if self._running[-1] is not caller:
+            raise SeederFailed(f"It calls others while {self._running[-1].name} runs; await one call after the other.")
+        for each in chain.from_iterable(each if isinstance(each, list | tuple) else [each] for each in wanted):
+            name = each.__name__ if isinstance(each, type) else str(each)
+            for seeder in self._order.ordered(self._order.named(name)):
+                if seeder in self._running:
+                    path = " -> ".join([*(running.name for running in self._running), seeder.name])
+                    raise SeederFailed(f"It calls itself, in a circle: {path}.")
+                self._kept_in_part = self._options.commit_each
+                self._run(seeder)
+
+    def _run(self, seeder: Seeder) -> None:
+        if seeder.name in self._started:
+            return
+        self._started.add(seeder.name)
+        if not seeder.runs_in(self._environment):
+            self._finish(Seeded(seeder, "skipped"))
+            return
+        self._watch.started(seeder)
+        self._running.append(seeder)
+        started = self._clock()
+        released = False
+        with self._recorder.seeder() as tables:
+            try:
+                self._mark(len(self._running))
+                call.run(seeder, self._connection, partial(self.call, seeder), self._recorder)
+                if self._failed is not None:
+                    # One that was called has failed, and its caller has kept that to itself.
+                    raise self._failed[1]
+                self._connection.exec_driver_sql(f"RELEASE SAVEPOINT {_mark(len(self._running))}")
+                released = True
+                self._running.pop()
+                if self._options.commit_each and not self._options.pretend:
+                    self._commit()
+            except BaseException as error:
+                if self._failed is None:
+                    self._failed = seeder, error if released else self._ended(error)
+                    if not released and not self._over:
+                        self._advice = self._missing(seeder, error)
+                self._finish(Seeded(seeder, "failed", self._clock() - started, tables()))
+                raise
+            self._finish(Seeded(seeder, "done", self._clock() - started, tables()))
+
+    def _commit(self) -> None:
+        self._connection.commit()
+        self._connection.begin()
+        for depth in range(1, len(self._running) + 1):
+            self._mark(depth)
+
+    def _mark(self, depth: int) -> None:
+        # Once the transaction is over, by a COMMIT in a text, say, the database does not know the savepoint any more.
+        self._connection.exec_driver_sql(f"SAVEPOINT {_mark(depth)}")
+
+    def _ended(self, error: BaseException) -> BaseException:
+        """``error``, or what it comes from where the seeder has ended the run's transaction."""
+        if self._connection.closed or self._connection.invalidated:
+            return error
+        try:
+            # Past SQLAlchemy, which sends nothing any more once a savepoint of its own is missing.
+            with closing(self._connection.connection.cursor()) as cursor:
+                cursor.execute(f"ROLLBACK TO SAVEPOINT {_mark(len(self._running))}")
+        except Exception as unknown:
+            # It may also be that the connection is beyond use; then the server rolls back.
+            self._over = _is_about_savepoints(unknown)
+        if self._over and (_is_about_savepoints(error) or isinstance(error, InvalidRequestError)):
+            better = SeederFailed("It ended the run's transaction. Use db.commit() and db.rollback(), and DELETE.")
+            return better.with_traceback(error.__traceback__)
+        return error
+
+    def _missing(self, seeder: Seeder, error: BaseException) -> list[str]:
+        if self._connection.closed or self._connection.invalidated:
+            return []
+        seeders = self._order.seeders
+        found = missing.find(error, self._recorder.latest, self._connection, seeders)
+        return [missing.advice(each, seeder, seeders) for each in found]
+
+    def _finish(self, seeded: Seeded) -> None:
+        self._seeded.append(seeded)
+        self._watch.finished(seeded)
+
+    def _take_back(self) -> None:
+        if self._connection.closed:
+            return
+        try:
+            self._connection.rollback()
+        except SQLAlchemyError:
+            # The connection is beyond use, in the middle of a statement, say; the server rolls back when it is closed.
+            self._connection.invalidate()
+
+    def _report(self, seeder: Seeder | None, error: BaseException) -> str:
+        return "\n".join(
+            [
+                *failures.reason(seeder, error, self._root),
+                *self._advice,
+                *failures.standing(
+                    [seeded.seeder.name for seeded in self._seeded if seeded.state == "done"],
+                    kept=self._options.commit_each,
+                    in_part=self._kept_in_part,
+                    over=self._over,
+                ),
+            ]
+        )
+
+
+def _mark(depth: int) -> str:
+    return f"fastman_savepoint_{depth}"
+
+
+def _is_about_savepoints(error: BaseException) -> bool:
+    """Whether the database misses a savepoint. Ours has the word in its name: so it is in the text of any language."""
+    return "savepoint" in str(error.orig if isinstance(error, DBAPIError) else error).lower()

@@ -1,0 +1,76 @@
+"""A command or a flag that does not exist: what was probably meant is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from command import Sandbox
+
+COMMANDS = {
+    "db.seed": "database.seed",
+    "db:seed": "database.seed",
+    "database:seed": "database.seed",
+    "migrate": "database.migrate",
+    "db:migrate": "database.migrate",
+    "migrate:rollback": "migrate.rollback",
+    "migrate:fresh": "migrate.reset database.migrate",
+    "showmigrations": "migrate.status",
+    "makemigrations": "make.migration",
+    "make:migration": "make.migration",
+    "migrate.rolback": "migrate.rollback",
+    "helo": "hello",
+}
+FLAGS = {
+    ("migrate.rollback", "--step=3"): "--steps",
+    ("migrate.rollback", "--step"): "--steps",
+    ("migrate.rollback", "--dry-run"): "--pretend",
+    ("database.migrate", "--no-input"): "--force",
+    ("database.migrate", "--sql"): "--pretend",
+    ("database.seed", "--seeder=UserSeeder"): "--class",
+    ("database.migrate", "--pretned"): "--pretend",
+}
+
+
+@pytest.mark.parametrize("typed", COMMANDS)
+def test_commands(project: Sandbox, typed: str) -> None:
+    """A mistyped command, or another framework's name of it."""
+    result = project.inv(typed, code=1)
+    assert result.stderr == f"No idea what '{typed}' is! Did you mean {COMMANDS[typed]}?\n"
+
+
+@pytest.mark.parametrize("typed", FLAGS, ids=" ".join)
+def test_flags(project: Sandbox, typed: tuple[str, str]) -> None:
+    """A mistyped flag, or another tool's name of it, where the command has the one that is meant."""
+    result = project.inv(*typed, code=1)
+    flag = typed[1].partition("=")[0]
+    assert result.stderr == f"No idea what '{flag}' is! Did you mean {FLAGS[typed]}?\n"
+
+
+def test_nothing_near(project: Sandbox) -> None:
+    """Where nothing is near, Invoke's own error is all."""
+    assert project.inv("qqqqq", code=1).stderr == "No idea what 'qqqqq' is!\n"
+    assert project.inv("migrate.status", "--qqqqq", code=1).stderr == "No idea what '--qqqqq' is!\n"
+
+
+def test_help_of_a_mistyped_command(project: Sandbox) -> None:
+    """--help for a command that does not exist."""
+    assert "Did you mean database.seed?" in project.inv("--help", "db.seed", code=1).stderr
+
+
+def test_commands_as_they_are_called_here(project: Sandbox) -> None:
+    """In a tasks.py that calls our namespaces otherwise, so does the suggestion; its own tasks come first."""
+    project.write(
+        "tasks.py",
+        """
+        from invoke import Collection
+
+        from fastman_tasks import database, make, migrate
+
+        ns = Collection(make)
+        ns.add_collection(Collection.from_module(database), "db")
+        ns.add_collection(Collection.from_module(migrate), "mig")
+        """,
+    )
+    assert "Did you mean db.seed?" in project.inv("database.seed", code=1).stderr
+    assert "Did you mean mig.rollback?" in project.inv("rollback", code=1).stderr
+    assert "Did you mean db.migrate?" in project.inv("migrate:run", code=1).stderr

@@ -1,0 +1,105 @@
+"""The layout holds: one door a library, arrows one way, services that neither print nor ask nor exit."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import fastman_tasks
+
+PACKAGE = Path(fastman_tasks.__file__).parent
+MODULES = {file.relative_to(PACKAGE).as_posix(): ast.parse(file.read_text("utf-8")) for file in PACKAGE.rglob("*.py")}
+TASKS = {name for name in MODULES if name.startswith("tasks/")}
+SERVICES = {name for name in MODULES if name not in TASKS and name != "__init__.py"}
+DOORS = {
+    "dotenv": ("settings.py",),
+    "rich": ("tasks/console.py",),
+    "mako": ("making/files.py",),
+    "flask": ("migrating/flask.py",),
+    "filelock": ("databases/lock.py",),
+    "faker": ("seeding/random_seed.py",),
+    "polyfactory": ("seeding/random_seed.py",),
+    "alembic": ("making/", "migrating/", "runtime.py"),
+}
+
+
+def imported(module: ast.Module) -> Iterator[str]:
+    """The dotted name of everything that ``module`` imports, inside functions too: ``from a import b`` is a.b."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def importers(package: str) -> set[str]:
+    """The modules that import ``package`` or something in it."""
+    return {
+        name
+        for name, module in MODULES.items()
+        if any(f"{each}.".startswith(f"{package}.") for each in imported(module))
+    }
+
+
+@pytest.mark.parametrize("library", sorted(DOORS))
+def test_one_door_a_library(library: str) -> None:
+    """Each library is imported where it is expected, and nowhere else."""
+    found = importers(library)
+    assert found
+    assert [name for name in found if not name.startswith(DOORS[library])] == []
+
+
+def test_invoke_is_imported_in_tasks_only() -> None:
+    """The services could serve another command line."""
+    assert importers("invoke") <= TASKS
+
+
+def test_nothing_below_imports_the_tasks() -> None:
+    """Only the package itself, which exports them, does."""
+    assert importers("fastman_tasks.tasks") - TASKS == {"__init__.py"}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_neither_prints_nor_asks_nor_exits(name: str) -> None:
+    """It returns values and raises FastmanError."""
+    for node in ast.walk(MODULES[name]):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in {"print", "input", "exit", "quit", "sys.exit", "os._exit"}, f"line {node.lineno}"
+        if isinstance(node, ast.Attribute):
+            assert ast.unparse(node) not in {"sys.stdout", "sys.stderr", "sys.stdin"}, f"line {node.lineno}"
+
+
+def test_the_environment_is_never_written() -> None:
+    """os.environ is only read. environ.py exports .env, flask.py does as ``flask`` does; both take it back."""
+    for name in sorted(set(MODULES) - {"environ.py", "migrating/flask.py"}):
+        for node in ast.walk(MODULES[name]):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                writers = {"os.putenv", "os.environ.update", "os.environ.setdefault", "os.environ.pop"}
+                assert called not in writers, f"{name}, line {node.lineno}"
+            if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+                assert ast.unparse(node.value) != "os.environ", f"{name}, line {node.lineno}"
+
+
+def test_importing_the_package_imports_no_heavy_library() -> None:
+    """``inv --list`` and completion wait for none of them."""
+    heavy = ("alembic", "sqlalchemy", "mako", "rich", "dotenv", "flask")
+    code = f"import sys, fastman_tasks; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_package_exports_its_modules_and_no_collection() -> None:
+    """A ``ns`` or ``namespace`` in a tasks.py is the whole collection for Invoke; the project's tasks would be lost."""
+    assert fastman_tasks.__all__ == ["Project", "database", "make", "migrate"]
+    for name in MODULES:
+        dotted = f"fastman_tasks.{name.removesuffix('.py').replace('/', '.')}".removesuffix(".__init__")
+        __import__(dotted)
+        assert not {"ns", "namespace"} & set(vars(sys.modules[dotted])), dotted

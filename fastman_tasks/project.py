@@ -205,9 +205,13 @@ class Project:
     @cached_property
     def environment(self) -> Environment:
         """The project's Alembic environment. Raises NoEnvironment where there is none."""
-        from fastman_tasks.migrating.environment import Environment
+        return self.environment_of(None)
 
-        return Environment(self)
+    def environment_of(self, config_file: Path | None) -> Environment:
+        """The Alembic environment that ``config_file`` configures; None is the project's own."""
+        from fastman_tasks.migrating.environment import PROJECT, Environment
+
+        return Environment(self.settings, config_file=config_file, attributes={PROJECT: self}, debug=self.debug)
 
     @cached_property
     def migrator(self) -> Migrator:

@@ -51,14 +51,12 @@ def environment(project: Project, pretend: bool) -> Iterator[tuple[Environment, 
 
     With ``pretend`` they are somewhere else, and gone afterwards; they are taken back where the block raises an error.
     """
-    from fastman_tasks.migrating.environment import Environment
-
     if project.has_environment:
         yield project.environment, ()
     elif pretend:
         with tempfile.TemporaryDirectory() as folder:
             install(Path(folder))
-            yield Environment(project, Path(folder) / "alembic.ini"), ()
+            yield project.environment_of(Path(folder) / "alembic.ini"), ()
     else:
         written = install(project.root)
         try:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import Any, Literal, TextIO
 
 from alembic import command
 from alembic.config import Config
@@ -22,16 +22,13 @@ from fastman_tasks.migrating import config as configuration
 from fastman_tasks.migrating import env_py
 from fastman_tasks.migrating.scripts import in_file_order, locations, read_headers
 from fastman_tasks.revisions.graph import History, Revision
+from fastman_tasks.settings import Settings
 from fastman_tasks.sources import first_line, shown
-
-if TYPE_CHECKING:
-    from fastman_tasks.project import Project
-    from fastman_tasks.settings import Settings
 
 #: What a generated env.py finds the open project under, in ``Config.attributes``.
 PROJECT = "fastman_tasks.project"
 #: Whether env.py has to import the models, in ``Config.attributes``; under plain alembic it does.
-MODELS = "fastman_tasks.models.discovery"
+MODELS = "fastman_tasks.models"
 
 _Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[Any]]
 
@@ -39,12 +36,23 @@ _Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[Any]]
 class Environment:
     """An existing Alembic environment, used as it is.
 
-    Raises NoEnvironment when ``project`` has none, and EnvironmentFailed when it cannot be used.
+    ``attributes`` are what env.py finds in ``Config.attributes``; ``debug`` lets Alembic's own log lines through.
+    Raises NoEnvironment where ``settings`` lead to none, and EnvironmentFailed when it cannot be used.
     """
 
-    def __init__(self, project: Project, config_file: Path | None = None) -> None:
-        self._project = project
-        found = config_file or configuration.find(project.settings)
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        config_file: Path | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        debug: bool = False,
+    ) -> None:
+        #: The project's settings.
+        self.settings = settings
+        self._attributes = dict(attributes or {})
+        self._debug = debug
+        found = config_file or configuration.find(settings)
         if found is None:
             raise NoEnvironment(
                 "This project has no migrations yet (no alembic.ini, no [tool.alembic]). "
@@ -71,7 +79,7 @@ class Environment:
 
     def _made(self) -> tuple[Config, ScriptDirectory]:
         """What an alembic command begins with; each run of env.py gets its own, since env.py may change both."""
-        config = configuration.read(self.config_file, self.settings, {PROJECT: self._project})
+        config = configuration.read(self.config_file, self.settings, dict(self._attributes))
         if self.url is not None:
             # ConfigParser interpolates: a % in the URL has to be doubled.
             text = self.url.render_as_string(hide_password=False)
@@ -93,12 +101,7 @@ class Environment:
     @property
     def root(self) -> Path:
         """The project's folder."""
-        return self._project.root
-
-    @property
-    def settings(self) -> Settings:
-        """The project's settings."""
-        return self._project.settings
+        return self.settings.root
 
     @property
     def url(self) -> URL | None:
@@ -209,7 +212,7 @@ class Environment:
         context = EnvironmentContext(config, scripts, fn=steps, **options)
         env_py.wrap_configure(context, prepare, output, dialect_name)
         surroundings = env_py.surroundings(
-            self.file, self.url, reading=reading, migrating=writes, copies=copies, debug=self._project.debug
+            self.file, self.url, reading=reading, migrating=writes, copies=copies, debug=self._debug
         )
         with self.errors(), surroundings, context:
             scripts.run_env()

@@ -14,13 +14,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fastman_tasks import actions
+    from fastman_tasks.consent import force, named, refuse
+    from fastman_tasks.plans import Observer
     from fastman_tasks.project import Project
     from fastman_tasks.tasks import database, make, migrate
+    from fastman_tasks.tasks.boundary import project_task
 
-__all__ = ["Project", "database", "make", "migrate"]
+__all__ = [
+    "Observer", "Project", "actions", "database", "force", "make", "migrate", "named", "project_task", "refuse",
+]  # fmt: skip
 
 _PLACES = {
+    "Observer": "plans:Observer",
     "Project": "project:Project",
+    "actions": "actions",
+    "force": "consent:force",
+    "named": "consent:named",
+    "project_task": "tasks.boundary:project_task",
+    "refuse": "consent:refuse",
     "database": "tasks.database",
     "make": "tasks.make",
     "migrate": "tasks.migrate",

@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fastman_tasks.making.renaming.decide import Candidate
+    from fastman_tasks.plans import Report
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command to be typed: ``task`` ("migrate.rollback"), its ``words`` and flags. A flag that is None or False is
+    left out, one with several values is repeated."""
+
+    task: str
+    words: tuple[str, ...] = ()
+    flags: tuple[tuple[str, str | int | bool | tuple[str, ...] | None], ...] = ()
+
+    def __str__(self) -> str:
+        typed = [shlex.quote(word) for word in self.words]
+        for name, value in self.flags:
+            flag = f"--{name.rstrip('_').replace('_', '-')}"
+            for each in value if isinstance(value, tuple) else (value,):
+                if each is not None and each is not False:
+                    typed.append(flag if each is True else f"{flag}={shlex.quote(str(each))}")
+        return " ".join(["inv", self.task, *typed])
 
 
 class FastmanError(Exception):
     """Something the user has to know of; its text says what happened and what to do.
 
     ``code`` is the process's exit code: 1 failed, 2 wrong usage, 4 the lock was not free in
-    time, 5 refused for want of consent.
+    time, 5 refused for want of consent. ``next`` is the command that goes on from here, if one does; ``report`` what
+    the action had done when it failed, if it had begun.
     """
 
     code: ClassVar[int] = 1
+    report: Report | None = None
+
+    def __init__(self, message: str = "", *, next: Command | None = None) -> None:
+        super().__init__(message)
+        self.next = next
 
 
 class UsageError(FastmanError):

@@ -1,20 +1,23 @@
-"""The values that planning and applying migrations work with."""
+"""The values through which planning, running and reporting talk. They need no library."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from sqlalchemy.engine import URL
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
-from fastman_tasks.revisions.graph import Revision
-
-Place = Literal["applied", "pending", "missing"]
+Action = Literal["apply", "roll back", "seed", "stamp", "write"]
+#: What became of a step; *applied*, *pending* and *missing* are where a migration stands, *planned* what would run.
+StepState = Literal["done", "skipped", "failed", "planned", "applied", "pending", "missing"]
 
 
 @dataclass(frozen=True)
 class State:
-    """What the database says: its URL, the revisions in its version table, and which table that is.
+    """What env.py connects to: its URL, the revisions in its version table, and which table that is.
 
     ``has_metadata`` is whether env.py names the metadata of models.
     """
@@ -27,57 +30,125 @@ class State:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One line of a status: ``revision`` is None where ``state`` is *missing*; ``place`` then says which git branches
-    have it."""
+class Step:
+    """One migration or seeder and what is done with it.
 
-    id: str
-    state: Place
-    revision: Revision | None
-    place: str = ""
+    ``name`` is what people call it: the file's name without ``.py``, or the seeder's class. ``id`` is a migration's
+    revision; ``file`` is None where a revision has none. ``is_empty`` is whether its ``downgrade()`` undoes nothing.
+    """
+
+    action: Action
+    name: str
+    file: Path | None = None
+    id: str = ""
+    message: str = ""
+    is_head: bool = False
+    is_empty: bool = False
 
 
 @dataclass(frozen=True)
-class Status:
-    """Every revision, oldest first; those that no file has come last."""
+class Counts:
+    """The rows of one table that a step wrote, or found as they should be."""
 
-    entries: tuple[Entry, ...]
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
 
-    def of(self, state: Place) -> tuple[Entry, ...]:
-        """The entries in ``state``."""
-        return tuple(entry for entry in self.entries if entry.state == state)
+
+@dataclass(frozen=True)
+class StepResult:
+    """What became of ``step``, and the ``seconds`` it took; ``rows`` are what a seeder wrote, by table, and
+    ``statements`` the SQL of a preview. ``note`` is what else there is to say."""
+
+    step: Step
+    state: StepState
+    seconds: float | None = None
+    rows: tuple[tuple[str, Counts], ...] = ()
+    note: str = ""
+    statements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a plan loses: a table or a column, with the rows or values that are in it now.
+
+    ``rows`` is None where they could not be counted; ``precision`` says how good the number is. ``reason`` is a
+    statement, or code, that may lose something: in place of a ``table``, or beside the one that it empties.
+    """
+
+    table: str | None = None
+    column: str | None = None
+    rows: int | None = None
+    precision: Literal["exact", "estimate", "at least"] = "exact"
+    reason: str | None = None
 
     @property
-    def up_to_date(self) -> bool:
-        """Whether nothing is pending and nothing missing."""
-        return all(entry.state == "applied" for entry in self.entries)
+    def is_harmless(self) -> bool:
+        """Whether it is certain that nothing is lost."""
+        return self.rows == 0 and self.precision == "exact"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Revisions to apply or to roll back, in that order, from ``state`` on.
+    """Steps to carry out in that order from ``state`` on, and what they lose. ``state`` is None without migrations."""
 
-    ``passed`` are the ids of those whose empty ``downgrade()`` undoes nothing.
+    steps: tuple[Step, ...]
+    state: State | None = None
+    losses: tuple[Loss, ...] = ()
+
+    @property
+    def migrations(self) -> tuple[Step, ...]:
+        """The steps that apply or roll back a migration."""
+        return tuple(step for step in self.steps if step.action in ("apply", "roll back"))
+
+    @property
+    def seeders(self) -> tuple[Step, ...]:
+        """The steps that run a seeder."""
+        return tuple(step for step in self.steps if step.action == "seed")
+
+
+class Observer:
+    """Is told how an action comes along, and does nothing about it: override what you want to know.
+
+    The methods are called in the thread of the action, between its statements. What one raises ends the action.
     """
 
-    direction: Literal["upgrade", "downgrade"]
-    revisions: tuple[Revision, ...]
-    state: State
-    passed: tuple[str, ...] = ()
+    def lock_waiting(self, holder: str | None) -> None:
+        """Another process has the migration lock: ``holder``, as far as the server knows."""
+
+    def lock_acquired(self, waited: float) -> None:
+        """The migration lock was acquired after ``waited`` seconds."""
+
+    def step_started(self, step: Step) -> None:
+        """``step`` starts."""
+
+    def step_progress(self, step: Step, done: int | None, total: int | None) -> None:
+        """``step`` is working; a loop of its has ``done`` so many of ``total`` (None: not known)."""
+
+    def step_retrying(self, step: Step, pause: float) -> None:
+        """``step`` met a locked table, was rolled back, and is tried again in ``pause`` seconds."""
+
+    def step_finished(self, result: StepResult) -> None:
+        """A step has finished, was skipped, or failed."""
 
 
 @dataclass(frozen=True)
-class Preview:
-    """The ``statements`` of a revision. Where they cannot be told, in whole or in part, ``reason`` says why."""
+class Report:
+    """What a command did. ``command`` is its name ("migrate.rollback"), ``database`` the URL with its password masked.
 
-    revision: Revision
-    statements: tuple[str, ...]
-    reason: str | None = None
+    Without ``steps`` there was nothing to do. A step that another process carried out in the meantime is *skipped*.
+    ``details`` is what a command has to say beyond that, in values that JSON knows.
+    """
 
+    command: str
+    database: str
+    environment: str | None
+    steps: tuple[StepResult, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    preview: bool = False
+    details: Mapping[str, object] | None = None
 
-@dataclass(frozen=True)
-class Done:
-    """A revision that was applied or rolled back, and the seconds it took."""
-
-    revision: Revision
-    seconds: float
+    def of(self, state: StepState) -> tuple[StepResult, ...]:
+        """The steps in ``state``."""
+        return tuple(result for result in self.steps if result.state == state)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from fastman_tasks import settings as settings_module
 from fastman_tasks.databases import urls
 from fastman_tasks.databases.database import Database
 from fastman_tasks.environ import exporting
-from fastman_tasks.errors import DatabaseUnavailable, SettingsError, StateChanged
+from fastman_tasks.errors import SettingsError
 from fastman_tasks.settings import Settings
 from fastman_tasks.sources import missing_variable, shown
 
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from fastman_tasks.making.migration import Drafting
     from fastman_tasks.migrating.environment import Environment
     from fastman_tasks.migrating.migrator import Migrator
-    from fastman_tasks.plans import Done, Plan
-    from fastman_tasks.revisions.graph import Revision
-    from fastman_tasks.seeding.seeders import Seeding
+    from fastman_tasks.seeding.seeders import Seeders
 
 
 class Project:
@@ -117,16 +115,17 @@ class Project:
         source = self.environment.config_file if self.environment.names(url) else self.environment.file
         return Database(url, f"from {shown(source, self.root)}")
 
-    def described(self) -> str:
+    @property
+    def label(self) -> str:
         """``sqlite:///app.db (development, from .env)``, the password masked."""
-        return f"{self.shown_url} ({self.settings.environment or 'development'}, {self.database.source})"
+        return f"{self.display_url} ({self.settings.environment or 'development'}, {self.database.source})"
 
     @property
-    def shown_url(self) -> str:
+    def display_url(self) -> str:
         """The database's URL for people: password masked, a SQLite file relative to the root."""
         return urls.shown(self.database.url, self.root)
 
-    def redacted(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """``text`` without the passwords of the project's database."""
         known = [self.__dict__.get("database"), self.__dict__.get("configured_database")]
         candidates = [self.settings.url, *(database.url for database in known if database)]
@@ -143,57 +142,6 @@ class Project:
             f"{name} is set in .env, but not in the environment. FASTMAN_EXPORT_ENV=1 in .env puts all of it there "
             "while a command runs."
         )
-
-    @contextmanager
-    def locked(
-        self, on_wait: Callable[[str | None], None], on_taken: Callable[[float], None] = lambda waited: None
-    ) -> Iterator[None]:
-        """Hold the database's migration lock in this block; what the database said before is forgotten.
-
-        ``on_wait`` is called with the holder when somebody else has it, ``on_taken`` with the seconds waited when it
-        is had. Raises LockTimeout after FASTMAN_LOCK_TIMEOUT; DatabaseUnavailable where only env.py gets a connection.
-        """
-        from fastman_tasks.databases import lock
-
-        table, schema = "alembic_version", None
-        if self.has_environment:
-            table, schema = self.migrator.state.version_table, self.migrator.state.schema
-        with ExitStack() as stack:
-            try:
-                found = lock.for_database(self.database, table, schema) if self.settings.lock else None
-                waited = stack.enter_context(lock.held(found, self.settings.lock_timeout, on_wait)) if found else 0.0
-            except DatabaseUnavailable as error:
-                if not self.has_environment:
-                    raise
-                raise DatabaseUnavailable(
-                    f"{error}\nThe migration lock needs a connection of its own. Where only env.py reaches the "
-                    "database, and nobody else migrates at the same time, FASTMAN_LOCK=off does without it."
-                ) from error
-            if waited >= 1:
-                on_taken(waited)
-            if found and self.has_environment:
-                self.migrator.read_again()
-            yield
-
-    def carry_out(
-        self,
-        plan: Plan,
-        *,
-        on_wait: Callable[[str | None], None] = lambda holder: None,
-        on_taken: Callable[[float], None] = lambda waited: None,
-        on_done: Callable[[Done], None] = lambda done: None,
-        on_retry: Callable[[Revision, float], None] = lambda revision, pause: None,
-    ) -> tuple[Done, ...]:
-        """Apply or roll back, under the migration lock, what is left of ``plan`` once that is had; see ``locked`` and
-        ``Migrator.apply`` for what is called meanwhile and what is raised.
-        """
-        with self.locked(on_wait, on_taken):
-            try:
-                return self.migrator.apply(plan, on_done, on_retry)
-            except StateChanged:
-                # Whoever had the lock before has done a part of it, or something else.
-                left = self.migrator.renewed(plan)
-                return self.migrator.apply(left, on_done, on_retry) if left.revisions else ()
 
     @property
     def has_environment(self) -> bool:
@@ -228,11 +176,11 @@ class Project:
         return Drafting(self)
 
     @cached_property
-    def seeding(self) -> Seeding:
+    def seeders(self) -> Seeders:
         """Finds and runs seeders."""
-        from fastman_tasks.seeding.seeders import Seeding
+        from fastman_tasks.seeding.seeders import Seeders
 
-        return Seeding(self)
+        return Seeders(self.settings)
 
 
 def _import_alembic_from_elsewhere(folders: tuple[Path, ...]) -> None:

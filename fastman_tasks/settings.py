@@ -40,6 +40,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "ALEMBIC_CONFIG": (),
 }
 _PARTS = ("DB_CONNECTION", "DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD")
+_PROTECTED_LOCK_TIMEOUT = 5.0
 _PRODUCTION = {"production", "prod", "live"}
 _YES, _NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -82,6 +83,12 @@ class Settings:
     def exports(self) -> Mapping[str, str]:
         """What is to be in the environment while a command runs, for code that reads it there."""
         return self.unset if self.export_env else {}
+
+    def table_lock_timeout(self, url: URL) -> float:
+        """Seconds that a migration of the database at ``url`` waits for a table's lock; 0 for no limit."""
+        if self.ddl_lock_timeout is not None:
+            return self.ddl_lock_timeout
+        return _PROTECTED_LOCK_TIMEOUT if self.protects(url) else 0.0
 
     @property
     def production(self) -> bool:
@@ -185,10 +192,15 @@ def _seconds(text: Mapping[str, str], name: str, *, default: _Default) -> _Defau
         return default
     if value.lower() in {"0", "off"}:
         return 0.0
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)", value.strip(), re.ASCII)
-    if not match:
-        raise UsageError(f"{name}={value} is no duration. Write 500ms, 5s or 2m; 0 for none.")
-    return float(match[1]) * _UNITS[match[2]]
+    if (found := seconds(value)) is None:
+        raise UsageError(f"{name}={value} is not a valid duration. Write 500ms, 5s or 2m; 0 for none.")
+    return found
+
+
+def seconds(duration: str) -> float | None:
+    """The seconds of a ``duration`` such as 500ms, 5s or 2m; None where it is not one."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)", duration.strip(), re.ASCII)
+    return float(match[1]) * _UNITS[match[2]] if match else None
 
 
 def _url(values: Mapping[str, tuple[str, str] | None]) -> tuple[URL | None, str]:

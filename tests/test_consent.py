@@ -1,4 +1,4 @@
-"""Which consent a command needs, and whether the flags give it."""
+"""Which consent a command needs, and who agrees."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from fastman_tasks import guard, settings
+from fastman_tasks import settings
+from fastman_tasks.consent import Consent, Level, Risk, force, level_to_change, level_to_roll_back, named, refuse
+from fastman_tasks.databases.database import Database
 from fastman_tasks.errors import ConsentMissing, UsageError
-from fastman_tasks.migrating.losses import Loss
+from fastman_tasks.plans import Loss
 
+LEVELS: tuple[Level, ...] = ("none", "yes", "name")
 ROWS = (Loss("users", None, 1),)
 NONE = (Loss("users", None, 0),)
 
@@ -43,8 +46,8 @@ def read(tmp_path: Path, **environ: str) -> settings.Settings:
 )
 def test_hosts(tmp_path: Path, url: str, protected: bool) -> None:
     """Without ENVIRONMENT a database on another machine is protected, wherever its URL names the host."""
-    assert guard.to_change(read(tmp_path), make_url(url)) == ("yes" if protected else "none")
-    assert guard.to_change(read(tmp_path, ENVIRONMENT="staging"), make_url(url)) == "none"
+    assert level_to_change(read(tmp_path), Database(make_url(url))) == ("yes" if protected else "none")
+    assert level_to_change(read(tmp_path, ENVIRONMENT="staging"), Database(make_url(url))) == "none"
 
 
 @pytest.mark.parametrize("environment", ["production", "Production", "PROD", "prod", "live", "LIVE"])
@@ -52,8 +55,8 @@ def test_production(tmp_path: Path, environment: str) -> None:
     """The three names in any case protect a database on this machine too; APP_ENV is as good."""
     for name in ("ENVIRONMENT", "APP_ENV"):
         found = read(tmp_path, **{name: environment, "DATABASE_URL": "sqlite:///a.db"})
-        assert guard.to_change(found, make_url("sqlite:///a.db")) == "yes"
-        assert guard.to_roll_back(found, make_url("sqlite:///a.db"), ROWS) == "name"
+        assert level_to_change(found, Database(make_url("sqlite:///a.db"))) == "yes"
+        assert level_to_roll_back(found, Database(make_url("sqlite:///a.db")), ROWS) == "name"
 
 
 @pytest.mark.parametrize(
@@ -63,31 +66,34 @@ def test_production(tmp_path: Path, environment: str) -> None:
         (NONE, "yes"),
         (ROWS, "name"),
         ((*NONE, *ROWS), "name"),
-        ((Loss("a", None, 0, estimated=True),), "name"),
-        ((Loss("a", "b", 0, more=True),), "name"),
+        ((Loss("a", None, 0, "estimate"),), "name"),
+        ((Loss("a", "b", 0, "at least"),), "name"),
         ((Loss("a", None, None),), "name"),
-        ((Loss(sql="DELETE FROM a"),), "name"),
+        ((Loss(reason="DELETE FROM a"),), "name"),
     ],
 )
 def test_rolling_back(tmp_path: Path, losses: tuple[Loss, ...], needed: str) -> None:
     """A protected database's name is asked for unless it is certain that nothing is lost; elsewhere yes will do."""
-    url = make_url("sqlite:///a.db")
-    assert guard.to_roll_back(read(tmp_path, ENVIRONMENT="prod"), url, losses) == needed
-    assert guard.to_roll_back(read(tmp_path, ENVIRONMENT="test"), url, losses) == "yes"
-    for environment in ("prod", "test"):
-        guard.permit_rollback(read(tmp_path, ENVIRONMENT=environment))
-        forbidding = read(tmp_path, ENVIRONMENT=environment, FASTMAN_PROHIBIT_DESTRUCTIVE="1")
-        with pytest.raises(ConsentMissing, match="FASTMAN_PROHIBIT_DESTRUCTIVE is set"):
-            guard.permit_rollback(forbidding)
+    database = Database(make_url("sqlite:///a.db"))
+    assert level_to_roll_back(read(tmp_path, ENVIRONMENT="prod"), database, losses) == needed
+    assert level_to_roll_back(read(tmp_path, ENVIRONMENT="test"), database, losses) == "yes"
 
 
-def test_flags() -> None:
-    """--force says yes and never a name; --confirm has to be the name, and says yes too."""
-    cases = {("none", False): True, ("yes", False): False, ("yes", True): True, ("name", True): False}
-    for (consent, force), enough in cases.items():
-        assert guard.answered(consent, force=force, confirm=None, name="shop") is enough
-    for consent in ("none", "yes", "name"):
-        assert guard.answered(consent, force=False, confirm="shop", name="shop")
-        for wrong in ("Shop", "shop.db", "shop "):
-            with pytest.raises(UsageError):
-                guard.answered(consent, force=True, confirm=wrong, name="shop")
+def risk(level: Level) -> Risk:
+    """One of that level, on a database called shop."""
+    return Risk(level, "Roll back 1 migration?", Database(make_url("postgresql://localhost/shop")))
+
+
+def test_consent_from_python() -> None:
+    """By default nothing is agreed to; ``force`` says yes and never a name; ``named`` has to be the name."""
+    cases: dict[Consent, tuple[Level, ...]] = {refuse: ("none",), force: ("none", "yes"), named("shop"): LEVELS}
+    for consent, agreed in cases.items():
+        for level in LEVELS:
+            if level in agreed:
+                consent(risk(level))
+            else:
+                with pytest.raises(ConsentMissing, match="Nothing was changed"):
+                    consent(risk(level))
+    for wrong in ("Shop", "shop.db", "shop "):
+        with pytest.raises(UsageError, match="is not this database's name, shop"):
+            named(wrong)(risk("yes"))

@@ -24,6 +24,12 @@ class Database:
         self.source = source
 
     @property
+    def name(self) -> str:
+        """What it is called: its name on the server, or its file's."""
+        file = urls.sqlite_file(self.url)
+        return file.name if file is not None else self.url.database or "memory"
+
+    @property
     def exists(self) -> bool:
         """False for a SQLite file that is not there; True where only connecting can tell."""
         file = urls.sqlite_file(self.url)

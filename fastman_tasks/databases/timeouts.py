@@ -8,9 +8,6 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-#: Seconds that a migration of a protected database waits for a table's lock, unless settings say otherwise.
-PROTECTED_LOCK_TIMEOUT = 5.0
-
 
 def limiter(lock: float, statement: float) -> Callable[[Connection], None] | None:
     """What sets the limits, in seconds (0: none), on a connection; None where there are none to set.

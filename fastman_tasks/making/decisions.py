@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fastman_tasks.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Decisions:
@@ -21,3 +23,12 @@ class Decisions:
     allow_drops: bool = False
     backfill: tuple[str, ...] = ()
     command: str = "inv make.migration …"
+
+
+def require_pairs(renames: tuple[str, ...]) -> tuple[str, ...]:
+    """``renames`` as they are. Raises UsageError for one that is not a pair ``old:new``."""
+    for pair in renames:
+        old, separator, new = pair.partition(":")
+        if not (old and separator and new) or ":" in new:
+            raise UsageError(f"--rename={pair} is not a pair old:new, such as users.name:full_name or users:people.")
+    return renames

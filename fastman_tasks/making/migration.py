@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,22 +73,16 @@ class Drafting:
         *,
         pretend: bool = False,
         decisions: Decisions | None = None,
-        on_wait: Callable[[str | None], None] = lambda holder: None,
-        on_taken: Callable[[float], None] = lambda waited: None,
     ) -> Draft:
         """Write the migration that was ``asked`` for.
 
         With models, and unless a skeleton was asked for, its body is the difference between models and database;
-        otherwise it follows the message. A baseline is also marked as applied, under the migration lock; see
-        ``Project.locked``. Raises ModelsFailed; MigrationRefused for pending migrations, for a difference that drops
+        otherwise it follows the message. A baseline is also marked as applied: whoever calls for one holds the lock.
+        Raises ModelsFailed; MigrationRefused for pending migrations, for a difference that drops
         tables or columns where ``decisions`` do not allow it, and for a baseline that does not fit the database;
         RenamesUndecided for a difference that ``decisions`` leave open.
         """
-        decisions, pretend = decisions or Decisions(), pretend or asked.check
-        if not asked.baseline or pretend:
-            return self._draft(asked, decisions, pretend)
-        with self._project.locked(on_wait, on_taken):
-            return self._draft(asked, decisions, pretend)
+        return self._draft(asked, decisions or Decisions(), pretend or asked.check)
 
     def _draft(self, asked: Asked, decisions: Decisions, pretend: bool) -> Draft:
         # Models are imported before any file is written: a broken one must leave nothing behind.

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.sources import described
-from fastman_tasks.text import counted
+from fastman_tasks.text import pluralize
 
 _NAME = r"(?:\"(?:[^\"]|\"\")+\"|`[^`]+`|[\w$]+)"
 _ALTER = re.compile(rf"\s*ALTER\s+TABLE\s+(?P<table>(?:{_NAME}\.)?{_NAME})\s+(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
@@ -68,7 +68,7 @@ def explain(cause: Cause, environment: Environment) -> list[str]:
             f"A value of {name} does not convert. Correct such rows first, or in upgrade() before the type changes."
         ]
     number = _nulls(cause, environment)
-    rows = "rows have" if number is None else f"{counted(number, 'row')} {'has' if number == 1 else 'have'}"
+    rows = "rows have" if number is None else f"{pluralize(number, 'row')} {'has' if number == 1 else 'have'}"
     return [
         f"{name} becomes required (NOT NULL), and {rows} no value for it. Fill it in upgrade() before: add the column "
         f"with nullable=True, then UPDATE {cause.table} SET {cause.column} = …, then "

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, TextIO
 
 from alembic import command
 from alembic.config import Config
@@ -21,6 +21,7 @@ from fastman_tasks.errors import EnvironmentFailed, FastmanError, NoEnvironment
 from fastman_tasks.migrating import config as configuration
 from fastman_tasks.migrating import env_py
 from fastman_tasks.migrating.scripts import in_file_order, locations, read_headers
+from fastman_tasks.plans import Step
 from fastman_tasks.revisions.graph import History, Revision
 from fastman_tasks.settings import Settings
 from fastman_tasks.sources import first_line, shown
@@ -168,15 +169,16 @@ class Environment:
         found = (each.resolve() for each in locations(self.scripts))
         return tuple(sorted(found, key=lambda each: -len(each.parts)))
 
-    def load(self, revisions: Iterable[Revision]) -> None:
-        """Import the files of ``revisions``; whatever is wrong with one is raised."""
-        for revision in revisions:
-            _ = self.scripts.get_revision(revision.id).module
+    def load(self, steps: Iterable[Step]) -> None:
+        """Import the files of ``steps``; whatever is wrong with one is raised."""
+        for step in steps:
+            _ = self.scripts.get_revision(step.id).module
 
-    def step(self, direction: Literal["upgrade", "downgrade"], revision: Revision) -> MigrationStep:
-        """The step that applies ``revision``, or takes it back."""
-        script = self.scripts.get_revision(revision.id)
-        make = MigrationStep.upgrade_from_script if direction == "upgrade" else MigrationStep.downgrade_from_script
+    def step(self, step: Step) -> MigrationStep:
+        """What Alembic runs to apply the migration of ``step``, or to roll it back."""
+        script = self.scripts.get_revision(step.id)
+        rolls_back = step.action == "roll back"
+        make = MigrationStep.downgrade_from_script if rolls_back else MigrationStep.upgrade_from_script
         return make(self.scripts.revision_map, script)
 
     def run(

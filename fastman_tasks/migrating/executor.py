@@ -10,16 +10,15 @@ from alembic.runtime.migration import MigrationContext, MigrationStep
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from fastman_tasks.databases.timeouts import is_lock_timeout
-from fastman_tasks.errors import EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused, StateChanged
-from fastman_tasks.migrating import causes
-from fastman_tasks.migrating import sent as ledger
+from fastman_tasks.databases.timeouts import is_lock_timeout, limiter
+from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused
+from fastman_tasks.migrating import causes, sent, state
 from fastman_tasks.migrating.environment import Environment
-from fastman_tasks.migrating.sent import Ledger
-from fastman_tasks.plans import Done, Plan, State
-from fastman_tasks.revisions.graph import Revision
+from fastman_tasks.migrating.migrator import Migrator
+from fastman_tasks.migrating.sent import SentStatements
+from fastman_tasks.plans import Observer, Plan, State, Step, StepResult
 from fastman_tasks.sources import blame
-from fastman_tasks.text import counted, shortened
+from fastman_tasks.text import pluralize, shortened
 
 #: Seconds to pause before each new try after a lock timeout.
 PAUSES = (1.0, 3.0, 9.0)
@@ -27,76 +26,93 @@ PAUSES = (1.0, 3.0, 9.0)
 
 @dataclass
 class _Progress:
-    """How far a run has come; ``ledger`` is the running revision's. ``enclosed`` is whether one transaction of env.py's
-    holds all migrations: none has been applied before the run has finished."""
+    """How far a run has come: ``plan`` is what it set out to do. ``sent`` is what the running step has sent.
+    ``enclosed`` is whether one transaction of env.py's holds all migrations: none has been applied before the run has
+    finished."""
 
-    done: list[Done] = field(default_factory=list)
-    running: Revision | None = None
+    plan: Plan
+    done: list[StepResult] = field(default_factory=list)
+    running: Step | None = None
+    started: float = 0.0
     enclosed: bool = False
-    ledger: Ledger = field(default_factory=Ledger)
+    sent: SentStatements = field(default_factory=SentStatements)
 
 
 class Executor:
-    """Carries out plans in one Alembic environment; ``read`` tells the database's state, ``prepare`` sets limits."""
+    """Applies migrations and rolls them back, as ``migrator`` has planned them. Whoever calls it holds the lock."""
 
     def __init__(
         self,
         environment: Environment,
-        read: Callable[[], State],
-        prepare: Callable[[Connection], None] | None,
+        migrator: Migrator,
+        observer: Observer,
         clock: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._environment = environment
-        self._read = read
-        self._prepare = prepare
+        self._migrator = migrator
+        self._observer = observer
         self._clock = clock
         self._sleep = sleep
 
-    def apply(
-        self, plan: Plan, on_done: Callable[[Done], None], on_retry: Callable[[Revision, float], None]
-    ) -> tuple[Done, ...]:
-        """Carry out ``plan``. A revision that meets a lock timeout, nothing of it committed, is tried again after
-        each of ``PAUSES``; ``on_retry`` is told before. Raises MigrationFailed and MigrationRefused.
+    def run(self, plan: Plan) -> tuple[StepResult, ...]:
+        """Carry out what is left of the migrations of ``plan``, and return what became of each.
+
+        A step that meets a lock timeout, nothing of it committed, is tried again after each of ``PAUSES``. Raises
+        MigrationFailed, which names the revision, the line and what is kept, and MigrationRefused where the database
+        has changed so that the plan does not fit it any more.
         """
-        progress = _Progress()
-        left = plan
+        planned = replace(plan, steps=plan.migrations)
+        progress = _Progress(planned)
+        try:
+            self._try(progress)
+        finally:
+            self._migrator.forget_state()
+        ours = {result.step for result in progress.done}
+        others = (step for step in planned.steps if step not in ours)
+        skipped = [StepResult(step, "skipped", note="another process has done it") for step in others]
+        return (*skipped, *progress.done)
+
+    def _try(self, progress: _Progress) -> None:
+        left = progress.plan
         for pause in (*PAUSES, None):
             try:
-                self._run(left, progress, on_done)
+                self._run(left, progress)
                 break
             except (FastmanError, KeyboardInterrupt) as error:
                 if progress.running is None or isinstance(error, MigrationRefused):
                     raise
                 cause = error.__cause__ if isinstance(error, EnvironmentFailed) and error.__cause__ else error
-                progress.ledger.settle(cause)
-                if pause is None or progress.ledger.kept or not is_lock_timeout(cause):
-                    raise MigrationFailed(self._report(plan, progress, cause)) from cause
-                on_retry(progress.running, pause)
+                progress.sent.settle(cause)
+                if pause is None or progress.sent.kept or not is_lock_timeout(cause):
+                    raise self._failure(progress, cause) from cause
+                self._observer.step_retrying(progress.running, pause)
                 self._sleep(pause)
-                state = self._read()
-                rest = self._undone(plan, state)
-                progress.done = [done for done in progress.done if done.revision not in rest]
-                left = replace(plan, revisions=rest, state=state)
+                now = state.read(self._environment)
+                rest = self._undone(progress.plan, now)
+                progress.done = [done for done in progress.done if done.step not in rest]
+                left = replace(progress.plan, steps=rest, state=now)
         if progress.running is not None:
             kept_quiet = f"{progress.running.name} failed, and env.py has swallowed the error: it has to raise it."
-            raise MigrationFailed("\n".join([kept_quiet, *self._standing(plan, self._read())]))
+            raise MigrationFailed("\n".join([kept_quiet, *self._standing(progress.plan, self._now())]))
         # Otherwise Alembic has committed each of them.
-        if progress.enclosed and self._undone(plan, self._read()):
+        if progress.enclosed and self._undone(progress.plan, self._now()):
             raise MigrationFailed(
-                "env.py began a transaction before context.configure() and never committed it, so nothing of this run "
-                "was kept. Commit there (connection.commit()) what it does before configure(), and run it again."
+                "env.py began a transaction before context.configure() and never committed it, so all changes were "
+                "rolled back. Commit there (connection.commit()) what it does before configure(), and run it again."
             )
         if progress.enclosed:
             for done in progress.done:
-                on_done(done)
-        return tuple(progress.done)
+                self._observer.step_finished(done)
 
-    def _undone(self, plan: Plan, state: State) -> tuple[Revision, ...]:
+    def _now(self) -> State:
+        return state.read(self._environment)
+
+    def _undone(self, plan: Plan, state: State) -> tuple[Step, ...]:
         now = self._environment.history.with_ancestors(state.heads)
-        return tuple(each for each in plan.revisions if (each.id in now) == (plan.direction == "downgrade"))
+        return tuple(each for each in plan.steps if (each.id in now) == (each.action == "roll back"))
 
-    def _run(self, plan: Plan, progress: _Progress, on_done: Callable[[Done], None]) -> None:
+    def _run(self, plan: Plan, progress: _Progress) -> None:
         ran = False
 
         def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[MigrationStep]:
@@ -105,104 +121,116 @@ class Executor:
                 # An env.py that runs migrations twice on one database; Alembic would have nothing left to do, either.
                 return
             ran = True
-            if set(heads) != set(plan.state.heads):
-                raise StateChanged("Another process migrated this database in the meantime. Run the command again.")
+            # Under the lock: another process may have migrated since it was planned.
+            left = self._migrator.replan(plan, heads)
+            if left is not plan:
+                progress.plan = left
             one_transaction = context.impl.transactional_ddl and not context.opts["transaction_per_migration"]
             progress.enclosed = progress.enclosed or one_transaction
             # What env.py says of it (transactional_ddl=False) does not change what these two can roll back.
             transactional = context.impl.transactional_ddl or context.dialect.name in ("postgresql", "sqlite")
             # One that cannot be imported stops the run before its first step.
-            self._environment.load(plan.revisions)
-            for revision in plan.revisions:
-                progress.running, progress.ledger = revision, Ledger(transactional)
-                started = self._clock()
-                yield self._environment.step(plan.direction, revision)
-                # Alembic asks for the next step when this one, and its transaction, are through.
+            self._environment.load(left.steps)
+            for step in left.steps:
+                progress.running, progress.sent = step, SentStatements(transactional)
+                self._observer.step_started(step)
+                progress.started = self._clock()
+                yield self._environment.step(step)
+                # Alembic asks for the next step when this one, and its transaction, have finished.
                 progress.running = None
-                progress.done.append(Done(revision, self._clock() - started))
+                progress.done.append(StepResult(step, "done", self._clock() - progress.started))
                 if not progress.enclosed:
-                    on_done(progress.done[-1])
+                    self._observer.step_finished(progress.done[-1])
 
         def prepare(connection: Connection) -> None:
             progress.enclosed = connection.in_transaction()
-            if self._prepare is not None:
-                self._prepare(connection)
+            if limit is not None:
+                limit(connection)
 
-        with ledger.watching(lambda: progress.ledger if progress.running else None):
+        assert plan.state is not None
+        settings = self._environment.settings
+        limit = limiter(settings.table_lock_timeout(plan.state.url), settings.statement_timeout or 0.0)
+        with sent.watching(lambda: progress.sent if progress.running else None):
             self._environment.run(steps, reading=False, prepare=prepare)
 
-    def _report(self, plan: Plan, progress: _Progress, error: BaseException) -> str:
-        revision = progress.running
-        assert revision is not None
+    def _failure(self, progress: _Progress, error: BaseException) -> MigrationFailed:
+        assert progress.running is not None
+        self._observer.step_finished(StepResult(progress.running, "failed", self._clock() - progress.started))
+        lines, next = self._report(progress, error)
+        return MigrationFailed("\n".join(lines), next=next)
+
+    def _report(self, progress: _Progress, error: BaseException) -> tuple[list[str], Command | None]:
+        """What to say of ``error``, and the command that goes on."""
+        plan, step = progress.plan, progress.running
+        assert step is not None
         root = self._environment.root
         if isinstance(error, KeyboardInterrupt):
-            lines = [f"{revision.name} was interrupted."]
+            lines = [f"{step.name} was interrupted."]
         else:
-            lines = [f"{revision.name} failed: {blame(error, root, revision.file)}"]
+            lines = [f"{step.name} failed: {blame(error, root, step.file)}"]
         if isinstance(error, DBAPIError) and error.statement:
             lines.append(f"  Statement: {shortened(error.statement, 1000)}")
         try:
-            state = self._read()
+            state = self._now()
         except FastmanError as failure:
-            lines += [*self._kept(progress), f"What is applied now cannot be told: {failure}"]
-        else:
-            # A signal may come when the last statement, the commit, is through.
-            if cause := causes.find(error):
-                lines += causes.explain(cause, self._environment)
-            lines += self._kept(progress) if revision in self._undone(plan, state) else ["It was through by then."]
-            lines += self._standing(plan, state)
-            correct = "" if isinstance(error, KeyboardInterrupt) else "correct the file, then "
-            if left := self._undone(plan, state):
-                lines.append(f"Next: {correct}inv {self._again(plan, left)}")
-        return "\n".join(lines)
+            return [*lines, *self._kept(progress), f"What is applied now is not known: {failure}"], None
+        if cause := causes.find(error):
+            lines += causes.explain(cause, self._environment)
+        # A signal may come when the last statement, the commit, has finished.
+        lines += self._kept(progress) if step in self._undone(plan, state) else ["It had already finished."]
+        lines += self._standing(plan, state)
+        left = self._undone(plan, state)
+        if left and not isinstance(error, KeyboardInterrupt):
+            lines.append("Correct the file first.")
+        return lines, self._again(plan, left) if left else None
 
-    def _again(self, plan: Plan, left: tuple[Revision, ...]) -> str:
+    def _again(self, plan: Plan, left: tuple[Step, ...]) -> Command:
         """The command that does what is ``left`` of ``plan``, and no more."""
         history = self._environment.history
-        if plan.direction == "downgrade":
-            applied = history.with_ancestors(plan.state.heads) - {
-                each.id for each in plan.revisions if each not in left
-            }
-            newest_first = [each for each in reversed(history.revisions) if each.id in applied]
-            kept = history.heads_of(applied - {each.id for each in left})
-            how = f"--steps={len(left)}" if newest_first[: len(left)] == list(left) else f"--to={kept[-1]}"
-            passes = any(each.id in plan.passed for each in left)
-            return f"migrate.rollback {how}{' --accept-empty' if passes else ''}"
-        planned = history.with_ancestors(plan.state.heads) | {revision.id for revision in plan.revisions}
-        if planned != {revision.id for revision in history.revisions}:
-            return f"database.migrate --to={left[-1].id}"
+        assert plan.state is not None
+        planned_from = history.with_ancestors(plan.state.heads)
+        undone = {each.id for each in left}
+        if left[0].action == "roll back":
+            applied = planned_from - ({each.id for each in plan.steps} - undone)
+            newest_first = [each.id for each in reversed(history.revisions) if each.id in applied]
+            how: tuple[str, str | int] = ("steps", len(left))
+            if newest_first[: len(left)] != [each.id for each in left]:
+                how = ("to", history.heads_of(applied - undone)[-1])
+            return Command("migrate.rollback", flags=(how, ("accept_empty", any(each.is_empty for each in left))))
+        if planned_from | {step.id for step in plan.steps} != {revision.id for revision in history.revisions}:
+            return Command("database.migrate", flags=(("to", left[-1].id),))
         one = len(history.heads) == 1 or history.independent(history.heads)
-        return "database.migrate" if one else "database.migrate --to=heads"
+        return Command("database.migrate", flags=() if one else (("to", "heads"),))
 
     @staticmethod
     def _kept(progress: _Progress) -> list[str]:
         assert progress.running is not None
-        found = progress.ledger
+        found = progress.sent
         if not found.kept and found.under_way is None:
             if found.transactional:
-                return ["Nothing of the failed one was kept."]
+                return ["The failed migration was rolled back."]
             return [
-                "This run kept nothing of the failed one. This database commits each DDL statement by itself: "
-                "what an earlier run that was cut off had carried out is still there."
+                "This run committed nothing of the failed migration. This database commits each DDL statement by "
+                "itself: what an earlier run that was cut off had committed is still there."
             ]
         lines = [
-            "The failed one had committed a part of itself."
+            "The failed migration had committed a part of itself."
             if found.transactional
             else "This database commits each DDL statement by itself."
         ]
         if found.kept:
-            lines += ["Carried out, and still there:", *_listed(sent.text for sent in found.kept)]
+            lines += ["Committed:", *_listed(each.text for each in found.kept)]
         if found.under_way is not None:
-            lines += ["Under way, so it may be carried out yet:", *_listed([found.under_way])]
-        left = [sent.text for sent in (*found.undone, *found.open)]
+            lines += ["Still running, and may yet be committed:", *_listed([found.under_way])]
+        left = [each.text for each in (*found.undone, *found.open)]
         left += [found.failed] if found.failed and found.failed != found.under_way else []
-        return [*lines, *(["Not carried out:", *_listed(left)] if left else [])]
+        return [*lines, *(["Not executed:", *_listed(left)] if left else [])]
 
     def _standing(self, plan: Plan, state: State) -> list[str]:
         now, left = self._environment.history.with_ancestors(state.heads), self._undone(plan, state)
-        changed = len(plan.revisions) - len(left)
-        verb = "applied" if plan.direction == "upgrade" else "rolled back"
-        before = f"{counted(changed, 'migration')} before it {'was' if changed == 1 else 'were'} {verb}; "
+        changed = len(plan.steps) - len(left)
+        verb = "rolled back" if plan.steps[0].action == "roll back" else "applied"
+        before = f"{pluralize(changed, 'migration')} before it {'was' if changed == 1 else 'were'} {verb}; "
         return [f"{before if changed else ''}{len(now)} applied now. Remaining:", *(f"  {each.name}" for each in left)]
 
 

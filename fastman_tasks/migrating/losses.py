@@ -2,69 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, ColumnElement, Connection, MetaData, Table, func, inspect, literal_column, select, text
 
 from fastman_tasks.databases import statements
 from fastman_tasks.migrating.downgrades import EMPTY, read
-from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.reading import replacements
 from fastman_tasks.migrating.reading.directives import Operation
-from fastman_tasks.plans import Plan
-from fastman_tasks.revisions.graph import Revision
+from fastman_tasks.plans import Loss, Step
 
 #: Rows up to which a table is counted exactly; beyond, the server's estimate serves.
 EXACT_LIMIT = 100_000
 
 
 @dataclass(frozen=True)
-class Loss:
-    """A table or column that a plan drops, with the rows or values in it now.
+class Named(Loss):
+    """A loss that is not counted yet. With ``kept``, all other columns of its table are lost."""
 
-    ``count`` is None where it is not known; ``estimated`` where it follows from the server's estimate, ``more`` where
-    there are more and nobody knows how many. ``sql`` is a statement, or code, that may lose something, in place of a
-    table, or beside the ``table`` that it empties. With ``kept``, all its other columns are lost.
-    """
-
-    table: str | None = None
-    column: str | None = None
-    count: int | None = None
-    estimated: bool = False
-    more: bool = False
-    sql: str | None = None
     kept: frozenset[str] | None = None
 
-    @property
-    def harmless(self) -> bool:
-        """Whether it is certain that nothing is lost."""
-        return self.count == 0 and not self.estimated and not self.more
 
-
-def found(environment: Environment, plan: Plan) -> tuple[Loss, ...]:
-    """The losses of ``plan`` in its order. The database is only read, with a bounded cost for each table, and nothing
-    of a migration is run.
+def find(steps: Iterable[Step], dialect: str) -> tuple[Named, ...]:
+    """What ``steps`` lose on ``dialect``, in their order. Nothing of a migration is run.
 
     Of a rollback, whatever could not be analysed counts. Forward, only what certainly drops or deletes: most data
     migrations cannot be analysed, and lose nothing.
     """
-    named = list(dict.fromkeys(_named(plan)))
-    counted: list[Loss] = []
+    return tuple(dict.fromkeys(_find(steps, dialect)))
 
-    def count(_heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
-        assert context.bind is not None
-        each_column = [loss for each in named for loss in _in_columns(each, context.bind)]
-        counted.extend(loss for each in each_column if (loss := _counted(each, context.bind)) is not None)
-        return ()
 
-    if any(loss.table for loss in named):
-        # On env.py's own connection: the URL alone need not lead to the same database.
-        environment.run(count, reading=True)
-        return tuple(counted)
-    return tuple(named)
+def count(named: Iterable[Named], connection: Connection) -> tuple[Loss, ...]:
+    """``named`` with what is in them now. The database is only read, with a bounded cost for each table."""
+    each_column = [loss for each in named for loss in _in_columns(each, connection)]
+    return tuple(loss for each in each_column if (loss := _counted(each, connection)) is not None)
 
 
 class _Names:
@@ -93,7 +66,7 @@ class _Names:
             case "add column":
                 self._columns[self.table(table), column] = None
 
-    def loss(self, operation: Operation) -> Loss | None:
+    def loss(self, operation: Operation) -> Named | None:
         """What ``operation`` drops or empties, under the names of now."""
         self.follow(operation)
         table = self.table(operation.table)
@@ -101,43 +74,44 @@ class _Names:
             return None
         match operation.kind:
             case "drop table":
-                return Loss(table)
+                return Named(table)
             case "drop column":
                 column = self.column(operation.table, operation.column)
-                return Loss(table, column) if column else None
+                return Named(table, column) if column else None
             case "replace table" if operation.columns is not None:
                 now = (self.column(operation.table, each) for each in operation.columns)
-                return Loss(table, kept=frozenset(each for each in now if each))
+                return Named(table, kept=frozenset(each for each in now if each))
         return None
 
 
-def _named(plan: Plan) -> Iterator[Loss]:
-    names, dialect = _Names(), plan.state.url.get_dialect().name
-    for revision in plan.revisions:
-        if revision.id in plan.passed:
-            yield Loss(sql=f"{revision.name}: {EMPTY}; what it did is not undone")
+def _find(steps: Iterable[Step], dialect: str) -> Iterator[Named]:
+    names = _Names()
+    for step in steps:
+        if step.is_empty:
+            yield Named(reason=f"{step.name}: {EMPTY}; what it did is not undone")
             continue
-        reading = read(revision.file, plan.direction, dialect)
+        assert step.file is not None
+        goes_back = step.action == "roll back"
+        reading = read(step.file, "downgrade" if goes_back else "upgrade", dialect)
         if reading is None:
-            if plan.direction == "downgrade":
-                yield Loss(sql=f"{revision.name}: its source could not be analysed")
+            if goes_back:
+                yield Named(reason=f"{step.name}: its source could not be analysed")
             continue
         for operation in replacements.merge(reading.operations, dialect):
-            found = _forward if plan.direction == "upgrade" else _back
-            yield from found(operation, revision, names, dialect)
+            yield from (_back if goes_back else _forward)(operation, step, names, dialect)
 
 
-def _back(operation: Operation, revision: Revision, names: _Names, _dialect: str) -> Iterator[Loss]:
+def _back(operation: Operation, step: Step, names: _Names, _dialect: str) -> Iterator[Named]:
     if operation.kind == "?":
-        yield Loss(sql=f"{revision.name}, line {operation.line}: {operation.text}")
+        yield Named(reason=f"{step.name}, line {operation.line}: {operation.text}")
     elif operation.kind == "sql":
         if not statements.keeps_everything(operation.text):
-            yield Loss(sql=f"{revision.name}: {' '.join(operation.text.split())}")
+            yield Named(reason=f"{step.name}: {' '.join(operation.text.split())}")
     elif loss := names.loss(operation):
         yield loss
 
 
-def _forward(operation: Operation, revision: Revision, names: _Names, dialect: str) -> Iterator[Loss]:
+def _forward(operation: Operation, step: Step, names: _Names, dialect: str) -> Iterator[Named]:
     if operation.kind != "sql":
         if loss := names.loss(operation):
             yield loss
@@ -150,12 +124,12 @@ def _forward(operation: Operation, revision: Revision, names: _Names, dialect: s
             if loss := names.loss(what):
                 yield loss
         elif not effect.table:
-            yield Loss(sql=f"{revision.name}: {effect.text}")
+            yield Named(reason=f"{step.name}: {effect.text}")
         elif table := names.table(effect.table):
-            yield Loss(table, sql=f"{revision.name}: {effect.text}")
+            yield Named(table, reason=f"{step.name}: {effect.text}")
 
 
-def _in_columns(loss: Loss, connection: Connection) -> Iterator[Loss]:
+def _in_columns(loss: Named, connection: Connection) -> Iterator[Named]:
     """``loss``; of a table that is replaced, each column that its copy has no values of."""
     if loss.table is None or loss.kept is None:
         yield loss
@@ -165,13 +139,13 @@ def _in_columns(loss: Loss, connection: Connection) -> Iterator[Loss]:
     if inspector.has_table(name, schema=schema or None):
         for column in inspector.get_columns(name, schema=schema or None):
             if column["name"] not in loss.kept and "computed" not in column:
-                yield Loss(loss.table, column["name"])
+                yield Named(loss.table, column["name"])
 
 
-def _counted(loss: Loss, connection: Connection) -> Loss | None:
+def _counted(loss: Named, connection: Connection) -> Loss | None:
     """``loss`` with its count; None where there is no such table or column now (an earlier step makes it)."""
     if loss.table is None:
-        return loss
+        return Loss(reason=loss.reason)
     schema, _, name = loss.table.rpartition(".")
     inspector = inspect(connection)
     if not inspector.has_table(name, schema=schema or None):
@@ -188,11 +162,11 @@ def _counted(loss: Loss, connection: Connection) -> Loss | None:
     sample = select(value.label("value")).select_from(table).limit(EXACT_LIMIT + 1).subquery()
     rows, values = connection.execute(select(func.count(), func.count(sample.c.value)).select_from(sample)).one()
     if rows <= EXACT_LIMIT:
-        return replace(loss, count=values)
+        return Loss(loss.table, loss.column, values, reason=loss.reason)
     estimate = _estimate(connection, table)
     if estimate is None or estimate < rows:
-        return replace(loss, count=min(values, EXACT_LIMIT), more=True)
-    return replace(loss, count=round(estimate * values / rows), estimated=True)
+        return Loss(loss.table, loss.column, min(values, EXACT_LIMIT), "at least", loss.reason)
+    return Loss(loss.table, loss.column, round(estimate * values / rows), "estimate", loss.reason)
 
 
 def _estimate(connection: Connection, table: Table) -> int | None:

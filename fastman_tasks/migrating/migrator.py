@@ -1,27 +1,24 @@
-"""Plan migrations, apply them, roll them back, report. Returns values."""
+"""Plan migrations, and tell where each stands. Returns values; nothing is written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from fastman_tasks.databases.timeouts import PROTECTED_LOCK_TIMEOUT, limiter
-from fastman_tasks.errors import MigrationFailed, MigrationRefused, UsageError
-from fastman_tasks.migrating import losses, preview, state
+from fastman_tasks.errors import FastmanError, MigrationRefused, UsageError
+from fastman_tasks.migrating import losses, state
 from fastman_tasks.migrating import missing as branches
 from fastman_tasks.migrating.downgrades import EMPTY, MARK, irreversible
 from fastman_tasks.migrating.environment import Environment
-from fastman_tasks.migrating.executor import Executor
-from fastman_tasks.migrating.losses import Loss
-from fastman_tasks.plans import Done, Entry, Plan, Preview, State, Status
+from fastman_tasks.plans import Action, Loss, Plan, State, Step, StepResult
 from fastman_tasks.revisions.graph import History, Revision
 
 
 class Migrator:
-    """Works on one Alembic environment; each method but ``apply`` only reads."""
+    """Reads and plans in one Alembic environment."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -38,40 +35,53 @@ class Migrator:
     def state(self) -> State:
         """The database as it was when this was first asked for, or last read again."""
         if self._state is None:
-            self._state = state.read(self._environment)
+            return self._read()
         return self._state
 
-    def read_again(self) -> None:
-        """Forget what the database said before."""
+    @property
+    def knows_state(self) -> bool:
+        """Whether ``state`` has been read, so that asking for it runs nothing."""
+        return self._state is not None
+
+    def forget_state(self) -> None:
+        """Read the database anew when it is asked for next."""
         self._state = None
 
-    def status(self) -> Status:
-        """Where every revision stands."""
+    def status(self) -> tuple[StepResult, ...]:
+        """Where every migration stands, oldest first: *applied* or *pending*; those that no file has, *missing*, come
+        last, each with the git branches that have it as its note."""
         applied = self.history.with_ancestors(self.state.heads)
-        entries = [
-            Entry(revision.id, "applied" if revision.id in applied else "pending", revision)
-            for revision in self.history.revisions
+        known = [
+            StepResult(_step("apply", each), "applied" if each.id in applied else "pending")
+            for each in self.history.revisions
         ]
         root = self._environment.root
-        missing = [Entry(head, "missing", None, branches.whereabouts(head, root)) for head in self._missing()]
-        return Status((*entries, *missing))
+        return (
+            *known,
+            *(
+                StepResult(Step("apply", head, id=head), "missing", note=branches.whereabouts(head, root))
+                for head in self._missing(self.state.heads)
+            ),
+        )
 
     def pending(self) -> tuple[Revision, ...]:
         """Every revision that is not applied, oldest first. Raises MigrationRefused as ``plan_migrate`` does."""
-        applied = self._applied()
+        applied = self._applied(self.state.heads)
         return tuple(revision for revision in self.history.revisions if revision.id not in applied)
 
-    def renewed(self, plan: Plan) -> Plan:
-        """What is left of ``plan`` now that the database is read again.
+    def replan(self, plan: Plan, heads: Collection[str]) -> Plan:
+        """What is left of the migrations of ``plan`` where the database records ``heads`` by now.
 
-        Raises MigrationRefused where a rollback would no longer be of what was asked about.
+        Raises MigrationRefused where a rollback would no longer be of what was asked about, and as ``plan_migrate``.
         """
-        self.read_again()
-        applied = self._applied()
-        if plan.direction == "downgrade" and set(self.state.heads) != set(plan.state.heads):
+        assert plan.state is not None
+        if set(heads) == set(plan.state.heads):
+            return plan
+        applied = self._applied(heads)
+        if any(step.action == "roll back" for step in plan.steps):
             raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
-        left = [each for each in plan.revisions if (each.id in applied) == (plan.direction == "downgrade")]
-        return replace(plan, revisions=tuple(left), state=self.state)
+        left = tuple(step for step in plan.steps if step.id not in applied)
+        return replace(plan, steps=left, state=replace(plan.state, heads=tuple(heads)))
 
     def plan_migrate(self, to: str | None = None) -> Plan:
         """What brings the database to ``to``, or to the newest: a revision, a part of its id or of its file's name, a
@@ -80,9 +90,12 @@ class Migrator:
         Raises UsageError for an unknown ``to``; MigrationRefused when the database has revisions that no file has,
         and when there are several heads to choose from.
         """
-        applied = self._applied()
-        revisions = self.history.upgrade(self._targets(to), applied)
-        return Plan("upgrade", tuple(self.history[each] for each in revisions), self.state)
+
+        def find() -> tuple[Step, ...]:
+            revisions = self.history.upgrade(self._targets(to), self._applied(self.state.heads))
+            return tuple(_step("apply", self.history[each]) for each in revisions)
+
+        return self._plan(find)
 
     def plan_rollback(self, *, steps: int | None = None, to: str | None = None, accept_empty: bool = False) -> Plan:
         """What rolls back the newest ``steps`` applied revisions, or all but ``to`` and its ancestors; or, with
@@ -91,7 +104,49 @@ class Migrator:
         Raises UsageError for a ``to`` that is unknown or not applied; MigrationRefused as ``plan_migrate`` does, and
         for a revision that cannot be rolled back: its ``downgrade()`` is missing, empty or raises NotImplementedError.
         """
-        applied = self._applied()
+        return self._plan(lambda: self._steps_back(steps, to, accept_empty))
+
+    def _plan(self, find: Callable[[], tuple[Step, ...]]) -> Plan:
+        """The plan of the steps that are to ``find``. Where nothing is known of the database yet, one run of env.py
+        tells all of it."""
+        found: list[Plan] = []
+        refused: list[FastmanError] = []
+
+        def plan(connection: Connection) -> None:
+            # Not through env.py, which may make something else of an error.
+            try:
+                found[:] = [self._counted(find(), connection)]
+            except FastmanError as error:
+                refused[:] = [error]
+
+        if self._state is None:
+            self._read(plan)
+        else:
+            steps = find()
+            named = losses.find(steps, self.state.url.get_dialect().name)
+            if not any(loss.table for loss in named):
+                return Plan(steps, self.state, tuple(Loss(reason=loss.reason) for loss in named))
+            self._read(plan)
+        if refused:
+            raise refused[0]
+        return found[0]
+
+    def _read(self, also: Callable[[Connection], None] | None = None) -> State:
+        def look(state: State, connection: Connection) -> None:
+            self._state = state
+            if also is not None:
+                also(connection)
+
+        self._state = None
+        self._state = state.read(self._environment, look)
+        return self._state
+
+    def _counted(self, steps: tuple[Step, ...], connection: Connection) -> Plan:
+        named = losses.find(steps, connection.dialect.name)
+        return Plan(steps, self.state, losses.count(named, connection))
+
+    def _steps_back(self, steps: int | None, to: str | None, accept_empty: bool) -> tuple[Step, ...]:
+        applied = self._applied(self.state.heads)
         kept: set[str] = set()
         if to is not None and to != "base":
             kept = self.history.with_ancestors(self._resolve(to))
@@ -104,26 +159,21 @@ class Migrator:
             for revision in reversed(self.history.revisions)
             if revision.id in applied and revision.id not in kept
         ]
-        revisions = tuple(newest_first[:steps])
+        revisions = newest_first[:steps]
         dialect = self.state.url.get_dialect().name
         reasons = {each: reason for each in revisions if (reason := irreversible(each.file, dialect))}
-        empty = tuple(each.id for each, reason in reasons.items() if reason == EMPTY)
-        stuck = [each for each in reasons if not (accept_empty and each.id in empty)]
+        stuck = {each.name: reason for each, reason in reasons.items() if not (accept_empty and reason == EMPTY)}
         if stuck:
-            raise MigrationRefused(_cannot_roll_back({each.name: reasons[each] for each in stuck}))
-        return Plan("downgrade", revisions, self.state, passed=empty)
+            raise MigrationRefused(_cannot_roll_back(stuck))
+        return tuple(_step("roll back", each, is_empty=reasons.get(each) == EMPTY) for each in revisions)
 
-    def losses(self, plan: Plan) -> tuple[Loss, ...]:
-        """What ``plan`` would drop, with the rows and values that are in it now."""
-        return losses.found(self._environment, plan)
-
-    def _applied(self) -> set[str]:
-        if missing := self._missing():
+    def _applied(self, heads: Collection[str]) -> set[str]:
+        if missing := self._missing(heads):
             raise MigrationRefused(branches.explained(missing, self._environment.root))
-        return self.history.with_ancestors(self.state.heads)
+        return self.history.with_ancestors(heads)
 
-    def _missing(self) -> list[str]:
-        return sorted(head for head in self.state.heads if head not in self.history)
+    def _missing(self, heads: Collection[str]) -> list[str]:
+        return sorted(head for head in heads if head not in self.history)
 
     def _targets(self, to: str | None) -> list[str]:
         if to is not None and to != "heads":
@@ -140,7 +190,7 @@ class Migrator:
     def forked(self) -> str:
         """The several heads, and what leads to each, in words."""
         heads = self.history.heads
-        lines = [f"There are {len(heads)} heads, and nothing says which is meant. Nothing was done."]
+        lines = [f"There are {len(heads)} heads; choose one. Nothing was changed."]
         lines_of = [self.history.with_ancestors([head.id]) for head in heads]
         shared = set.intersection(*lines_of)
         for head, line in zip(heads, lines_of, strict=True):
@@ -170,38 +220,9 @@ class Migrator:
         way = f"Did you mean:{near}" if near else "See inv migrate.status"
         raise UsageError(f"--to={name}: {error}. {way}") from error
 
-    def apply(
-        self,
-        plan: Plan,
-        on_done: Callable[[Done], None] = lambda done: None,
-        on_retry: Callable[[Revision, float], None] = lambda revision, pause: None,
-    ) -> tuple[Done, ...]:
-        """Carry out ``plan``; ``on_done`` is called after each revision, ``on_retry`` with the pause in seconds
-        before a revision is tried again because a table was locked.
 
-        Raises MigrationFailed, which names the revision, the line and what is kept; MigrationRefused when the
-        database is no longer as planned.
-        """
-        try:
-            return Executor(self._environment, lambda: state.read(self._environment), self._limits(plan)).apply(
-                plan, on_done, on_retry
-            )
-        finally:
-            self.read_again()
-
-    def preview(self, plan: Plan) -> tuple[tuple[Preview, ...], MigrationFailed | None]:
-        """The statements of each revision of ``plan``, as far as they can be told; up to the one that fails, and how it
-        does, if one does. Changes nothing."""
-        return preview.preview(self._environment, plan)
-
-    def _limits(self, plan: Plan) -> Callable[[Connection], None] | None:
-        settings = self._environment.settings
-        protected = settings.protects(plan.state.url)
-        lock = settings.ddl_lock_timeout
-        return limiter(
-            lock if lock is not None else PROTECTED_LOCK_TIMEOUT if protected else 0.0,
-            settings.statement_timeout or 0.0,
-        )
+def _step(action: Action, revision: Revision, *, is_empty: bool = False) -> Step:
+    return Step(action, revision.name, revision.file, revision.id, revision.message, revision.is_head, is_empty)
 
 
 def _cannot_roll_back(stuck: dict[str, str]) -> str:
@@ -213,4 +234,4 @@ def _cannot_roll_back(stuck: dict[str, str]) -> str:
             "Or leave what they did as it is, and roll back past them: --accept-empty\n"
             f'Where there is nothing to undo, let the docstring of downgrade() say so: """{MARK}."""'
         )
-    return f"These migrations cannot be rolled back, so nothing was done:{listed}\n{ways}"
+    return f"These migrations cannot be rolled back, so nothing was changed:{listed}\n{ways}"

@@ -21,23 +21,24 @@ from sqlalchemy.exc import CompileError, DBAPIError, NoInspectionAvailable, Unbo
 from fastman_tasks.databases.hooks import is_copy, listening, untouched
 from fastman_tasks.errors import DatabaseUnavailable, EnvironmentFailed, MigrationFailed
 from fastman_tasks.migrating.environment import Environment
-from fastman_tasks.plans import Plan, Preview
-from fastman_tasks.revisions.graph import Revision
+from fastman_tasks.plans import Plan, Step, StepResult
 from fastman_tasks.sources import blame
 from fastman_tasks.text import shortened
 
 _ANNOUNCEMENT = re.compile(r"-- Running (upgrade|downgrade) [^\n]*\s*")
 
 
-def preview(environment: Environment, plan: Plan) -> tuple[tuple[Preview, ...], MigrationFailed | None]:
-    """The statements of each revision of ``plan``, from one run of env.py; up to the one that fails, if one does.
+def preview(environment: Environment, plan: Plan) -> tuple[tuple[StepResult, ...], MigrationFailed | None]:
+    """The statements of each migration of ``plan``, from one run of env.py; up to the one that fails, if one does.
 
     Alembic's offline mode tells them, and no server is asked anything; where a migration needs the live database, the
     reason stands with what could be told of it. SQLite's table rebuilds cannot be told offline: there the plan is run
     on a copy of the file, which is thrown away.
     """
+    assert plan.state is not None
+    backend = plan.state.url.get_backend_name()
     telling = _Telling()
-    tell = _on_a_copy if plan.state.url.get_backend_name() == "sqlite" else _offline
+    tell = _on_a_copy if backend == "sqlite" else _offline
     try:
         tell(environment, plan, telling)
     except MigrationFailed as failure:
@@ -50,24 +51,24 @@ class _Telling:
     """How far a preview has come; ``asked`` is whether the running migration has asked for its connection, or whether
     there is one."""
 
-    done: list[Preview] = field(default_factory=list)
+    done: list[StepResult] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
-    running: Revision | None = None
+    running: Step | None = None
     asked: bool = False
 
-    def begin(self, revision: Revision) -> None:
-        self.running, self.asked, self.statements = revision, False, []
+    def begin(self, step: Step) -> None:
+        self.running, self.asked, self.statements = step, False, []
 
-    def end(self, reason: str | None = None) -> None:
+    def end(self, reason: str = "") -> None:
         assert self.running is not None
-        self.done.append(Preview(self.running, tuple(self.statements), reason))
+        self.done.append(StepResult(self.running, "planned", note=reason, statements=tuple(self.statements)))
         self.running = None
 
     def failed(self, error: Exception, environment: Environment) -> MigrationFailed:
         assert self.running is not None
-        revision = self.running
+        step = self.running
         self.end("it fails")
-        lines = [f"{revision.name} fails: {blame(error, environment.root, revision.file)}"]
+        lines = [f"{step.name} fails: {blame(error, environment.root, step.file)}"]
         if isinstance(error, DBAPIError) and error.statement:
             lines.append(f"  Statement: {shortened(error.statement, 1000)}")
         return MigrationFailed("\n".join([*lines, "Nothing was changed."]))
@@ -78,11 +79,11 @@ _Caught = Callable[[Exception], None]
 
 def _steps(environment: Environment, plan: Plan, telling: _Telling, caught: _Caught) -> Iterator[MigrationStep]:
     """The steps of ``plan``; what one of them raises goes to ``caught``."""
-    for revision in plan.revisions:
-        step = environment.step(plan.direction, revision)
-        step.migration_fn = _guarded(step.migration_fn, caught)
-        telling.begin(revision)
-        yield step
+    for step in plan.migrations:
+        runs = environment.step(step)
+        runs.migration_fn = _guarded(runs.migration_fn, caught)
+        telling.begin(step)
+        yield runs
         if telling.running is not None:
             telling.end()
 
@@ -110,6 +111,7 @@ def _offline(environment: Environment, plan: Plan, telling: _Telling) -> None:
         # Those after it can be told all the same.
         telling.end(f"it needs the live database: {blame(error, environment.root, telling.running.file)}")
 
+    assert plan.state is not None
     with untouched(lambda: telling.running is not None):
         environment.run(
             steps,
@@ -118,7 +120,7 @@ def _offline(environment: Environment, plan: Plan, telling: _Telling) -> None:
             output=_Statements(telling),
             dialect_name=plan.state.url.get_backend_name(),
             starting_rev=plan.state.heads,
-            destination_rev=plan.revisions[-1].id,
+            destination_rev=plan.migrations[-1].id,
         )
 
 

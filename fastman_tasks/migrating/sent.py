@@ -37,7 +37,7 @@ class Sent:
 
 
 @dataclass
-class Ledger:
+class SentStatements:
     """The writing statements of one migration.
 
     ``kept`` are committed, ``open`` are not (yet), ``undone`` were rolled back. ``failed`` ended the migration;
@@ -116,21 +116,21 @@ class Ledger:
 
 
 @contextmanager
-def watching(current: Callable[[], Ledger | None]) -> Iterator[None]:
-    """Note what any connection is asked in this block in the ``current`` ledger, if there is one."""
+def watching(current: Callable[[], SentStatements | None]) -> Iterator[None]:
+    """Note what any connection is asked in this block in the ``current`` ones, if there is one."""
 
     def noting(method: Callable[..., None]) -> Callable[..., None]:
         def note(*arguments: Any) -> None:
-            if (ledger := current()) is not None:
-                method(ledger, *arguments)
+            if (statements := current()) is not None:
+                method(statements, *arguments)
 
         return note
 
     with listening(
-        ("before_cursor_execute", noting(Ledger.sent)),
-        ("after_cursor_execute", noting(Ledger.carried_out)),
-        ("handle_error", noting(Ledger.refused)),
-        ("commit", noting(Ledger.commit)),
-        ("rollback", noting(Ledger.rollback)),
+        ("before_cursor_execute", noting(SentStatements.sent)),
+        ("after_cursor_execute", noting(SentStatements.carried_out)),
+        ("handle_error", noting(SentStatements.refused)),
+        ("commit", noting(SentStatements.commit)),
+        ("rollback", noting(SentStatements.rollback)),
     ):
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic.runtime.migration import MigrationContext
@@ -40,8 +41,10 @@ def _place(connection: Connection) -> tuple[URL, str | None]:
     return url, schema
 
 
-def read(environment: Environment) -> State:
+def read(environment: Environment, also: Callable[[State, Connection], None] | None = None) -> State:
     """The database that env.py connects to, and the revisions in its version table. Nothing is written.
+
+    ``also`` is called with both while env.py runs.
 
     Raises DatabaseUnavailable, and EnvironmentFailed for an env.py that fails, that runs no migrations, or that runs
     them on several databases.
@@ -54,6 +57,8 @@ def read(environment: Environment) -> State:
             schema = context.version_table_schema or schema
             has_metadata = context.opts.get("target_metadata") is not None
             seen.append(State(url, heads, context.version_table, schema, has_metadata))
+            if also is not None:
+                also(seen[-1], context.bind)
         return ()
 
     environment.run(look, reading=True)

@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 
 from fastman_tasks.errors import LoadFailed
 from fastman_tasks.models.columns import Target, required
+from fastman_tasks.plans import Counts
 from fastman_tasks.rows import sequences
 from fastman_tasks.rows.converters import Converter
 from fastman_tasks.rows.files import Batch, DataFile
-from fastman_tasks.rows.row_counts import Counts, Recorder, found
+from fastman_tasks.rows.row_counts import RowCounts, found
 from fastman_tasks.rows.writers import Inserts, RowRefused, Writer, can_copy, can_copy_texts, copying
 from fastman_tasks.sources import described
 
@@ -63,7 +64,7 @@ def load(db: Session | AsyncSession, model: type | Table, path: str | Path) -> i
 
 
 class _Loading:
-    def __init__(self, connection: Connection, model: type | Table, file: DataFile, recorder: Recorder | None) -> None:
+    def __init__(self, connection: Connection, model: type | Table, file: DataFile, recorder: RowCounts | None) -> None:
         target = Target(model, "load()", LoadFailed)
         self.table = target.table
         self._connection = connection

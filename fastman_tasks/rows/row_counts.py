@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, event
 
+from fastman_tasks.plans import Counts
+
 T = TypeVar("T")
 
-#: Where a run's Recorder is found by what works on its connection: ``connection.info[KEY]``.
+#: Where a run's RowCounts is found by what works on its connection: ``connection.info[KEY]``.
 KEY = "fastman_tasks.recorder"
 
 _NAME = r'(?:"(?:[^"]|"")+"|`[^`]+`|\[[^\]]+\]|\w+)'
@@ -28,16 +29,6 @@ _KINDS = ("created", "updated", "deleted", "unchanged")
 _SAVEPOINTS = ("SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")
 _LONGEST, _MOST = 2000, 1000
 _Tables = dict[str, dict[str, int]]
-
-
-@dataclass(frozen=True)
-class Counts:
-    """The rows of one table."""
-
-    created: int = 0
-    updated: int = 0
-    deleted: int = 0
-    unchanged: int = 0
 
 
 def written(statement: str) -> tuple[str, str] | None:
@@ -58,7 +49,7 @@ def _bare(name: str) -> str:
     return name[1:-1].replace('""', '"') if name[0] in '"`[' else name
 
 
-class Recorder:
+class RowCounts:
     """Counts what runs on one connection.
 
     ``on_statement`` is called now and then while statements run; ``on_advance``, often, with how much a loop has done
@@ -209,7 +200,7 @@ class Recorder:
         return found
 
 
-def found(connection: Connection) -> Recorder | None:
+def found(connection: Connection) -> RowCounts | None:
     """The recorder of the run that ``connection`` belongs to; None outside of one."""
     recorder = connection.info.get(KEY)
-    return recorder if isinstance(recorder, Recorder) else None
+    return recorder if isinstance(recorder, RowCounts) else None

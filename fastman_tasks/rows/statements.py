@@ -27,9 +27,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from fastman_tasks.errors import UpsertRefused
 from fastman_tasks.models.columns import NoContext, plain
+from fastman_tasks.plans import Counts
 from fastman_tasks.rows import sequences
 from fastman_tasks.rows.arrays import Arrays
-from fastman_tasks.rows.row_counts import Counts
 
 Batch = list[dict[str, Any]]
 

@@ -13,11 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from fastman_tasks.errors import SeederFailed
-from fastman_tasks.rows.row_counts import Recorder
+from fastman_tasks.rows.row_counts import RowCounts
 from fastman_tasks.seeding.discovery import Seeder
 
 
-def run(seeder: Seeder, connection: Connection, call: Callable[[Iterable[Any]], None], recorder: Recorder) -> None:
+def run(seeder: Seeder, connection: Connection, call: Callable[[Iterable[Any]], None], recorder: RowCounts) -> None:
     """Call the ``run`` of ``seeder`` with a Session, or an AsyncSession, on ``connection`` and commit that session.
 
     Where ``run`` is a plain method, its ``self`` has ``call(*seeders)``, which commits the session and then calls
@@ -75,7 +75,7 @@ def sync_url(seeder: Seeder) -> str:
     )
 
 
-def _method(seeder: Seeder, call: Callable[..., Any], recorder: Recorder) -> Callable[[Any], Any]:
+def _method(seeder: Seeder, call: Callable[..., Any], recorder: RowCounts) -> Callable[[Any], Any]:
     class_: Any = seeder.class_
     if seeder.kind != "plain":
         method: Callable[[Any], Any] = class_.run

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from fastman_tasks.errors import NoSeeders, SeederFailed
+from fastman_tasks.plans import Step
 from fastman_tasks.sources import blame, shown
 
 Kind = Literal["static", "class", "plain"]
@@ -44,6 +45,11 @@ class Seeder:
     def where(self) -> str:
         """``database/seeders/user_seeder.py:7``."""
         return f"{self.file}:{self.line}"
+
+    @property
+    def step(self) -> Step:
+        """Running it, as a step of a plan."""
+        return Step("seed", self.name, self.path, id=self.name)
 
     def runs_in(self, environment: str | None) -> bool:
         """Whether it is for ``environment``; one that is not set counts as development."""

@@ -9,39 +9,27 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
 
 from fastman_tasks.errors import SeederFailed
-from fastman_tasks.rows.row_counts import Counts, Recorder
+from fastman_tasks.plans import Observer, StepResult
+from fastman_tasks.rows.row_counts import RowCounts
 from fastman_tasks.seeding import call, failures, missing
 from fastman_tasks.seeding.discovery import Seeder
 from fastman_tasks.seeding.order import SeedOrder
-from fastman_tasks.seeding.watch import Watch
-
-State = Literal["done", "skipped", "failed"]
 
 
 @dataclass(frozen=True)
 class Options:
-    """``pretend``: take everything back at the end. ``commit_each``: keep each seeder that is through. ``random_seed``
-    makes what random, Faker and polyfactory draw the same in every run."""
+    """``preview``: roll everything back at the end. ``commit_each``: keep each seeder that has finished.
+    ``random_seed`` makes what random, Faker and polyfactory draw the same in every run."""
 
-    pretend: bool = False
+    preview: bool = False
     commit_each: bool = False
     random_seed: int | None = None
-
-
-@dataclass(frozen=True)
-class Seeded:
-    """A seeder that was run, or skipped: what it wrote, table by table, and the seconds it took."""
-
-    seeder: Seeder
-    state: State
-    seconds: float = 0.0
-    tables: tuple[tuple[str, Counts], ...] = ()
 
 
 class SeedRun:
@@ -54,7 +42,7 @@ class SeedRun:
         root: Path,
         environment: str | None,
         options: Options,
-        watch: Watch,
+        observer: Observer,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._connection = connection
@@ -62,12 +50,12 @@ class SeedRun:
         self._root = root
         self._environment = environment
         self._options = options
-        self._watch = watch
+        self._observer = observer
         self._clock = clock
-        self._recorder = Recorder(watch.worked, watch.advanced)
+        self._row_counts = RowCounts(self._working, self._advance)
         self._started: set[str] = set()
         self._running: list[Seeder] = []
-        self._seeded: list[Seeded] = []
+        self._results: list[StepResult] = []
         self._failed: tuple[Seeder, BaseException] | None = None
         # Which rows the one that failed has missed, and what to do.
         self._advice: list[str] = []
@@ -76,26 +64,26 @@ class SeedRun:
         # With commit_each: one was called, and with it what its caller had written was committed.
         self._kept_in_part = False
 
-    def run(self, seeders: Iterable[Seeder]) -> tuple[Seeded, ...]:
+    def run(self, seeders: Iterable[Seeder]) -> tuple[StepResult, ...]:
         """Run ``seeders`` and whatever they call. Raises SeederFailed, which says what stands.
 
         A seeder may commit and roll back: that ends savepoints, so a later failure still takes its rows back.
         """
-        with self._recorder.listening(self._connection):
+        with self._row_counts.listening(self._connection):
             try:
                 self._connection.begin()
                 for seeder in seeders:
                     self._run(seeder)
-                if self._options.pretend:
+                if self._options.preview:
                     self._connection.rollback()
                 else:
                     self._connection.commit()
             except BaseException as error:
                 # Ctrl-C and a seeder's sys.exit() are failures like any other.
-                self._take_back()
+                self._roll_back()
                 seeder_and_error = self._failed or (None, error)
                 raise SeederFailed(self._report(*seeder_and_error)) from seeder_and_error[1]
-        return tuple(self._seeded)
+        return tuple(self._results)
 
     def call(self, caller: Seeder, wanted: Iterable[Any]) -> None:
         """Run the seeders ``wanted`` (classes or names) for ``caller`` as they come, each after what it depends on,
@@ -116,32 +104,33 @@ class SeedRun:
             return
         self._started.add(seeder.name)
         if not seeder.runs_in(self._environment):
-            self._finish(Seeded(seeder, "skipped"))
+            only = ", ".join(sorted(seeder.environments or ()))
+            self._finish(StepResult(seeder.step, "skipped", note=f"only for {only}"))
             return
-        self._watch.started(seeder)
+        self._observer.step_started(seeder.step)
         self._running.append(seeder)
         started = self._clock()
         released = False
-        with self._recorder.seeder() as tables:
+        with self._row_counts.seeder() as tables:
             try:
                 self._mark(len(self._running))
-                call.run(seeder, self._connection, partial(self.call, seeder), self._recorder)
+                call.run(seeder, self._connection, partial(self.call, seeder), self._row_counts)
                 if self._failed is not None:
                     # One that was called has failed, and its caller has kept that to itself.
                     raise self._failed[1]
                 self._connection.exec_driver_sql(f"RELEASE SAVEPOINT {_mark(len(self._running))}")
                 released = True
                 self._running.pop()
-                if self._options.commit_each and not self._options.pretend:
+                if self._options.commit_each and not self._options.preview:
                     self._commit()
             except BaseException as error:
                 if self._failed is None:
                     self._failed = seeder, error if released else self._ended(error)
                     if not released and not self._over:
                         self._advice = self._missing(seeder, error)
-                self._finish(Seeded(seeder, "failed", self._clock() - started, tables()))
+                self._finish(StepResult(seeder.step, "failed", self._clock() - started, tables()))
                 raise
-            self._finish(Seeded(seeder, "done", self._clock() - started, tables()))
+            self._finish(StepResult(seeder.step, "done", self._clock() - started, tables()))
 
     def _commit(self) -> None:
         self._connection.commit()
@@ -173,14 +162,21 @@ class SeedRun:
         if self._connection.closed or self._connection.invalidated:
             return []
         seeders = self._order.seeders
-        found = missing.find(error, self._recorder.latest, self._connection, seeders)
+        found = missing.find(error, self._row_counts.latest, self._connection, seeders)
         return [missing.advice(each, seeder, seeders) for each in found]
 
-    def _finish(self, seeded: Seeded) -> None:
-        self._seeded.append(seeded)
-        self._watch.finished(seeded)
+    def _finish(self, result: StepResult) -> None:
+        self._results.append(result)
+        self._observer.step_finished(result)
 
-    def _take_back(self) -> None:
+    def _working(self) -> None:
+        self._advance(None, None)
+
+    def _advance(self, done: int | None, total: int | None) -> None:
+        if self._running:
+            self._observer.step_progress(self._running[-1].step, done, total)
+
+    def _roll_back(self) -> None:
         if self._connection.closed:
             return
         try:
@@ -195,7 +191,7 @@ class SeedRun:
                 *failures.reason(seeder, error, self._root),
                 *self._advice,
                 *failures.standing(
-                    [seeded.seeder.name for seeded in self._seeded if seeded.state == "done"],
+                    [result.step.name for result in self._results if result.state == "done"],
                     kept=self._options.commit_each,
                     in_part=self._kept_in_part,
                     over=self._over,

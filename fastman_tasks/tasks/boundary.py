@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import os
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import invoke
 from invoke import Argument, Context, Exit
+
+from fastman_tasks.tasks.flags import flags_of, parse
+from fastman_tasks.tasks.spelling import spell
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -59,31 +63,45 @@ class _Instead(Argument):
         self._positional.default = ""
 
 
-def task(
-    *,
-    help: Mapping[str, str],
-    optional: Iterable[str] = (),
-    iterable: Iterable[str] = (),
-    instead: Mapping[str, str] | None = None,
-) -> Callable[[Callable[..., None]], Any]:
-    """Make an Invoke task of a function ``(project, **flags)``.
+@overload
+def project_task(function: Callable[..., None]) -> invoke.Task[Any]: ...
 
-    The project is open for the call. A FastmanError ends the process with its text on stderr and its code, any
-    other error as one line and code 1; with Invoke's --debug the traceback comes first. Invoke's --dry sets the
-    flag ``pretend``. ``optional`` are the flags that may come without a value, which is then True, ``iterable`` those
-    that may be used more than once; ``instead`` are flags, each with the positional argument that may be left out with
-    it, and is then empty.
+
+@overload
+def project_task(
+    *, help: Mapping[str, str] | None = None, instead: Mapping[str, str] | None = None
+) -> Callable[[Callable[..., None]], invoke.Task[Any]]: ...
+
+
+def project_task(
+    function: Callable[..., None] | None = None,
+    *,
+    help: Mapping[str, str] | None = None,
+    instead: Mapping[str, str] | None = None,
+) -> Any:
+    """Make an Invoke task of ``function(project, **flags)``; ``@project_task`` alone will do.
+
+    The project is open for the call, and each flag has the type that its parameter is annotated with (see
+    ``flags.flags_of``). A FastmanError ends the process with its text on stderr and its code, any other error as one
+    line and code 1; with Invoke's --debug the traceback comes first, and with a flag ``json`` the error is printed as
+    JSON too. Invoke's --dry sets the flag ``pretend``. ``instead`` are flags, each with the positional argument that
+    may be left out with it, and is then empty.
     """
 
     def decorate(function: Callable[..., None]) -> Any:
+        signature = inspect.signature(function)
+        known = flags_of(function)
+        positional = [name for name, flag in known.items() if flag.parameter.default is inspect.Parameter.empty]
+
         @functools.wraps(function)
-        def body(c: Context, *args: Any, **flags: Any) -> None:
-            if c.config.run.dry and "pretend" in flags:
-                flags["pretend"] = True
+        def body(c: Context, *args: Any, **typed: Any) -> None:
+            typed = {**dict(zip(known, args, strict=False)), **typed}
+            if c.config.run.dry and "pretend" in known:
+                typed["pretend"] = True
             project = None
             try:
-                with _terminable(), _opened(c) as project:
-                    function(project, *args, **flags)
+                with _terminable(), _open(c) as project:
+                    function(project, **parse(known, typed))
             except Exit:
                 raise
             except BrokenPipeError:
@@ -91,14 +109,31 @@ def task(
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise Exit(code=1) from None
             except (Exception, KeyboardInterrupt) as error:
+                if typed.get("json"):
+                    _print_failure(error, project, _name(function))
                 raise _exit(error, project) from error
 
+        first, *others = signature.parameters.values()
+        seen = (first.replace(annotation=first.empty), *(known[each.name].as_typed for each in others))
+        body.__signature__ = signature.replace(parameters=seen)  # type: ignore[attr-defined]
+        with_value = [
+            name for name, flag in known.items() if flag.parse and flag.container is None and name not in positional
+        ]
         return invoke.task(
-            body, klass=_Command, help=dict(help), optional=tuple(optional), iterable=tuple(iterable), instead=instead,
+            body,
+            klass=_Command,
+            help=dict(help or {}),
+            optional=with_value,
+            iterable=[name for name, flag in known.items() if flag.container is not None],
+            instead=instead,
             auto_shortflags=False,
-        )  # fmt: skip
+        )
 
-    return decorate
+    return decorate if function is None else decorate(function)
+
+
+def _name(function: Callable[..., None]) -> str:
+    return f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
 
 
 @contextmanager
@@ -123,7 +158,7 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _opened(c: Context) -> Project:
+def _open(c: Context) -> Project:
     # The services, and with them Alembic and SQLAlchemy, are only imported when a task runs.
     from fastman_tasks.project import Project
 
@@ -139,17 +174,36 @@ def _root(c: Context) -> Path | None:
 
 
 def _exit(error: BaseException, project: Project | None) -> Exit:
-    from fastman_tasks.errors import FastmanError
-
-    code = 1
-    if isinstance(error, FastmanError):
-        message, code = str(error), error.code
-        if project is not None and (hint := project.hint(error)):
-            message = f"{message}\n{hint}"
-    elif isinstance(error, KeyboardInterrupt):
-        message = "Interrupted. What was under way has been rolled back where the database can; see inv migrate.status"
-    else:
-        message = f"Unexpected {type(error).__name__}: {error}\nThe traceback: inv --debug …"
+    message, code, _ = _tell(error, project)
     if _DEBUG:
         message = "".join(traceback.format_exception(error)) + message
-    return Exit(message if project is None else project.redacted(message), code)
+    return Exit(message if project is None else project.redact(message), code)
+
+
+def _print_failure(error: BaseException, project: Project | None, command: str) -> None:
+    from fastman_tasks.tasks import console, views
+
+    message, code, next = _tell(error, project)
+    redact = project.redact if project else str
+    report = getattr(error, "report", None)
+    failure = {"code": code, "message": redact(message), "next": next}
+    console.as_json(views.report_value(project, report, command, failure))
+
+
+def _tell(error: BaseException, project: Project | None) -> tuple[str, int, str | None]:
+    """What to say of ``error``, the exit code, and the command that goes on from here."""
+    from fastman_tasks.errors import ConsentMissing, FastmanError
+
+    if isinstance(error, FastmanError):
+        message, next = str(error), None if error.next is None else spell(str(error.next))
+        if project is not None and (hint := project.hint(error)):
+            message = f"{message}\n{hint}"
+        if next is not None:
+            message = (
+                f"{message} To go ahead: {next}" if isinstance(error, ConsentMissing) else f"{message}\nNext: {next}"
+            )
+        return spell(message), error.code, next
+    if isinstance(error, KeyboardInterrupt):
+        where = spell("inv migrate.status")
+        return f"Interrupted. What was running has been rolled back where the database can; see {where}", 1, None
+    return f"Unexpected {type(error).__name__}: {error}\nThe traceback: inv --debug …", 1, None

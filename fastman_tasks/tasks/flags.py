@@ -1,87 +1,134 @@
-"""What was typed on the command line, checked."""
+"""What was typed on the command line, checked: each flag by the type that its parameter is annotated with."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, Literal, get_args, get_origin
 
-if TYPE_CHECKING:
-    from fastman_tasks.seeding.run import Options
-
-#: A flag that may come without a value: None where it was not used, True where the value is missing.
-Value = str | bool | None
-#: A flag that may be used more than once; from a task of the project's own it may be one text.
-Several = str | Sequence[str] | None
+from fastman_tasks.errors import UsageError
 
 
-def given(name: str, value: Value) -> str | None:
-    """The text of ``--name``; None where the flag was not used. Raises UsageError where its value is missing."""
-    from fastman_tasks.errors import UsageError
+@dataclass(frozen=True)
+class Flag:
+    """A parameter of a task. ``parse`` makes its value of a text; None where Invoke gives it as it is."""
 
-    if value is None:
-        return None
-    text = "" if isinstance(value, bool) else value.strip()
-    if not text or text.startswith("-"):
-        raise UsageError(f"--{name} needs a value, not {value!r}." if text else f"--{name} needs a value: --{name}=…")
+    parameter: inspect.Parameter
+    parse: Callable[[str], Any] | None
+    #: What holds the values of one that may be repeated.
+    container: type | None = None
+
+    @property
+    def name(self) -> str:
+        """As it is typed, without dashes."""
+        return self.parameter.name.rstrip("_").replace("_", "-")
+
+    @property
+    def as_typed(self) -> inspect.Parameter:
+        """The parameter for Invoke: a flag with a value is text, or missing, until it is checked here."""
+        if self.parse is None or self.parameter.default is inspect.Parameter.empty:
+            return self.parameter
+        return self.parameter.replace(default=None)
+
+    def value(self, typed: Any) -> Any:
+        """What ``typed`` means; in a call from Python it may have its type already. Raises UsageError, which names
+        the flag."""
+        if typed is None:
+            return self.parameter.default
+        if self.container is not None:
+            return self._several([typed] if isinstance(typed, str) else typed)
+        if self.parse is None or not isinstance(typed, (str, bool)):
+            return typed
+        return self.parse(self._text(typed))
+
+    def _several(self, typed: Any) -> Any:
+        assert self.parse is not None and self.container is not None
+        return self.container(each for text in typed for each in self.parse(self._text(text)))
+
+    def _text(self, typed: str | bool) -> str:
+        text = "" if isinstance(typed, bool) else typed.strip()
+        if self.parameter.default is inspect.Parameter.empty:
+            # A positional argument is whatever it is.
+            return str(typed)
+        if not text:
+            raise UsageError(f"--{self.name} needs a value: --{self.name}=…")
+        if text.startswith("-") and not text[1:].isdigit():
+            raise UsageError(f"--{self.name} needs a value, not {text!r}.")
+        return text
+
+
+def flags_of(function: Callable[..., Any]) -> dict[str, Flag]:
+    """The flags of a task ``function``, by parameter; its first one is the project.
+
+    ``bool`` is a switch, ``int`` a number, ``timedelta`` a duration (500ms, 5s, 2m), a ``Literal`` a choice,
+    ``tuple[str, ...]`` names by commas or by repeating the flag, ``list[str]`` a text for each time it is repeated,
+    anything else a text.
+    """
+    _project, *parameters = inspect.signature(function).parameters.values()
+    return {parameter.name: _flag(parameter, _annotation(parameter, function)) for parameter in parameters}
+
+
+def _annotation(parameter: inspect.Parameter, function: Callable[..., Any]) -> Any:
+    if not isinstance(parameter.annotation, str):
+        return parameter.annotation
+    try:
+        # As inspect does; but one annotation of something that is only imported for type checking spoils no other.
+        return eval(parameter.annotation, getattr(function, "__globals__", {}))
+    except NameError:
+        return parameter.empty
+
+
+def _flag(parameter: inspect.Parameter, annotation: Any) -> Flag:
+    kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+    # X | None, and Literal["a", "b"] as it is.
+    kind = kinds[0] if kinds and get_origin(annotation) not in (Literal, tuple, list) else annotation
+    name = parameter.name.rstrip("_").replace("_", "-")
+    if kind is bool or isinstance(parameter.default, bool):
+        return Flag(parameter, None)
+    if kind is int:
+        return Flag(parameter, partial(_number, name))
+    if kind is timedelta:
+        return Flag(parameter, partial(_duration, name))
+    if get_origin(kind) is Literal:
+        return Flag(parameter, partial(_choice, name, get_args(kind)))
+    if get_origin(kind) in (tuple, list):
+        container: type = get_origin(kind)
+        return Flag(parameter, _names if container is tuple else _whole, container)
+    return Flag(parameter, str)
+
+
+def _number(name: str, text: str) -> int:
+    if not (text.isascii() and text.removeprefix("-").isdigit()):
+        raise UsageError(f"--{name}={text} is not a whole number.")
+    return int(text)
+
+
+def _duration(name: str, text: str) -> timedelta:
+    from fastman_tasks.settings import seconds
+
+    found = seconds(text)
+    if found is None:
+        raise UsageError(f"--{name}={text} is not a valid duration. Write 500ms, 5s or 2m.")
+    return timedelta(seconds=found)
+
+
+def _choice(name: str, choices: tuple[str, ...], text: str) -> str:
+    if text not in choices:
+        raise UsageError(f"--{name}={text} is not one of {', '.join(choices)}.")
     return text
 
 
-def several(values: Several) -> tuple[str, ...]:
-    """Each value of a flag that may be used more than once."""
-    return (values,) if isinstance(values, str) else tuple(values or ())
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def renames(values: Several) -> tuple[str, ...]:
-    """The pairs ``old:new`` of --rename, which may be used again, or have several by commas. Raises UsageError."""
-    from fastman_tasks.errors import UsageError
-
-    typed = [str(given("rename", each)) for each in several(values)]
-    pairs = [pair.strip() for text in typed for pair in text.split(",")]
-    for pair in pairs:
-        old, separator, new = pair.partition(":")
-        if not (old and separator and new) or ":" in new:
-            raise UsageError(f"--rename={pair} is not a pair old:new, such as users.name:full_name or users:people.")
-    return tuple(pairs)
+def _whole(text: str) -> list[str]:
+    return [text]
 
 
-def command(task: str, *words: str, **flags: str | int | bool | Sequence[str] | None) -> str:
-    """``inv TASK`` with its ``words`` and ``flags``, to be typed once more; flags that are None or False are left out,
-    one with several values is repeated.
-    """
-    typed = [shlex.quote(word) for word in words]
-    for name, value in flags.items():
-        flag = f"--{name.rstrip('_').replace('_', '-')}"
-        for each in value if isinstance(value, (list, tuple)) else (value,):
-            if each is not None and each is not False:
-                typed.append(flag if each is True else f"{flag}={shlex.quote(str(each))}")
-    return " ".join(["inv", task, *typed])
-
-
-def steps_or_target(steps: Value | int, to: Value) -> tuple[int | None, str | None]:
-    """``--steps`` as a number (1 by default) or ``--to``; the other is None. Raises UsageError."""
-    from fastman_tasks.errors import UsageError
-
-    target = given("to", to)
-    if steps is None:
-        return (None, target) if target else (1, None)
-    if target:
-        raise UsageError("--steps and --to exclude each other.")
-    # From a task of the project's own it may come as a number.
-    text = "" if isinstance(steps, bool) else str(steps).strip()
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise UsageError(f"--steps={text} is not a number of migrations: 1, 2, 3, …")
-    return int(text), None
-
-
-def seed_options(pretend: bool, commit_each: bool, random_seed: Value) -> Options:
-    """The options of a run of seeders. Raises UsageError."""
-    from fastman_tasks.errors import UsageError
-    from fastman_tasks.seeding.run import Options
-
-    if pretend and commit_each:
-        raise UsageError("--pretend and --commit-each exclude each other.")
-    text = given("random-seed", random_seed)
-    if text is not None and not (text.isascii() and text.isdigit()):
-        raise UsageError(f"--random-seed={text} is not a whole number: 0, 1, 42, …")
-    return Options(pretend, commit_each, None if text is None else int(text))
+def parse(flags: Mapping[str, Flag], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of each of ``flags``, of what was ``typed``. Raises UsageError."""
+    return {name: flag.value(typed.get(name)) for name, flag in flags.items()}

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 from invoke import Exit
 
-from fastman_tasks.tasks import consent, console, deciding, flags
-from fastman_tasks.tasks.boundary import task
-from fastman_tasks.tasks.flags import Several, Value
+from fastman_tasks.tasks import console, prompt, views
+from fastman_tasks.tasks.boundary import project_task
+from fastman_tasks.tasks.spelling import spell
 
 if TYPE_CHECKING:
+    from fastman_tasks.making.decisions import Decisions
     from fastman_tasks.making.migration import Draft
+    from fastman_tasks.making.request import Asked
     from fastman_tasks.project import Project
 
 
-@task(
+@project_task(
     help={
         "message": 'What the migration does: "create users table".',
         "empty": "Write a skeleton; do not compare models and database.",
@@ -29,89 +31,122 @@ if TYPE_CHECKING:
         "no-renames": "What is dropped and what is added have nothing to do with each other.",
         "backfill": "What existing rows get in a column that becomes required: VALUE, or column=VALUE for each.",
         "pretend": "Print what would be written; write nothing.",
-        "force": "Do not ask, in production either; --baseline does there.",
+        "force": "Skip confirmation, even in production; --baseline asks there.",
+        "json": "Print JSON.",
     },
-    optional=["create", "table"],
     instead={"check": "message"},
-    iterable=["rename", "backfill"],
 )
 def migration(
     project: Project,
     message: str,
     empty: bool = False,
     data: bool = False,
-    create: Value = None,
-    table: Value = None,
+    create: str | None = None,
+    table: str | None = None,
     allow_drops: bool = False,
     baseline: bool = False,
     check: bool = False,
-    rename: Several = None,
+    rename: tuple[str, ...] = (),
     no_renames: bool = False,
-    backfill: Several = None,
+    backfill: list[str] | None = None,
     pretend: bool = False,
     force: bool = False,
+    json: bool = False,
 ) -> None:
     """Write a migration from the models, or from the message."""
-    from fastman_tasks.making.decisions import Decisions
+    from fastman_tasks.errors import Command
+    from fastman_tasks.making.decisions import Decisions, require_pairs
 
     asked = project.drafting.asked(
-        message, empty=empty, data=data, baseline=baseline, check=check,
-        create=flags.given("create", create), table=flags.given("table", table),
+        message, empty=empty, data=data, baseline=baseline, check=check, create=create, table=table
+    )
+    values = tuple(backfill or ())
+    flags = (
+        ("allow_drops", allow_drops), ("rename", rename), ("no_renames", no_renames), ("backfill", values),
+        ("pretend", pretend),
     )  # fmt: skip
-    renames, values = flags.renames(rename), flags.several(backfill)
-    typed = flags.command("make.migration", message, allow_drops=allow_drops, rename=renames,
-                          no_renames=no_renames, backfill=values, pretend=pretend)  # fmt: skip
-    console.target(project)
-    if baseline and not pretend:
-        _ask_to_mark(project, message, force)
-
-    def draft(decisions: Decisions) -> Draft:
-        return project.drafting.draft(
-            asked, decisions=decisions, pretend=pretend, on_wait=console.waiting, on_taken=console.waited
-        )
-
-    decisions = Decisions(renames, no_renames=no_renames, allow_drops=allow_drops, backfill=values, command=typed)
-    drafted = deciding.drafted(draft, decisions)
+    decisions = Decisions(
+        require_pairs(rename),
+        no_renames=no_renames,
+        allow_drops=allow_drops,
+        backfill=values,
+        command=str(Command("make.migration", (message,), flags)),
+    )
+    if not json:
+        console.line(f"{project.label}\n")
+    with console.only_ours(json):
+        drafted = _write(project, asked, decisions, pretend, force, json)
+    if json:
+        _print_json(project, drafted, check)
+    elif not check:
+        views.draft(drafted, project.root, pretend)
     if check:
-        _check(drafted)
-    else:
-        console.draft(drafted, project.root, pretend)
+        _check(drafted, json)
 
 
-def _check(draft: Draft) -> None:
+def _write(project: Project, asked: Asked, decisions: Decisions, pretend: bool, force: bool, json: bool) -> Draft:
+    def draft(decisions: Decisions) -> Draft:
+        return project.drafting.draft(asked, decisions=decisions, pretend=pretend)
+
+    if not asked.baseline or pretend:
+        return prompt.decide(draft, decisions)
+    from fastman_tasks.actions.baseline import baseline
+    from fastman_tasks.tasks.reporter import Lines
+
+    lines = Lines(project, has_header=True)
+    consent = prompt.consent(force=force, confirm=None, json=json, header=lines.header)
+    return baseline(project, asked.message, lambda: draft(decisions), consent=consent, observer=lines)
+
+
+def _print_json(project: Project, draft: Draft, check: bool) -> None:
+    from fastman_tasks.plans import Report, Step, StepResult
+
+    steps = [StepResult(Step("write", file.stem, file), "done") for file in draft.environment]
+    if draft.file or draft.changes:
+        changes = "; ".join(change.text for change in draft.changes)
+        name = draft.file.stem if draft.file else ""
+        steps.append(StepResult(Step("write", name, draft.file), "done" if draft.file else "planned", note=changes))
+    report = Report("make.migration", project.display_url, project.settings.environment, tuple(steps))
+    console.as_json(views.report_value(project, report, report.command, None))
+
+
+def _check(draft: Draft, json: bool) -> None:
     if not draft.tables:
-        raise Exit(f"{console.no_models(draft)}, so there is nothing to compare.", code=1)
-    console.changes(draft.changes)
-    console.uncovered(draft)
+        raise Exit(f"{views.no_models(draft)}, so there is nothing to compare.", code=1)
+    if not json:
+        views.changes(draft.changes)
+        views.uncovered(draft)
+    missing = spell('A migration is missing: inv make.migration "…"')
     if draft.said.open:
-        raise Exit(f'{draft.said.open}\nA migration is missing: inv make.migration "…"', code=3)
+        raise Exit(f"{draft.said.open}\n{missing}", code=3)
     if draft.changes:
-        raise Exit('A migration is missing: inv make.migration "…"', code=3)
+        raise Exit(missing, code=3)
     if draft.said.uncovered:
-        raise Exit('A migration is missing, to be written by hand: inv make.migration "…" --empty', code=3)
-    console.line("No difference between models and database.")
+        by_hand = 'A migration is missing, to be written by hand: inv make.migration "…" --empty'
+        raise Exit(spell(by_hand), code=3)
+    if not json:
+        console.line("No difference between models and database.")
 
 
-def _ask_to_mark(project: Project, message: str, force: bool) -> None:
-    from fastman_tasks import guard
-
-    needed = guard.to_change(project.settings, project.database.url)
-    question = f"Mark the migration {message!r} as applied on {project.shown_url}?"
-    command = flags.command("make.migration", message, baseline=True)
-    consent.obtain(project, needed, question, command, force=force)
-
-
-@task(
+@project_task(
     help={
         "name": "What it seeds: user, User, UserSeeder and user_seeder are the same; database calls the others.",
         "model": "The model or table to make sample rows for (by default the one of that name).",
         "pretend": "Print what would be written; write nothing.",
+        "json": "Print JSON.",
     },
-    optional=["model"],
 )
-def seeder(project: Project, name: str, model: Value = None, pretend: bool = False) -> None:
+def seeder(project: Project, name: str, model: str | None = None, pretend: bool = False, json: bool = False) -> None:
     """Write a seeder, with sample rows where there is a model or a table."""
     from fastman_tasks.making.seeder import draft_seeder
+    from fastman_tasks.plans import Report, Step, StepResult, StepState
 
-    draft = draft_seeder(project, name, model=flags.given("model", model), pretend=pretend)
-    console.seeder_draft(draft, project.root, pretend)
+    with console.only_ours(json):
+        draft = draft_seeder(project, name, model=model, pretend=pretend)
+    if not json:
+        views.seeder_draft(draft, project.root, pretend)
+        return
+    state: StepState = "planned" if pretend else "done"
+    step = StepResult(Step("write", draft.file.stem, draft.file), state, note="; ".join(draft.notes))
+    report = Report("make.seeder", project.display_url, project.settings.environment, (step,))
+    console.as_json(views.report_value(project, report, report.command, None))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from invoke import Collection, ParseError, Program
+
+from fastman_tasks.tasks.spelling import own_commands, running_program
 
 #: Our commands by what Laravel, Rails, Django and Alembic call them, without their separators.
 _COMMANDS: Mapping[str, str] = {
@@ -71,8 +72,8 @@ def improve_errors() -> None:
 
     The error arises before any task of ours is called, so there is no other way in than its Program.
     """
-    program = getattr(sys.modules.get("invoke.main"), "program", None)
-    if not isinstance(program, Program):
+    program = running_program()
+    if program is None:
         return
     for name in ("parse_tasks", "parse_cleanup"):
         setattr(program, name, _improving(program, getattr(program, name)))
@@ -90,7 +91,7 @@ def _improving(program: Program, parse: Callable[[], None]) -> Callable[[], None
 
 def commands(name: str, collection: Collection) -> list[str]:
     """The commands of ``collection`` that ``name`` may mean, the most probable one first; none where none is near."""
-    ours = dict(_own_commands(collection))
+    ours = dict(own_commands(collection))
     word = re.sub(r"[^a-z]", "", name.lower())
     if word in _COMMANDS:
         # As it is called in this tasks.py.
@@ -119,14 +120,6 @@ def _nearest(name: str, known: Mapping[str, str] | list[str]) -> list[str]:
     import difflib
 
     return [name] if name in known else difflib.get_close_matches(name, known, n=2, cutoff=0.7)
-
-
-def _own_commands(collection: Collection) -> Iterable[tuple[str, str]]:
-    for name in collection.task_names:
-        body = collection[name].body
-        room, _, module = body.__module__.rpartition(".")
-        if room == __name__.rpartition(".")[0]:
-            yield f"{module}.{body.__name__}", name
 
 
 def _improved(error: ParseError, collection: Collection) -> ParseError:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import services
 from command import Init, Sandbox
 from dumps import dump, held_table, schema
 from fastman_tasks.errors import MigrationFailed
@@ -153,7 +154,7 @@ def test_failing_at_each_statement(project: Sandbox, fresh_url: FreshUrl, driver
         project.add_migration("2_second", "2b", "1a", statements(*BODY[:position], BROKEN, *BODY[position:]))
 
         with opened(project, DATABASE_URL=url) as here, pytest.raises(MigrationFailed) as raised:
-            here.migrator.apply(here.migrator.plan_migrate())
+            services.migrate(here)
         report = str(raised.value)
 
         assert f"2_second failed: {VERSIONS}/2_second.py:{13 + position}: " in report

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import services
 from command import Sandbox
 from dumps import dump, held_table
 from processes import Running
@@ -86,7 +87,7 @@ def test_what_is_set(request: pytest.FixtureRequest, project: Sandbox, driver: s
         up = f'op.execute("INSERT INTO seen SELECT {number}, {shown}")'
         project.add_migration(f"{number}_see", f"a{number}", f"a{number - 1}", up)
         with opened(project, **environ) as here:
-            here.migrator.apply(here.migrator.plan_migrate())
+            services.migrate(here)
     assert [row[1] for row in execute(url, "SELECT n, limits FROM seen ORDER BY n")] == expected
 
 

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from command import Init, Sandbox
+from fastman_tasks import actions
 from fastman_tasks.making.seeder import draft_seeder
 from fastman_tasks.models import discovery
 from fastman_tasks.project import Project
@@ -227,7 +228,7 @@ def test_generated_seeders_run_twice(
             assert draft.model == name
         for _ in range(2):
             for name in SEEDED:
-                shop.seeding.run(shop.seeding.select(f"{name}Seeder"))
+                actions.seed(shop, only=f"{name}Seeder")
 
         def counts(connection: sa.Connection) -> dict[str, int]:
             tables = [table for table, _ in SEEDED.values()]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+import services
 from command import Sandbox
 from dumps import dump
 from fastman_tasks.errors import MigrationRefused, UsageError
-from fastman_tasks.migrating.losses import Loss
+from fastman_tasks.plans import Loss
 from servers import Server, execute, tables
 from services import opened
 
@@ -29,7 +30,7 @@ def url(project: Sandbox) -> str:
 def losses(project: Sandbox, **environ: str) -> tuple[Loss, ...]:
     """What rolling everything back would lose."""
     with opened(project, **environ) as here:
-        return here.migrator.losses(here.migrator.plan_rollback())
+        return here.migrator.plan_rollback().losses
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_what_cannot_be_taken_back(project: Sandbox, url: str, down: str | None,
     file.write_text((text if down else text.partition("def downgrade")[0]) + helper, "utf-8")
     project.add_migration("2_fine", "2b", "1a", 'op.execute("CREATE TABLE c (b INT)")', 'op.drop_table("c")')
     with opened(project, DATABASE_URL=url) as here:
-        here.migrator.apply(here.migrator.plan_migrate())
+        services.migrate(here)
     before = dump(url)
 
     with opened(project, DATABASE_URL=url) as here, pytest.raises(MigrationRefused) as refused:
@@ -107,7 +108,7 @@ def test_wrong_usage(project: Sandbox, url: str, arguments: list[str], said: str
             f'op.drop_table("t{number}")',
         )
     with opened(project, DATABASE_URL=url) as here:
-        here.migrator.apply(here.migrator.plan_migrate("aa02"))
+        services.migrate(here, "aa02")
         for name in ("zz", "aa", "aa01:aa02", "+x", "-9"):
             with pytest.raises(UsageError, match=re.escape(f"--to={name}")):
                 here.migrator.plan_migrate(name)
@@ -183,7 +184,7 @@ def test_losses_of_what_has_another_name_by_now(project: Sandbox, url: str) -> N
         'op.alter_column("people", "alpha", new_column_name="a")\nop.rename_table("people", "users")',
     )
     with opened(project, DATABASE_URL=url) as here:
-        here.migrator.apply(here.migrator.plan_migrate())
+        services.migrate(here)
     assert losses(project, DATABASE_URL=url) == (Loss("people", "alpha", 2), Loss("people", None, 2))
 
     project.add_migration(
@@ -198,9 +199,9 @@ def test_losses_of_what_has_another_name_by_now(project: Sandbox, url: str) -> N
         """,
     )
     with opened(project, DATABASE_URL=url) as here:
-        here.migrator.apply(here.migrator.plan_migrate())
+        services.migrate(here)
     assert losses(project, DATABASE_URL=url) == (
-        Loss(sql="3_old: DELETE FROM people"),
+        Loss(reason="3_old: DELETE FROM people"),
         Loss("people", "alpha", 2),
         Loss("people", None, 2),
     )
@@ -235,7 +236,7 @@ def test_an_operation_of_the_projects_own(project: Sandbox) -> None:
         "1_view", "1a", None, 'op.execute("CREATE VIEW v AS SELECT 1")', "import operation\nop.drop_view('v')"
     )
     project.inv("database.migrate")
-    assert losses(project, DATABASE_URL=url) == (Loss(sql="1_view, line 18: op.drop_view('v')"),)
+    assert losses(project, DATABASE_URL=url) == (Loss(reason="1_view, line 18: op.drop_view('v')"),)
     refused = project.inv("migrate.reset", "--force", env={"ENVIRONMENT": "production"}, code=5)
     assert "Could not be analysed; data may be lost:\n  1_view, line 18: op.drop_view('v')\n" in refused.stdout
     assert "1 migration rolled back." in project.inv("migrate.reset", "--force").stdout
@@ -281,7 +282,7 @@ def test_losses_of_large_tables(request: pytest.FixtureRequest, project: Sandbox
     down = 'op.drop_column("few", "b")\nop.drop_table("few")\nop.drop_column("big", "b")\nop.drop_table("big")'
     project.add_migration("1_big", "1a", None, up, down)
     with opened(project, DATABASE_URL=url) as here:
-        here.migrator.apply(here.migrator.plan_migrate())
+        services.migrate(here)
     if driver.startswith("postgresql"):
         unknown = losses(project, DATABASE_URL=url)[-1]
         assert unknown == Loss("big", None, 100_000, more=True), "never analyzed: there is no estimate yet"
@@ -293,7 +294,7 @@ def test_losses_of_large_tables(request: pytest.FixtureRequest, project: Sandbox
 
     assert (few_b, few) == (Loss("few", "b", 1), Loss("few", None, 2))
     assert big.estimated and big.count is not None and 140_000 < big.count < 160_000
-    assert not big_b.harmless
+    assert not big_b.is_harmless
     shown = project.inv("migrate.reset", code=5).stdout
     assert f"  big: ~{big.count:,} rows\n" in shown
     assert "  few: 2 rows\n" in shown

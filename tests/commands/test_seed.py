@@ -109,7 +109,7 @@ def test_an_unknown_seeder(shop: Sandbox) -> None:
             UsageError, match=r"There is no seeder UsrSeeder\. Did you mean UserSeeder\? Known: UserSeeder, "
         ),
     ):
-        project.seeding.select("UsrSeeder")
+        project.seeders.list("UsrSeeder")
     failed = shop.inv("database.seed", "--class=usr_seeder", code=2)
     assert failed.stderr.startswith("There is no seeder usr_seeder. Did you mean UserSeeder? Known: UserSeeder, ")
     assert {"OrderSeeder", "ZebraSeeder"} <= set(failed.stderr.replace(",", "").rstrip(".\n").split())
@@ -197,7 +197,7 @@ def test_a_seeder_that_cannot_be_used(shop: Sandbox, module: str, complaint: str
     seeder(shop, "UserSeeder", "user")
     shop.write("database/seeders/bad_seeder.py", module)
     with opened(shop) as project, pytest.raises(SeederFailed) as failed:
-        project.seeding.select("AdminSeeder")
+        project.seeders.list("AdminSeeder")
     assert str(failed.value).startswith(complaint)
 
 

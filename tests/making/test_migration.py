@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+import services
 from command import Sandbox
 from fastman_tasks.errors import FastmanError
 from fastman_tasks.making.migration import Draft
@@ -93,7 +94,7 @@ class Skeletons:
         sandbox.add_environment()
         sandbox.add_migration("2026_01_01_000000_baseline", "1a1a", None, BASELINE, BASELINE_DOWN)
         with opened(sandbox, DATABASE_URL=url) as project:
-            project.migrator.apply(project.migrator.plan_migrate())
+            services.migrate(project)
             self.schema = schema(project)
 
     def draft(self, message: str, **flags: Any) -> Draft:
@@ -110,10 +111,10 @@ class Skeletons:
         assert draft.file is not None
         before = self.schema
         with opened(self.sandbox, DATABASE_URL=self.url) as project:
-            project.migrator.apply(project.migrator.plan_migrate())
+            services.migrate(project)
         with opened(self.sandbox, DATABASE_URL=self.url) as project:
             during = schema(project)
-            project.migrator.apply(project.migrator.plan_rollback(steps=1))
+            services.rollback(project)
             self.schema = schema(project)
         draft.file.unlink()
         return before, during, self.schema
@@ -235,10 +236,10 @@ def test_pending_migrations_are_not_guessed_over(skeleton: Skeletons) -> None:
         assert [each.name[18:] for each in project.migrator.pending()] == [
             "create_carts_table", "add_phone_to_users", "create_bags_table",
         ]  # fmt: skip
-        project.migrator.apply(project.migrator.plan_migrate())
+        services.migrate(project)
         assert schema(project).keys() - before.keys() == {"carts", "bags"}
     with opened(skeleton.sandbox, DATABASE_URL=skeleton.url) as project:
-        project.migrator.apply(project.migrator.plan_rollback())
+        services.reset(project)
         assert schema(project) == {}
 
 

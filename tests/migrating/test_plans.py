@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from command import Sandbox
+from fastman_tasks import actions
 from fastman_tasks.errors import MigrationRefused, UsageError
 from fastman_tasks.project import Project
 from graphs import Graph, ancestors, graphs
-from services import opened
+from services import agree, opened
 
 Command = tuple[str, Any]
 
@@ -83,17 +84,15 @@ def run(project: Project, command: Command) -> None:
     """The command as the tasks run it."""
     name, argument = command
     target = None if argument is None else f"{argument:04}"
-    migrator = project.migrator
-    migrator.read_again()
+    project.migrator.forget_state()
     if name == "migrate":
-        plan = migrator.plan_migrate(target)
+        actions.migrate(project, to=target, consent=agree)
     elif name == "steps":
-        plan = migrator.plan_rollback(steps=argument)
+        actions.rollback(project, steps=argument, consent=agree)
     elif name == "to":
-        plan = migrator.plan_rollback(to=target or "base")
+        actions.rollback(project, to=target or "base", consent=agree)
     else:
-        plan = migrator.plan_rollback()
-    migrator.apply(plan)
+        actions.reset(project, consent=agree)
 
 
 @given(st.data())

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from command import Sandbox
+from fastman_tasks import actions
 from fastman_tasks.errors import SeederFailed
-from fastman_tasks.rows.row_counts import Counts
-from fastman_tasks.seeding.run import Seeded
-from fastman_tasks.seeding.watch import Watch
+from fastman_tasks.plans import Counts, Observer, StepResult
 from seeds import ASYNC, EVERY, dump, new_url
 from servers import execute
 from services import opened
@@ -67,15 +66,15 @@ class DatabaseSeeder:
 """
 
 
-class Kept(Watch):
+class Kept(Observer):
     """Keeps what was said of a run."""
 
     def __init__(self) -> None:
-        self.seen: list[Seeded] = []
+        self.states: list[str] = []
 
-    def finished(self, seeded: Seeded) -> None:
-        """Keep it."""
-        self.seen.append(seeded)
+    def step_finished(self, result: StepResult) -> None:
+        """Keep its state."""
+        self.states.append(result.state)
 
 
 def add_five(project: Sandbox, shape: str) -> Path:
@@ -104,21 +103,19 @@ def test_failure_at_every_place(request: pytest.FixtureRequest, project: Sandbox
     plan = add_five(project, shape)
     before = dump(url)
     with opened(project) as shop:
-        seeding = shop.seeding
-        selected = seeding.select()
         for kind in ("error", "exit", "interrupt") if shape == "plain" and driver not in ASYNC else ("error",):
             for place in range(1, 6):
                 plan.write_text(f"{kind} {place}")
-                watch = Kept()
+                kept = Kept()
                 with pytest.raises(SeederFailed) as failed:
-                    seeding.run(selected, watch=watch)
+                    actions.seed(shop, observer=kept)
                 assert str(failed.value).startswith(f"N{place}Seeder ")
-                assert str(failed.value).endswith("\nNothing of this run was kept.")
-                assert [seeded.state for seeded in watch.seen].index("failed") == place - 1
+                assert str(failed.value).endswith("\nAll changes were rolled back.")
+                assert kept.states.index("failed") == place - 1
                 assert dump(url) == before, f"{kind} at {place}"
 
         plan.write_text("error 0")
-        done = [each for each in seeding.run(selected) if each.seeder.name != "DatabaseSeeder"]
+        done = [each for each in actions.seed(shop).steps if each.step.name != "DatabaseSeeder"]
     rows = 1 if shape == "core" else 2
-    assert [each.tables for each in done] == [(("notes", Counts(created=rows)),)] * 5
+    assert [each.rows for each in done] == [(("notes", Counts(created=rows)),)] * 5
     assert len(dump(url)["notes"]) == 2 + 5 * rows

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import services
 from command import Sandbox
 from dumps import dump
 from fastman_tasks.making.decisions import Decisions
@@ -59,17 +60,17 @@ class Walk:
     def migrate(self) -> None:
         """Apply what is pending."""
         with self._opened() as project:
-            project.migrator.apply(project.migrator.plan_migrate())
+            services.migrate(project)
 
     def rollback(self) -> None:
         """Roll the newest back."""
         with self._opened() as project:
-            project.migrator.apply(project.migrator.plan_rollback(steps=1))
+            services.rollback(project)
 
     def reset(self) -> None:
         """Roll all back."""
         with self._opened() as project:
-            project.migrator.apply(project.migrator.plan_rollback())
+            services.reset(project)
 
     def up_down_up(
         self, text: str | dict[str, str], *, allow_drops: bool = False, decisions: Decisions | None = None

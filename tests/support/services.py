@@ -9,6 +9,9 @@ from pathlib import Path
 from types import ModuleType
 
 from command import Sandbox
+from fastman_tasks import actions, force
+from fastman_tasks.consent import Risk
+from fastman_tasks.plans import Report
 from fastman_tasks.project import Project
 
 
@@ -38,3 +41,22 @@ def opened(sandbox: Sandbox, **environ: str) -> Iterator[Project]:
     """The project of ``sandbox``, entered, with ``environ`` for the shell's environment."""
     with imports_undone(sandbox.root), Project.open(sandbox.root, environ=environ) as project:
         yield project
+
+
+def migrate(project: Project, to: str | None = None) -> Report:
+    """Apply the pending migrations."""
+    return actions.migrate(project, to=to, consent=force)
+
+
+def rollback(project: Project, steps: int = 1) -> Report:
+    """Roll back the newest migrations."""
+    return actions.rollback(project, steps=steps, consent=agree)
+
+
+def reset(project: Project) -> Report:
+    """Roll back all of them."""
+    return actions.reset(project, consent=agree)
+
+
+def agree(risk: Risk) -> None:
+    """Consent to everything."""

@@ -329,7 +329,7 @@ def test_a_rename_loses_nothing(project: Sandbox, request: pytest.FixtureRequest
     fill(walk, before)
     walk.make(after, decisions=Decisions(("name:full_name",)))
     with opened(project, DATABASE_URL=walk.url) as there:
-        assert there.migrator.losses(there.migrator.plan_migrate()) == ()
+        assert there.migrator.plan_migrate().losses == ()
     walk.migrate()
     with opened(project, DATABASE_URL=walk.url) as there:
-        assert there.migrator.losses(there.migrator.plan_rollback(steps=1)) == ()
+        assert there.migrator.plan_rollback(steps=1).losses == ()

@@ -1,0 +1,12 @@
+"""What the commands do, to be called from a task of your own: each returns a Report, or raises FastmanError.
+
+>>> from fastman_tasks import Project, actions, force
+>>> with Project.open() as project:
+...     report = actions.migrate(project, consent=force)
+"""
+
+from fastman_tasks.actions.migrate import migrate
+from fastman_tasks.actions.rollback import reset, rollback
+from fastman_tasks.actions.seed import seed
+
+__all__ = ["migrate", "reset", "rollback", "seed"]

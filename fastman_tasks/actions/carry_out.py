@@ -1,0 +1,138 @@
+"""The only way in which a database is changed: forbidden? consent, lock, run, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from fastman_tasks.consent import Consent, Level, Risk
+from fastman_tasks.errors import Command, ConsentMissing, DatabaseUnavailable, FastmanError
+from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
+from fastman_tasks.project import Project
+
+#: Carries out what is left of a plan, once the lock is held, and tells the observer of each step. What it does is
+#: planned again by whoever reads the database under the lock.
+Run = Callable[[Plan, Observer], tuple[StepResult, ...]]
+
+
+@dataclass
+class Action:
+    """What is to be done in ``project``. ``command`` is what was called; ``destructive`` is what
+    FASTMAN_PROHIBIT_DESTRUCTIVE forbids. ``plan`` reads; ``level`` says which consent its plan needs, and ``question``
+    what to agree to. With ``preview`` nothing stays changed, and nobody has to agree."""
+
+    project: Project
+    command: Command
+    plan: Callable[[], Plan]
+    run: Run
+    level: Callable[[Plan], Level]
+    question: Callable[[Plan], str]
+    destructive: bool = False
+    preview: bool = False
+    locks: bool = True
+
+
+def carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
+    """Plan ``action``, have ``consent`` agree, and run it under the migration lock.
+
+    Raises ConsentMissing where it is forbidden or not agreed to, LockTimeout after FASTMAN_LOCK_TIMEOUT, and what the
+    plan and the run raise. From the first step on an error has the ``report`` of what was done.
+    """
+    project = action.project
+    if action.destructive and not action.preview:
+        _require_permission(project)
+    plan = action.plan()
+    results: tuple[StepResult, ...] = ()
+    if plan.steps:
+        noted = _Noted(observer)
+        try:
+            if not action.preview:
+                consent(_risk(action, plan))
+            with locked(project, observer) if action.locks else ExitStack():
+                results = action.run(plan, noted)
+        except FastmanError as error:
+            error.report = _report(action, plan, (*(error.report.steps if error.report else ()), *noted.results))
+            raise
+    return _report(action, plan, results)
+
+
+@contextmanager
+def locked(project: Project, observer: Observer) -> Iterator[None]:
+    """Hold the database's migration lock in this block; what the database said before is forgotten.
+
+    Raises LockTimeout after FASTMAN_LOCK_TIMEOUT; DatabaseUnavailable where only env.py gets a connection.
+    """
+    from fastman_tasks.databases import lock
+
+    table, schema = "alembic_version", None
+    if project.has_environment:
+        table, schema = project.migrator.state.version_table, project.migrator.state.schema
+    with ExitStack() as stack:
+        try:
+            found = lock.for_database(project.database, table, schema) if project.settings.lock else None
+            if found is not None:
+                waited = stack.enter_context(lock.held(found, project.settings.lock_timeout, observer.lock_waiting))
+                observer.lock_acquired(waited)
+        except DatabaseUnavailable as error:
+            if not project.has_environment:
+                raise
+            raise DatabaseUnavailable(
+                f"{error}\nThe migration lock needs a connection of its own. Where only env.py reaches the "
+                "database, and nobody else migrates at the same time, FASTMAN_LOCK=off does without it."
+            ) from error
+        if found is not None and project.has_environment:
+            project.migrator.forget_state()
+        yield
+
+
+def _require_permission(project: Project) -> None:
+    if project.settings.prohibit_destructive:
+        raise ConsentMissing(
+            "FASTMAN_PROHIBIT_DESTRUCTIVE is set: rolling back is refused here, whatever the flags. Nothing was "
+            "changed."
+        )
+
+
+def _risk(action: Action, plan: Plan) -> Risk:
+    question = f"{action.question(plan)} on {action.project.display_url}?"
+    return Risk(action.level(plan), question, action.project.database, plan.losses, plan.steps, command=action.command)
+
+
+def _report(action: Action, plan: Plan, results: tuple[StepResult, ...]) -> Report:
+    project = action.project
+    return Report(
+        action.command.task,
+        project.display_url,
+        project.settings.environment,
+        results,
+        plan.losses,
+        preview=action.preview,
+    )
+
+
+@dataclass
+class _Noted(Observer):
+    """Keeps what finished for the report of a failure, and passes everything on."""
+
+    observer: Observer
+    results: list[StepResult] = field(default_factory=list)
+
+    def lock_waiting(self, holder: str | None) -> None:
+        self.observer.lock_waiting(holder)
+
+    def lock_acquired(self, waited: float) -> None:
+        self.observer.lock_acquired(waited)
+
+    def step_started(self, step: Step) -> None:
+        self.observer.step_started(step)
+
+    def step_progress(self, step: Step, done: int | None, total: int | None) -> None:
+        self.observer.step_progress(step, done, total)
+
+    def step_retrying(self, step: Step, pause: float) -> None:
+        self.observer.step_retrying(step, pause)
+
+    def step_finished(self, result: StepResult) -> None:
+        self.results.append(result)
+        self.observer.step_finished(result)

@@ -1,0 +1,96 @@
+"""Apply the pending migrations, and run the seeders afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fastman_tasks.actions.carry_out import Action, carry_out
+from fastman_tasks.actions.seed import Seeding
+from fastman_tasks.consent import Consent, level_to_change, refuse
+from fastman_tasks.errors import Command, SeederFailed
+from fastman_tasks.plans import Observer, Plan, Report, StepResult
+from fastman_tasks.project import Project
+from fastman_tasks.text import pluralize
+
+
+def migrate(
+    project: Project,
+    *,
+    to: str | None = None,
+    seed: bool = False,
+    preview: bool = False,
+    consent: Consent = refuse,
+    observer: Observer | None = None,
+) -> Report:
+    """Apply the pending migrations of ``project``, those up to ``to`` (a revision, a part of its id or of its file's
+    name, a label, or "heads"), and with ``seed`` run the seeders.
+
+    With ``preview`` the steps are *planned* and have their SQL; nothing is changed, and no seeder is run. ``consent``
+    is needed on a protected database. Raises UsageError for an unknown ``to``; MigrationRefused where the plan must
+    not be carried out; MigrationFailed, which names the migration, the line and what is kept; and what
+    ``actions.seed`` raises.
+    """
+    seeding = Seeding(project) if seed else None
+
+    def plan() -> Plan:
+        migrations = project.migrator.plan_migrate(to)
+        if seeding is None:
+            return migrations
+        seeders = seeding.plan(planned=[step.id for step in migrations.steps])
+        if preview:
+            # They need the migrations.
+            return migrations
+        return replace(migrations, steps=(*migrations.steps, *seeders))
+
+    def run(plan: Plan, observer: Observer) -> tuple[StepResult, ...]:
+        if preview:
+            return run_preview(project, plan)
+        results = run_migrations(project, plan, observer) if plan.migrations else ()
+        if seeding is None:
+            return results
+        try:
+            return (*results, *seeding.run(observer))
+        except SeederFailed as error:
+            if plan.migrations:
+                raise SeederFailed(f"{error}\nThe migrations stay applied.", next=Command("database.seed")) from error
+            raise
+
+    return carry_out(
+        Action(
+            project,
+            Command("database.migrate", flags=(("to", to), ("seed", seed))),
+            plan,
+            run,
+            level=lambda plan: level_to_change(project.settings, project.database, plan.losses),
+            question=_question,
+            preview=preview,
+            locks=not preview,
+        ),
+        consent,
+        observer or Observer(),
+    )
+
+
+def _question(plan: Plan) -> str:
+    what = [f"apply {pluralize(len(plan.migrations), 'migration')}"] if plan.migrations else []
+    what += [f"run {pluralize(len(plan.seeders), 'seeder')}"] if plan.seeders else []
+    return " and ".join(what).capitalize()
+
+
+def run_migrations(project: Project, plan: Plan, observer: Observer) -> tuple[StepResult, ...]:
+    """Carry out the migrations of ``plan``. Whoever calls it holds the lock."""
+    from fastman_tasks.migrating.executor import Executor
+
+    return Executor(project.environment, project.migrator, observer).run(plan)
+
+
+def run_preview(project: Project, plan: Plan) -> tuple[StepResult, ...]:
+    """The SQL of each migration of ``plan``. Raises MigrationFailed for one that fails, with the report of those before
+    it."""
+    from fastman_tasks.migrating.preview import preview
+
+    results, failure = preview(project.environment, plan)
+    if failure is not None:
+        failure.report = Report("", "", None, results)
+        raise failure
+    return results

@@ -1,0 +1,85 @@
+"""Roll back migrations that are applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastman_tasks.actions.carry_out import Action, carry_out
+from fastman_tasks.actions.migrate import run_migrations, run_preview
+from fastman_tasks.consent import Consent, level_to_roll_back, refuse
+from fastman_tasks.errors import Command, UsageError
+from fastman_tasks.plans import Observer, Plan, Report
+from fastman_tasks.project import Project
+from fastman_tasks.text import pluralize
+
+
+def rollback(
+    project: Project,
+    *,
+    steps: int | None = None,
+    to: str | None = None,
+    accept_empty: bool = False,
+    preview: bool = False,
+    consent: Consent = refuse,
+    observer: Observer | None = None,
+) -> Report:
+    """Roll back the newest ``steps`` applied migrations (default 1), or all but ``to`` and its ancestors.
+
+    ``accept_empty`` passes over a ``downgrade()`` that is empty: what it did is not undone. With ``preview`` the steps
+    are *planned* and have their SQL. ``consent`` is always needed. Raises UsageError for numbers and revisions that
+    make no sense; MigrationRefused for a migration that cannot be rolled back, before anything is changed;
+    MigrationFailed; ConsentMissing.
+    """
+    if steps is not None and to is not None:
+        raise UsageError("--steps and --to are mutually exclusive.")
+    if steps is not None and steps < 1:
+        raise UsageError(f"--steps={steps} is not a number of migrations: 1, 2, 3, …")
+    count = 1 if steps is None and to is None else steps
+    command = Command("migrate.rollback", flags=(("steps", count), ("to", to), ("accept_empty", accept_empty)))
+    return _roll_back(
+        project,
+        command,
+        lambda: project.migrator.plan_rollback(steps=count, to=to, accept_empty=accept_empty),
+        preview,
+        consent,
+        observer,
+    )
+
+
+def reset(
+    project: Project,
+    *,
+    accept_empty: bool = False,
+    preview: bool = False,
+    consent: Consent = refuse,
+    observer: Observer | None = None,
+) -> Report:
+    """Roll back every applied migration; otherwise as ``rollback``."""
+    command = Command("migrate.reset", flags=(("accept_empty", accept_empty),))
+    plan = lambda: project.migrator.plan_rollback(accept_empty=accept_empty)  # noqa: E731
+    return _roll_back(project, command, plan, preview, consent, observer)
+
+
+def _roll_back(
+    project: Project,
+    command: Command,
+    plan: Callable[[], Plan],
+    preview: bool,
+    consent: Consent,
+    observer: Observer | None,
+) -> Report:
+    return carry_out(
+        Action(
+            project,
+            command,
+            plan,
+            lambda plan, observer: run_preview(project, plan) if preview else run_migrations(project, plan, observer),
+            level=lambda plan: level_to_roll_back(project.settings, project.database, plan.losses),
+            question=lambda plan: f"Roll back {pluralize(len(plan.steps), 'migration')}",
+            destructive=True,
+            preview=preview,
+            locks=not preview,
+        ),
+        consent,
+        observer or Observer(),
+    )

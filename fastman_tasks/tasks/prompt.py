@@ -1,0 +1,93 @@
+"""Ask on the terminal what only a person can say: consent, and what was renamed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fastman_tasks.tasks import console, views
+
+if TYPE_CHECKING:
+    from fastman_tasks.consent import Consent, Risk
+    from fastman_tasks.making.decisions import Decisions
+    from fastman_tasks.making.migration import Draft
+    from fastman_tasks.making.renaming.decide import Candidate
+
+
+def consent(*, force: bool, confirm: str | None, json: bool, header: Callable[[], None]) -> Consent:
+    """Consent from the flags or, after the steps and losses are shown, from the user's answer (default no).
+
+    It raises ConsentMissing when the user cancels, and at once, with the command that would work, where there is no
+    terminal to ask on, or stdout is for JSON alone; UsageError for ``confirm`` with another database's name.
+    """
+
+    def agree(risk: Risk) -> None:
+        from fastman_tasks.consent import require_name
+
+        if not json:
+            header()
+            views.risk(risk)
+        if confirm is not None:
+            require_name(confirm, risk.database)
+        elif not (risk.level == "none" or (risk.level == "yes" and force)):
+            _ask(risk, force, json)
+
+    return agree
+
+
+def _ask(risk: Risk, force: bool, json: bool) -> None:
+    from fastman_tasks.consent import agreeing_command
+    from fastman_tasks.errors import ConsentMissing
+
+    if json or not sys.stdin.isatty():
+        enough = " --force is not enough here: data would be lost." if force else ""
+        why = "Nobody is asked where JSON is wanted" if json else "There is no terminal to ask on"
+        command = agreeing_command(risk)
+        if command is not None and json:
+            command = replace(command, flags=(*command.flags, ("json", True)))
+        raise ConsentMissing(f"{risk.question} {why}, so nothing was changed.{enough}", next=command)
+    if risk.level == "name":
+        name = risk.database.name
+        agreed = console.ask(f"{risk.question} Type the database's name, {name}, to go ahead:") == name
+    else:
+        agreed = bool(console.choose(risk.question))
+    if not agreed:
+        raise ConsentMissing("Cancelled; nothing was changed.")
+
+
+def decide(draft: Callable[[Decisions], Draft], decisions: Decisions) -> Draft:
+    """What ``draft`` makes of ``decisions`` and of the user's answers to what they leave open.
+
+    Raises RenamesUndecided where there is no terminal to ask on, ConsentMissing where the user cancels.
+    """
+    from fastman_tasks.errors import RenamesUndecided
+
+    while True:
+        try:
+            return draft(decisions)
+        except RenamesUndecided as undecided:
+            if not sys.stdin.isatty():
+                raise
+            decisions = _ask_renames(undecided.candidates, decisions)
+
+
+def _ask_renames(candidates: Sequence[Candidate], decisions: Decisions) -> Decisions:
+    from fastman_tasks.errors import ConsentMissing
+
+    renamed: list[Candidate] = []
+    for candidate in candidates:
+        if any(candidate.excludes(other) for other in renamed):
+            continue
+        answer = console.choose(candidate.question)
+        if answer is None:
+            raise ConsentMissing("Cancelled; nothing was written.")
+        if answer:
+            renamed.append(candidate)
+    declined = {candidate.flag for candidate in candidates if candidate not in renamed}
+    return replace(
+        decisions,
+        renames=(*decisions.renames, *(candidate.flag for candidate in renamed)),
+        declined=decisions.declined | declined,
+    )

@@ -1,0 +1,204 @@
+"""Show how an action comes along: line by line, with a progress bar on a terminal, or as JSON when it has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fastman_tasks.plans import Observer, Report, Step, StepResult
+from fastman_tasks.tasks import console, prompt, views
+from fastman_tasks.text import pluralize
+
+if TYPE_CHECKING:
+    from fastman_tasks.project import Project
+
+# A run that is over sooner needs no bar; a bar that is drawn more often is no better to read.
+_PATIENCE, _PAUSE = 1.0, 0.1
+_NEVER = float("inf")
+_WORDS = {"done": "DONE", "skipped": "SKIP", "failed": "FAIL"}
+
+
+def run(
+    project: Project,
+    action: Callable[..., Report],
+    *,
+    pretend: bool,
+    json: bool,
+    force: bool,
+    confirm: str | None = None,
+    live: bool = False,
+    **options: Any,
+) -> Report:
+    """Call ``action`` with ``options`` and show what comes of it. ``live`` is whether it runs something when it only
+    pretends to. Raises what the action raises."""
+    from fastman_tasks.errors import FastmanError
+
+    lines = Lines(project, migrates=action.__name__ == "migrate")
+    consent = prompt.consent(force=force, confirm=confirm, json=json, header=lines.header)
+    try:
+        # What env.py, a migration or a seeder prints is no part of the JSON, nor of SQL to be piped into a file.
+        with console.only_ours(json or (pretend and not live)):
+            observer = Observer() if json else lines
+            report = action(project, preview=pretend, consent=consent, observer=observer, **options)
+    except FastmanError as error:
+        if not json:
+            lines.fail(error, shows_sql=pretend and not live)
+        raise
+    finally:
+        lines.stop()
+    if json:
+        console.as_json(views.report_value(project, report, report.command, None))
+    else:
+        lines.end(report, shows_sql=pretend and not live)
+    return report
+
+
+class Lines(Observer):
+    """One line a step, and a progress bar on a terminal where a seeder takes longer than a second."""
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        migrates: bool = False,
+        has_header: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._project = project
+        self._clock = clock
+        self._migrates = migrates
+        self._has_header = has_header
+        self._is_seeding = False
+        self._next = _NEVER
+        self._bar: console.Bar | None = None
+        self._running: list[str] = []
+        self._results: list[StepResult] = []
+
+    def header(self) -> None:
+        """The database that is acted on, once."""
+        if not self._has_header:
+            self._has_header = True
+            console.line(f"{self._project.label}\n")
+
+    def lock_waiting(self, holder: str | None) -> None:
+        self.header()
+        who = f" ({holder})" if holder else ""
+        console.line(f"Another process has the migration lock{who}; waiting …", style="yellow")
+
+    def lock_acquired(self, waited: float) -> None:
+        if waited >= 1:
+            console.line(f"Waited {waited:.1f} s for the lock.\n", style="yellow")
+
+    def step_started(self, step: Step) -> None:
+        self.header()
+        if step.action == "seed":
+            self._begin_seeding()
+            self._running.append(step.name)
+
+    def step_progress(self, step: Step, done: int | None, total: int | None) -> None:
+        now = self._clock()
+        if now < self._next:
+            return
+        self._next = now + _PAUSE
+        if self._bar is None:
+            self._bar = console.bar()
+            if self._bar is None:
+                self._next = _NEVER
+                return
+        if done is None:
+            self._bar.show(step.name)
+        else:
+            of = f" of {total:,}" if total is not None else ""
+            self._bar.show(f"{step.name} {done:,}{of}", done, total)
+
+    def step_retrying(self, step: Step, pause: float) -> None:
+        text = f"  {step.name}: a table is locked; rolled back, trying again in {pause:g} s"
+        console.line(text, style="yellow")
+
+    def step_finished(self, result: StepResult) -> None:
+        if result.step.action != "seed":
+            self._results.append(result)
+            # Why a migration failed is said at once; the line of a seeder says what it had written.
+            if result.state == "done":
+                console.result(result.step.name, result.seconds, "DONE")
+            return
+        if result.state == "skipped":
+            self.header()
+            self._begin_seeding()
+        else:
+            self._running.pop()
+        self._results.append(result)
+        self.stop()
+        notes = [f"{table}: {views.counts(counts)}" for table, counts in result.rows]
+        if result.note:
+            notes.append(f"{result.note}; this is {views.environment(self._project)}")
+        name = "  ".join(part for part in (result.step.name, "; ".join(notes)) if part)
+        console.result(name, result.seconds, _WORDS[result.state])
+
+    def stop(self) -> None:
+        """Take the bar away. Lines are printed where it stood; it is drawn again with the next statement."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def fail(self, error: Exception, *, shows_sql: bool) -> None:
+        """Show what there is to show of an action that ended with ``error``."""
+        from fastman_tasks.errors import UsageError
+
+        known = self._project.migrator.knows_state if self._project.has_environment else True
+        if known and not isinstance(error, UsageError):
+            self.header()
+        report: Report | None = getattr(error, "report", None)
+        if shows_sql and report is not None:
+            views.sql(report, everything=self._project.debug)
+
+    def end(self, report: Report, *, shows_sql: bool) -> None:
+        """What was done, in the end."""
+        self.header()
+        if report.command == "database.seed":
+            self._end_seeders(report)
+            return
+        if not report.steps:
+            rolls_back = report.command in ("migrate.rollback", "migrate.reset")
+            console.line("Nothing to roll back." if rolls_back else "Nothing to migrate.")
+            return
+        if shows_sql:
+            views.sql(report, everything=self._project.debug)
+            console.line("Nothing was changed.")
+            return
+        if any(result.step.action == "seed" for result in report.steps):
+            self._end_seeders(report)
+            return
+        self._end_migrations(report.of("skipped"))
+        empty = [result.step.name for result in report.of("done") if result.step.is_empty]
+        if empty:
+            console.line("Skipped without undoing anything, as their downgrade() is empty:", style="yellow")
+        for name in empty:
+            console.line(f"  {name}", style="yellow")
+
+    def _end_migrations(self, others: tuple[StepResult, ...] = ()) -> None:
+        done = [result for result in self._results if result.state == "done"]
+        verb = "rolled back" if any(result.step.action == "roll back" for result in done) else "applied"
+        if done:
+            console.line(f"\n{pluralize(len(done), 'migration')} {verb}.")
+        if others:
+            console.line(f"Another process applied {pluralize(len(others), 'migration')} in the meantime.")
+        elif not done:
+            console.line("Nothing to migrate.")
+
+    def _begin_seeding(self) -> None:
+        if self._is_seeding:
+            return
+        self._is_seeding = True
+        self._next = self._clock() + _PATIENCE
+        if self._migrates:
+            self._end_migrations()
+            console.line()
+
+    def _end_seeders(self, report: Report) -> None:
+        seeders = [result for result in report.steps if result.step.action == "seed"]
+        ran = sum(result.state == "done" for result in seeders)
+        skipped = len(seeders) - ran
+        text = f"\n{pluralize(ran, 'seeder')} ran{f', {skipped} skipped' if skipped else ''}"
+        console.line(f"{text}{'; all changes were rolled back' if report.preview else ''}.")

@@ -1,0 +1,244 @@
+"""One function for each value that is shown: as lines, or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastman_tasks.tasks import console
+from fastman_tasks.text import pluralize
+
+if TYPE_CHECKING:
+    from fastman_tasks.consent import Risk
+    from fastman_tasks.making.changes import Change
+    from fastman_tasks.making.migration import Draft
+    from fastman_tasks.making.seeder import SeederDraft
+    from fastman_tasks.plans import Counts, Loss, Report, StepResult
+    from fastman_tasks.project import Project
+    from fastman_tasks.seeding.discovery import Seeder
+
+
+def risk(found: Risk) -> None:
+    """The migrations that would be rolled back, and what would be lost."""
+    back = [step for step in found.steps if step.action == "roll back"]
+    for step in back:
+        console.line(f"  {step.name}")
+    if back:
+        console.line()
+    losses(found.losses)
+
+
+def losses(found: Sequence[Loss]) -> None:
+    """What would be lost."""
+    sections = {
+        "This drops, with what is in them now:": [(_loss(loss), loss) for loss in found if not loss.reason],
+        "This deletes rows:": [
+            (f"{loss.reason}  ({_loss(loss)})", loss)
+            for loss in found
+            if loss.reason and loss.table and not loss.is_harmless
+        ],
+        "Could not be analysed; data may be lost:": [
+            (str(loss.reason), loss) for loss in found if loss.reason and not loss.table
+        ],
+    }
+    for title, lines in sections.items():
+        if lines:
+            console.line(title)
+        for text, loss in lines:
+            console.line(f"  {text}", style=None if loss.is_harmless else "red")
+    if any(sections.values()):
+        console.line()
+
+
+def _loss(loss: Loss) -> str:
+    what = f"{loss.table}.{loss.column}" if loss.column else loss.table
+    about = {"exact": "", "estimate": "~", "at least": "more than "}[loss.precision]
+    return f"{what}: {about}{pluralize(loss.rows or 0, 'value' if loss.column else 'row')}"
+
+
+def sql(report: Report, *, everything: bool) -> None:
+    """The SQL of each migration of a preview; ``everything`` with what only looks at the schema."""
+    from fastman_tasks.databases.statements import changing
+
+    for result in report.steps:
+        statements = result.statements if everything else changing(result.statements)
+        console.line(f"-- {result.step.name}", style="bold")
+        if result.note:
+            console.line(f"-- Not all of it can be shown: {result.note}", style="yellow")
+        elif not statements:
+            console.line("-- nothing")
+        for statement in statements:
+            console.line(statement)
+        console.line()
+
+
+def status(found: Sequence[StepResult], shown: Sequence[StepResult]) -> None:
+    """One line for each migration that is ``shown``, then the counts of all."""
+    styles = {"applied": "green", "pending": "yellow", "missing": "red"}
+    width = max((len(_migration_name(each)) for each in shown), default=0)
+    for each in shown:
+        head = "  (head)" if each.step.is_head else ""
+        text = f"  {each.state:<7}  {_migration_name(each):<{width}}  {each.step.id}{head}"
+        console.line(text, style=styles[each.state])
+    if shown:
+        console.line()
+    missing = [each for each in found if each.state == "missing"]
+    for each in missing:
+        console.line(f"{each.step.id}: {each.note}", style="red")
+    if missing:
+        console.line("What a missing one builds on is not known: some of the pending may be applied.", style="red")
+    counts = [f"{sum(each.state == state for each in found)} {state}" for state in ("applied", "pending", "missing")]
+    console.line(", ".join(counts if missing else counts[:2]) + "." if found else "No migrations yet.")
+
+
+def _migration_name(result: StepResult) -> str:
+    return result.step.name if result.step.file else "no file has this revision"
+
+
+def seeders(project: Project, first: Sequence[Seeder], others: Sequence[Seeder]) -> None:
+    """The seeders in the order in which they would run, then the ``others``."""
+    _seeders(project, first)
+    console.line(f"\n{pluralize(len(first), 'seeder')}, in this order; nothing was run.")
+    if others:
+        console.line(f"\nOnly when they are called, or with --class ({first[-1].name} is where a run begins):")
+        _seeders(project, others)
+
+
+def _seeders(project: Project, seeders: Sequence[Seeder]) -> None:
+    width = max(len(seeder.name) for seeder in seeders)
+    for seeder in seeders:
+        notes = [f"after {', '.join(seeder.depends_on)}"] if seeder.depends_on else []
+        if seeder.environments is not None and not seeder.runs_in(project.settings.environment):
+            notes.append(f"only for {', '.join(sorted(seeder.environments))}; this is {environment(project)}")
+        console.line(f"  {seeder.name:<{width}}  {seeder.where}{''.join(f'  ({note})' for note in notes)}")
+
+
+def environment(project: Project) -> str:
+    """What the project's environment is called."""
+    return project.settings.environment or "development"
+
+
+def counts(found: Counts) -> str:
+    """``3 created, 1 deleted``."""
+    words = [
+        f"{number:,} {word}"
+        for number, word in (
+            (found.created, "created"),
+            (found.updated, "updated"),
+            (found.deleted, "deleted"),
+            (found.unchanged, "unchanged"),
+        )
+        # That a second run creates nothing is worth saying.
+        if number or (word == "created" and not (found.updated or found.deleted))
+    ]
+    return ", ".join(words)
+
+
+def report_value(
+    project: Project | None, report: Report | None, command: str, error: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The value that ``--json`` prints, the same shape for all commands; ``report`` is None where none was begun."""
+    root = project.root if project else Path()
+    return {
+        "command": report.command if report else command,
+        "database": report.database if report else None,
+        "environment": project.settings.environment if project else None,
+        "steps": [_step_value(each, root) for each in (report.steps if report else ())],
+        "losses": [
+            {
+                "table": each.table,
+                "column": each.column,
+                "rows": each.rows,
+                "precision": each.precision,
+                "reason": each.reason,
+            }
+            for each in (report.losses if report else ())
+        ],
+        "error": error,
+    }
+
+
+def _step_value(result: StepResult, root: Path) -> dict[str, Any]:
+    step = result.step
+    return {
+        "action": step.action,
+        "name": step.name,
+        "revision": step.id if step.action in ("apply", "roll back", "stamp") else None,
+        "message": step.message or None,
+        "head": step.is_head,
+        "file": console.relative(step.file, root).as_posix() if step.file else None,
+        "state": result.state,
+        "seconds": None if result.seconds is None else round(result.seconds, 6),
+        "rows": {
+            table: {
+                "created": each.created,
+                "updated": each.updated,
+                "deleted": each.deleted,
+                "unchanged": each.unchanged,
+            }
+            for table, each in result.rows
+        },
+        "sql": list(result.statements),
+        "note": result.note or None,
+    }
+
+
+def draft(draft: Draft, root: Path, pretend: bool) -> None:
+    """What was written, and what was found."""
+    for file in draft.environment:
+        console.line(f"Created {console.relative(file, root)}")
+    if draft.tables is not None:
+        if not draft.tables:
+            console.line(f"{no_models(draft)}; written from the message.")
+        elif not draft.changes and not draft.said.uncovered:
+            console.line("No difference between models and database: no migration was written.")
+            console.line("An empty one: add --empty.")
+    changes(draft.changes)
+    for note in draft.said.notes:
+        console.line(f"  {note}", style="yellow")
+    uncovered(draft)
+    if draft.said.uncovered and not draft.changes:
+        console.line("No migration was written. Write one by hand: add --empty.")
+    if draft.note:
+        console.line(f"The body is {'empty' if draft.upgrade == 'pass' else 'an example'}: {draft.note}.")
+    if pretend:
+        console.line(f"\ndef upgrade():\n    {draft.upgrade}\n\ndef downgrade():\n    {draft.downgrade}\n")
+        console.line("Nothing was written.")
+    elif draft.file:
+        console.line(f"Created {console.relative(draft.file, root)}")
+        if draft.is_applied:
+            console.line("It is marked as applied in this database.")
+    if draft.said.left:
+        console.line('The models differ from the database. The next migration (inv make.migration "…") would be:')
+        changes(draft.said.left)
+
+
+def no_models(draft: Draft) -> str:
+    """Where there are none."""
+    return f"No models found in {', '.join(draft.models)}" if draft.models else "No models found"
+
+
+def changes(found: Iterable[Change]) -> None:
+    """What a migration does, or would do."""
+    for change in found:
+        console.line(f"  {change.text}", style="red" if change.is_drop else None)
+
+
+def uncovered(draft: Draft) -> None:
+    """Differences that no migration is generated for, and what could not be compared."""
+    if draft.said.uncovered:
+        console.line("Not covered by autogenerate:", style="yellow")
+        for difference in draft.said.uncovered:
+            console.line(f"  {difference}", style="yellow")
+    for limit in draft.said.limits:
+        console.line(limit, style="yellow")
+
+
+def seeder_draft(draft: SeederDraft, root: Path, pretend: bool) -> None:
+    """What was written, or would be."""
+    console.line(draft.text if pretend else f"Created {console.relative(draft.file, root)}")
+    for note in draft.notes:
+        console.line(note, style="yellow")
+    if pretend:
+        console.line("Nothing was written.")

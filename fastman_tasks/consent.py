@@ -59,10 +59,10 @@ def named(name: str) -> Consent:
     return agree
 
 
-def require_name(name: str, database: Database) -> None:
-    """Raises UsageError where ``database`` has another ``name``."""
+def require_name(name: str, database: Database, *, flag: str = "") -> None:
+    """Raises UsageError, which says with which ``flag`` it came, where ``database`` has another ``name``."""
     if name != database.name:
-        raise UsageError(f"{name} is not this database's name, {database.name}. Nothing was changed.")
+        raise UsageError(f"{flag}{name} is not this database's name, {database.name}. Nothing was changed.")
 
 
 def level_to_change(settings: Settings, database: Database, losses: Sequence[Loss] = ()) -> Level:

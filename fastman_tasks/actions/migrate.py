@@ -36,7 +36,8 @@ def migrate(
         migrations = project.migrator.plan_migrate(to)
         if seeding is None:
             return migrations
-        seeders = seeding.plan(planned=[step.id for step in migrations.steps])
+        seeders = seeding.plan()
+        seeding.require_migrated([step.id for step in migrations.steps])
         if preview:
             # They need the migrations.
             return migrations

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from fastman_tasks.actions.carry_out import Action, carry_out
-from fastman_tasks.consent import Consent, level_to_change, refuse
+from fastman_tasks.consent import Consent, Risk, level_to_change, refuse
 from fastman_tasks.errors import Command, SeedingRefused, UsageError
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
 from fastman_tasks.project import Project
@@ -38,6 +38,13 @@ def seed(
         raise UsageError("--pretend and --commit-each are mutually exclusive.")
     seeding = Seeding(project, only, preview=preview, commit_each=commit_each, random_seed=random_seed)
     flags = (("class", only), ("commit_each", commit_each), ("random_seed", random_seed))
+
+    def ask(risk: Risk) -> None:
+        if risk.level != "none":
+            # Under the lock it is looked at again; nobody is to answer in vain.
+            seeding.require_migrated()
+        consent(risk)
+
     return carry_out(
         Action(
             project,
@@ -48,7 +55,7 @@ def seed(
             question=lambda plan: f"Run {pluralize(len(plan.steps), 'seeder')}",
             preview=preview,
         ),
-        consent,
+        ask,
         observer or Observer(),
     )
 
@@ -72,19 +79,18 @@ class Seeding:
         self._options = Options(preview, commit_each, random_seed)
         self._selected: tuple[Seeder, ...] = ()
 
-    def plan(self, planned: Collection[str] = ()) -> tuple[Step, ...]:
-        """The seeders to run. Raises SeedingRefused where migrations are pending that are not ``planned`` either."""
+    def plan(self) -> tuple[Step, ...]:
+        """The seeders to run."""
         self._selected = self._project.seeders.select(self._only, self._project.database, self._options)
-        # Under the lock it is looked again; here it is there so that nobody answers a question in vain.
-        self._require_migrated(planned)
         return tuple(seeder.step for seeder in self._selected)
 
     def run(self, observer: Observer) -> tuple[StepResult, ...]:
         """Run them. Whoever calls it holds the lock."""
-        self._require_migrated()
+        self.require_migrated()
         return self._project.seeders.run(self._selected, self._project.database, self._options, observer)
 
-    def _require_migrated(self, planned: Collection[str] = ()) -> None:
+    def require_migrated(self, planned: Collection[str] = ()) -> None:
+        """Raises SeedingRefused where migrations are pending that are not ``planned`` either."""
         project = self._project
         if project.has_environment:
             pending = [revision for revision in project.migrator.pending() if revision.id not in planned]

@@ -63,6 +63,11 @@ class Environment:
         self._newest: tuple[Config, ScriptDirectory] | None = None
 
     @property
+    def has_run(self) -> bool:
+        """Whether env.py has run, so that it is known where the version files lie."""
+        return self._newest is not None
+
+    @property
     def config(self) -> Config:
         """Alembic's configuration as env.py left it when it ran last."""
         return self._ran[0]

@@ -28,7 +28,8 @@ class Migrator:
     def history(self) -> History:
         """Every revision that has a file."""
         # An env.py may say where the files lie, and what they can import: it has to run first.
-        _ = self.state
+        if not self._environment.has_run:
+            _ = self.state
         return self._environment.history
 
     @property

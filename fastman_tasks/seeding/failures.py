@@ -50,11 +50,11 @@ def standing(done: Sequence[str], *, kept: bool, in_part: bool, over: bool) -> l
             "written before may have been kept."
         )
     elif kept and done:
-        lines.append(f"Kept (--commit-each): {', '.join(done)}. Nothing of the failed one was kept.")
+        lines.append(f"Kept (--commit-each): {', '.join(done)}. The failed one was rolled back.")
         if in_part:
             lines[-1] = f"Kept (--commit-each): {', '.join(done)}, and what the caller wrote before it called them."
     else:
-        lines.append("Nothing of this run was kept.")
+        lines.append("All changes were rolled back.")
     return lines
 
 

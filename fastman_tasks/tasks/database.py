@@ -91,7 +91,14 @@ def _list(project: Project, wanted: str | None, json: bool) -> None:
         return
     environment = project.settings.environment
     steps = [
-        *(StepResult(seeder.step, "planned" if seeder.runs_in(environment) else "skipped") for seeder in first),
+        *(
+            StepResult(
+                seeder.step,
+                "planned" if seeder.runs_in(environment) else "skipped",
+                note=f"after {', '.join(seeder.depends_on)}" if seeder.depends_on else "",
+            )
+            for seeder in first
+        ),
         *(StepResult(seeder.step, "skipped", note="only when it is called, or named") for seeder in others),
     ]
     report = Report("database.seed", "", project.settings.environment, tuple(steps))

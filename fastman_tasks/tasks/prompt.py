@@ -30,7 +30,7 @@ def consent(*, force: bool, confirm: str | None, json: bool, header: Callable[[]
             header()
             views.risk(risk)
         if confirm is not None:
-            require_name(confirm, risk.database)
+            require_name(confirm, risk.database, flag="--confirm=")
         elif not (risk.level == "none" or (risk.level == "yes" and force)):
             _ask(risk, force, json)
 

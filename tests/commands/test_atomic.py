@@ -161,10 +161,10 @@ def test_failing_at_each_statement(project: Sandbox, fresh_url: FreshUrl, driver
         assert "already exists" in report.splitlines()[0]
         assert f"Statement: {BROKEN}\n" in report
         if driver != "mysql+pymysql":
-            assert "Nothing of the failed one was kept." in report
+            assert "The failed migration was rolled back." in report
             assert dump(url) == before, position
             continue
-        kept, _, left = report.partition("Statement: ")[2].partition("Not carried out:\n")
+        kept, _, left = report.partition("Statement: ")[2].partition("Not executed:\n")
         carried_out = re.findall(r"^  ((?:CREATE|INSERT|ALTER|UPDATE|DELETE|DROP) .*)$", kept, re.MULTILINE)
         assert carried_out == BODY[:position], "a DDL statement that fails commits what was before it"
         reference = fresh_url(driver)
@@ -220,7 +220,7 @@ def test_a_signal(project: Sandbox, fresh_url: FreshUrl, driver: str, number: si
     assert re.search(r"1_first \.\.\..* DONE\n", stopped.stdout)
     assert stopped.stderr == (
         "2_slow was interrupted.\n"
-        "Nothing of the failed one was kept.\n"
+        "The failed migration was rolled back.\n"
         "1 migration before it was applied; 1 applied now. Remaining:\n"
         "  2_slow\n"
         "Next: inv database.migrate\n"
@@ -255,10 +255,10 @@ def test_a_signal_on_mariadb(project: Sandbox, fresh_url: FreshUrl, number: sign
     assert stopped.stderr == (
         "1_slow was interrupted.\n"
         "This database commits each DDL statement by itself.\n"
-        "Carried out, and still there:\n"
+        "Committed:\n"
         "  CREATE TABLE one (a INT)\n"
         "  INSERT INTO one VALUES (1)\n"
-        "Under way, so it may be carried out yet:\n"
+        "Still running, and may yet be committed:\n"
         "  CREATE TABLE two AS SELECT SLEEP(2) AS a\n"
         "0 applied now. Remaining:\n"
         "  1_slow\n"
@@ -311,8 +311,8 @@ def test_a_migration_that_commits(project: Sandbox, fresh_url: FreshUrl) -> None
             project.inv("database.migrate")
             break
         failed = project.inv("database.migrate", code=1)
-        kept, _, left = failed.stderr.partition("Not carried out:\n")
-        assert "The failed one had committed a part of itself.\nCarried out, and still there:\n" in kept, name
+        kept, _, left = failed.stderr.partition("Not executed:\n")
+        assert "The failed migration had committed a part of itself.\nCommitted:\n" in kept, name
         assert "  CREATE TABLE one (a INT)\n  CREATE INDEX " in kept, name
         assert "CREATE TABLE two" not in kept, name
         assert left.startswith("  CREATE TABLE two (a INT)\n  INSERT INTO nowhere VALUES (1)\n0 applied now."), name
@@ -339,7 +339,7 @@ def test_a_constraint_that_fails_at_the_commit(project: Sandbox, fresh_url: Fres
     failed = project.inv("database.migrate", code=1)
 
     assert "violates foreign key constraint" in failed.stderr.splitlines()[0]
-    assert "Nothing of the failed one was kept." in failed.stderr
+    assert "The failed migration was rolled back." in failed.stderr
     assert "DONE" not in failed.stdout
     assert tables(url) - {"alembic_version"} == set()
 
@@ -411,7 +411,7 @@ def test_a_migration_fails_in_batch_mode_on_sqlite(project: Sandbox, fresh_url: 
     failed = project.inv("database.migrate", code=1)
 
     assert "NOT NULL constraint failed: _alembic_tmp_users.name" in failed.stderr
-    assert "Nothing of the failed one was kept." in failed.stderr
+    assert "The failed migration was rolled back." in failed.stderr
     assert tables(url) == {"alembic_version", "users", "old"}
     assert execute(url, "SELECT count(*) FROM users") == [(3,)]
     execute(url, "UPDATE users SET name = '' WHERE name IS NULL")
@@ -430,9 +430,7 @@ def test_an_insert_before_a_locked_table_runs_once(project: Sandbox, fresh_url: 
     with held_table(url, "users"):
         failed = project.inv("database.migrate", env={"FASTMAN_DDL_LOCK_TIMEOUT": "1s"}, code=1)
     assert "trying again" not in failed.stdout
-    assert (
-        "Carried out, and still there:\n  INSERT INTO log VALUES (1)\nNot carried out:\n  ALTER TABLE" in failed.stderr
-    )
+    assert "Committed:\n  INSERT INTO log VALUES (1)\nNot executed:\n  ALTER TABLE" in failed.stderr
     assert execute(url, "SELECT * FROM log") == [(1,)]
 
 
@@ -455,16 +453,18 @@ def test_the_next_command(project: Sandbox, fresh_url: FreshUrl) -> None:
     project.add_migration("2_broken", "2b", "1a", statements("INSERT INTO nowhere VALUES (1)"))
     project.add_migration("3_third", "3c", "2b", statements("CREATE TABLE c (b INT)"), statements("DROP TABLE c"))
     failed = project.inv("database.migrate", "--to=2b", code=1)
-    assert failed.stderr.endswith("Remaining:\n  2_broken\nNext: correct the file, then inv database.migrate --to=2b\n")
+    assert failed.stderr.endswith(
+        "Remaining:\n  2_broken\nCorrect the file first.\nNext: inv database.migrate --to=2b\n"
+    )
     failed = project.inv("database.migrate", code=1)
-    assert failed.stderr.endswith("Next: correct the file, then inv database.migrate\n")
+    assert failed.stderr.endswith("Correct the file first.\nNext: inv database.migrate\n")
     project.add_migration("2_broken", "2b", "1a", "pass", statements("INSERT INTO nowhere VALUES (1)"))
     failed = project.inv("database.migrate", "migrate.reset", "--force", code=1)
     assert failed.stderr.endswith(
         "1 migration before it was rolled back; 2 applied now. Remaining:\n  2_broken\n  1_first\n"
-        "Next: correct the file, then inv migrate.rollback --steps=2\n"
+        "Correct the file first.\nNext: inv migrate.rollback --steps=2\n"
     )
     project.add_migration("4_fourth", "4d", "1a", statements("INSERT INTO nowhere VALUES (1)"))
     failed = project.inv("database.migrate", "--to=heads", code=1)
-    assert failed.stderr.endswith("then inv database.migrate --to=heads\n")
+    assert failed.stderr.endswith("Next: inv database.migrate --to=heads\n")
     assert tables(url) == {"a", "alembic_version"}, "Alembic begins with the branch of the fourth"

@@ -79,7 +79,7 @@ def test_declining(shop: Sandbox, answer: str) -> None:
     """Anything but yes is no, Ctrl-C too: code 5, and nothing is done."""
     said = shop.terminal("migrate.reset", answers=[("? [y/N]", answer)], env={"NO_COLOR": "1"}, code=5)
     assert "  users: 2 rows\n" in said.partition("? [y/N]")[0], "the loss comes before the question"
-    assert "Declined; nothing was done." in said
+    assert "Cancelled; nothing was changed." in said
     assert standing(shop) == ALL
 
 

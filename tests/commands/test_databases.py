@@ -142,7 +142,7 @@ def test_a_migration_that_fails_leaves_nothing(project: Sandbox, url: str, drive
     assert "nowhere" in failed.stderr.splitlines()[0], "the database's own message"
     assert "INSERT INTO nowhere VALUES (1)" in failed.stderr
     assert "1 migration before it was applied; 1 applied now." in failed.stderr
-    assert "Nothing of the failed one was kept." in failed.stderr
+    assert "The failed migration was rolled back." in failed.stderr
     assert tables(url) == {"users", "alembic_version"}
     assert execute(url, "SELECT * FROM users") == [(1, "Ada 100%")]
     assert execute(url, "SELECT * FROM alembic_version") == [("1a1a",)]
@@ -155,7 +155,7 @@ def test_a_migration_that_fails_leaves_nothing(project: Sandbox, url: str, drive
     assert "rolled back." not in back
     assert failed.stderr.startswith(f"2026_01_02_000000_create_posts failed: {file}:{line}: ")
     assert "1 migration before it was rolled back; 2 applied now." in failed.stderr
-    assert "Nothing of the failed one was kept." in failed.stderr
+    assert "The failed migration was rolled back." in failed.stderr
     assert tables(url) == {"users", "posts", "alembic_version"}
     assert execute(url, "SELECT * FROM users") == [(1, "Ada 100%")]
     assert execute(url, "SELECT * FROM alembic_version") == [("2b2b",)]
@@ -173,7 +173,7 @@ def test_a_migration_that_fails_on_mariadb(project: Sandbox, url: str, driver: s
     assert "nowhere" in failed.stderr.splitlines()[0]
     assert "1 migration before it was applied; 1 applied now." in failed.stderr
     said = failed.stderr.partition("This database commits each DDL statement by itself.")[2]
-    carried_out, _, not_carried_out = said.partition("Not carried out:")
+    carried_out, _, not_carried_out = said.partition("Not executed:")
     assert "CREATE TABLE posts" in carried_out and "nowhere" not in carried_out
     assert "nowhere" in not_carried_out and "CREATE TABLE posts" not in not_carried_out
     assert "Nothing of the failed one" not in failed.stderr

@@ -37,7 +37,7 @@ def current(project: Sandbox) -> set[str]:
 def states(project: Sandbox, *args: str, code: int = 0) -> dict[str, str]:
     """Each revision's state, oldest first, as ``migrate.status`` has it."""
     said = project.inv("migrate.status", "--json", *args, code=code).stdout
-    return {entry["revision"]: entry["state"] for entry in json.loads(said)["revisions"]}
+    return {entry["revision"]: entry["state"] for entry in json.loads(said)["steps"]}
 
 
 def round_trip(project: Sandbox, file: str) -> str:

@@ -51,7 +51,7 @@ def test_a_table_that_stays_locked(project: Sandbox, postgresql: Server) -> None
     assert re.findall(r"trying again in (\d+) s", failed.stdout) == ["1", "3", "9"]
     assert "DONE" not in failed.stdout
     assert "canceling statement due to lock timeout" in failed.stderr
-    assert "Nothing of the failed one was kept.\n0 applied now. Remaining:\n  1_alter\n" in failed.stderr
+    assert "The failed migration was rolled back.\n0 applied now. Remaining:\n  1_alter\n" in failed.stderr
     after = dump(url)
     after.pop("alembic_version", None)
     assert after["rows"].pop("alembic_version", []) == []
@@ -96,14 +96,14 @@ def test_what_is_set(request: pytest.FixtureRequest, project: Sandbox, driver: s
     "value", ["5", "five", "-1s", "5 parsecs", "1e3s", "5s5s", "1,5s", "inf", "nan s", "٣s", "off"]
 )
 def test_durations(project: Sandbox, name: str, value: str) -> None:
-    """What is no duration is a usage error that names it, before anything is touched; 0 and off are none."""
+    """What is not a valid duration is a usage error that names it, before anything is touched; 0 and off are none."""
     from fastman_tasks import settings
     from fastman_tasks.errors import UsageError
 
     if value == "off":
         assert settings.load(project.root, {name: value}) == settings.load(project.root, {name: "0"})
         return
-    with pytest.raises(UsageError, match=re.escape(f"{name}={value} is no duration.")):
+    with pytest.raises(UsageError, match=re.escape(f"{name}={value} is not a valid duration.")):
         settings.load(project.root, {name: value})
     for text in ("500ms", "5s", "2m", "1h", "0.5s", " 5 s "):
         settings.load(project.root, {name: text})
@@ -116,7 +116,7 @@ def test_a_wrong_duration_on_the_command_line(project: Sandbox) -> None:
     before = project.files()
     for name in ("FASTMAN_LOCK_TIMEOUT", "FASTMAN_STATEMENT_TIMEOUT"):
         refused = project.inv("database.migrate", env={name: "5 minutes"}, code=2)
-        assert refused.stderr == f"{name}=5 minutes is no duration. Write 500ms, 5s or 2m; 0 for none.\n"
+        assert refused.stderr == f"{name}=5 minutes is not a valid duration. Write 500ms, 5s or 2m; 0 for none.\n"
     assert project.files() == before
 
 

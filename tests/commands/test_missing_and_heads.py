@@ -99,7 +99,7 @@ def test_several_heads(project: Sandbox, url: str) -> None:
     refused = project.inv("database.migrate", code=1)
 
     assert refused.stderr == (
-        "There are 2 heads, and nothing says which is meant. Nothing was done.\n"
+        "There are 2 heads; choose one. Nothing was changed.\n"
         "To 4d:\n"
         "  3_right  3 right\n"
         "  4_right_too  4 right too\n"

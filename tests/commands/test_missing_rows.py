@@ -57,10 +57,10 @@ def test_a_parent_table_that_is_empty(request: pytest.FixtureRequest, project: S
     for look, said in LOOKS.items() if driver in ("sqlite", "postgresql+psycopg") else list(LOOKS.items())[::3]:
         add_member_seeder(project, look)
         failed = project.inv("database.seed", code=1)
-        assert f"\n{said}{MAKE}Nothing of this run was kept.\n" in failed.stderr, look
+        assert f"\n{said}{MAKE}All changes were rolled back.\n" in failed.stderr, look
     add_seeder(project, "role_seeder", ROLES)
     failed = project.inv("database.seed", code=1)
-    assert f"\n{EMPTY}{FILLS}Nothing of this run was kept.\n" in failed.stderr
+    assert f"\n{EMPTY}{FILLS}All changes were rolled back.\n" in failed.stderr
     assert dump(url) == before
 
 

@@ -93,7 +93,7 @@ def test_pretend_runs_and_takes_back(shop: Sandbox) -> None:
     before = file.read_bytes()
     for arguments in (["database.seed", "--pretend"], ["--dry", "database.seed"]):
         said = shop.inv(*arguments, env={"ENVIRONMENT": "production"}).stdout
-        assert said.endswith("1 seeder ran; nothing was kept.\n")
+        assert said.endswith("1 seeder ran; all changes were rolled back.\n")
     assert file.read_bytes() == before
     shop.inv("database.seed")
     assert users(shop) == ["user"], "the seeder itself works"
@@ -144,11 +144,11 @@ def test_the_list_of_seeders(shop: Sandbox) -> None:
     said = shop.inv("database.seed", "--list", "--class=user", env=nowhere)
     assert said.stdout == f"{lines}\n2 seeders, in this order; nothing was run.\n"
     value = json.loads(shop.inv("database.seed", "--list", "--json", env=nowhere).stdout)
-    assert [(each["name"], each["runs"], each["depends_on"]) for each in value["seeders"]] == [
-        ("DatabaseSeeder", True, []), ("ZSeeder", False, []), ("UserSeeder", False, ["ZSeeder"]),
+    assert [(each["name"], each["state"]) for each in value["steps"]] == [
+        ("DatabaseSeeder", "planned"), ("ZSeeder", "skipped"), ("UserSeeder", "skipped"),
     ]  # fmt: skip
     failed = shop.inv("database.seed", "--list", "--json", "--class=usr", env=nowhere, code=2)
-    assert json.loads(failed.stdout)["error"] == failed.stderr.removeprefix("imported\n").rstrip()
+    assert json.loads(failed.stdout)["error"]["message"] == failed.stderr.removeprefix("imported\n").rstrip()
     assert users(shop) == []
 
 
@@ -245,7 +245,7 @@ class Admin(Base):
     failed = shop.inv("database.seed", code=1)
     assert "AdminSeeder  users: 1 created ..." in failed.stdout
     assert failed.stderr.startswith(f"UserSeeder failed: database/seeders/user_seeder.py{line}")
-    assert failed.stderr.endswith("\nBefore it ran: AdminSeeder.\nNothing of this run was kept.\n")
+    assert failed.stderr.endswith("\nBefore it ran: AdminSeeder.\nAll changes were rolled back.\n")
     assert users(shop) == []
 
 
@@ -260,7 +260,7 @@ def test_an_error_that_comes_with_the_commit(shop: Sandbox, postgresql: Server) 
     seeder(shop, "UserSeeder", "user", then='db.execute(text("UPDATE users SET boss = 99"))')
     failed = shop.inv("database.seed", code=1)
     assert 'violates foreign key constraint "users_boss_fkey"' in failed.stderr
-    assert failed.stderr.endswith("\nNothing of this run was kept.\n")
+    assert failed.stderr.endswith("\nAll changes were rolled back.\n")
     assert "Unexpected" not in failed.stderr
     assert "ran." not in failed.stdout
     assert execute(database, "SELECT * FROM users") == []

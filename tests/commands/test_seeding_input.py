@@ -91,7 +91,7 @@ def test_a_file_that_cannot_be_loaded(request: pytest.FixtureRequest, project: S
         project.write("database/seeders/users.csv", content)
         failed = project.inv("database.seed", code=1)
         assert f"UserSeeder failed: database/seeders/user_seeder.py:11: {said}" in failed.stderr
-        assert failed.stderr.endswith("Nothing of this run was kept.\n")
+        assert failed.stderr.endswith("All changes were rolled back.\n")
         assert dump(url) == before
     project.write("database/seeders/users.csv", "")
     done = project.inv("database.seed", "--pretend")

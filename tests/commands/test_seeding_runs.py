@@ -98,15 +98,15 @@ def test_all_or_nothing(project: Sandbox, url: str, driver: str) -> None:
     assert re.search("unique|duplicate", first, re.IGNORECASE), "the database's own message"
     assert statement.startswith("  Statement: INSERT INTO users ")
     assert row.startswith("  Row: ") and "u1@x.org" in row
-    assert (ran, kept) == ("Before it ran: RoleSeeder, UserSeeder.", "Nothing of this run was kept.")
+    assert (ran, kept) == ("Before it ran: RoleSeeder, UserSeeder.", "All changes were rolled back.")
 
     pretended = project.inv("database.seed", "--class=user", "--pretend")
     assert dump(url) == before
     assert lines(pretended) == [(roles, "DONE"), (users, "DONE")]
-    assert pretended.stdout.endswith("\n2 seeders ran; nothing was kept.\n")
+    assert pretended.stdout.endswith("\n2 seeders ran; all changes were rolled back.\n")
 
     failed = project.inv("database.seed", "--commit-each", code=1)
-    assert failed.stderr.endswith("Kept (--commit-each): RoleSeeder, UserSeeder. Nothing of the failed one was kept.\n")
+    assert failed.stderr.endswith("Kept (--commit-each): RoleSeeder, UserSeeder. The failed one was rolled back.\n")
     after = dump(url)
     assert {row[1] for row in after["roles"]} == {"visitor", "admin", "editor", "late"}
     assert sorted(row[1] for row in after["users"]) == ["raw@x.org", "u1@x.org", "u2@x.org"]
@@ -198,7 +198,7 @@ def test_an_async_seeder_that_forgets_to_await(project: Sandbox) -> None:
     failed = project.inv("database.migrate", "database.seed", code=1)
     assert failed.stderr == (
         "DatabaseSeeder failed: database/seeders/database_seeder.py: coroutine 'self.call' was never awaited, so it "
-        "did nothing (database_seeder.py, line 9). Write: await …\nNothing of this run was kept.\n"
+        "did nothing (database_seeder.py, line 9). Write: await …\nAll changes were rolled back.\n"
     )
     project.replace("database/seeders/database_seeder.py", 'self.call("RoleSeeder")', "db.execute(delete(Role))")
     assert "'AsyncSession.execute' was never awaited" in project.inv("database.seed", code=1).stderr
@@ -285,7 +285,7 @@ def test_calls_at_the_same_time(project: Sandbox) -> None:
     )
     failed = project.inv("database.migrate", "database.seed", code=1)
     assert "It calls others while OneSeeder runs; await one call after the other." in failed.stderr
-    assert failed.stderr.endswith("Nothing of this run was kept.\n")
+    assert failed.stderr.endswith("All changes were rolled back.\n")
 
 
 @pytest.mark.parametrize("driver", ["sqlite", "sqlite+aiosqlite"])
@@ -311,7 +311,7 @@ def test_a_failure_after_migrating(project: Sandbox) -> None:
     failed = project.inv("database.migrate", "--seed", code=1)
     assert failed.stderr == (
         "RoleSeeder failed: database/seeders/role_seeder.py:9: ValueError: two\n  of many\n"
-        "Nothing of this run was kept.\nWhat was migrated stays migrated. Next: inv database.seed\n"
+        "All changes were rolled back.\nThe migrations stay applied.\nNext: inv database.seed\n"
     )
     assert "applied" not in project.inv("database.seed", code=1).stderr
     several = (
@@ -404,12 +404,12 @@ def test_a_call_that_fails_is_no_secret(shop: Sandbox) -> None:
     before = dump(database(shop))
     failed = shop.inv("database.seed", code=1)
     assert failed.stderr == (
-        "BrokenSeeder failed: database/seeders/database_seeder.py:18: OSError: no disk\nNothing of this run was kept.\n"
+        "BrokenSeeder failed: database/seeders/database_seeder.py:18: OSError: no disk\nAll changes were rolled back.\n"
     )
     assert dump(database(shop)) == before
 
     failed = shop.inv("database.seed", "--commit-each", code=1)
-    assert "Nothing of this run was kept." in failed.stderr
+    assert "All changes were rolled back." in failed.stderr
     shop.replace("database/seeders/database_seeder.py", 'raise OSError("no disk")', "self.call('DatabaseSeeder')")
     failed = shop.inv("database.seed", code=1)
     assert "BrokenSeeder failed" in failed.stderr
@@ -473,21 +473,27 @@ def test_json(shop: Sandbox) -> None:
     """--json prints one value and nothing else, after a failure too, and asks nothing."""
     add_seeder(shop, "role_seeder", ROLES)
     done = json.loads(shop.inv("database.seed", "--json", "--pretend").stdout)
-    seconds = done["seeders"][0].pop("seconds")
+    seconds = done["steps"][0].pop("seconds")
     assert 0 < seconds < 5
     assert done == {
+        "command": "database.seed",
         "database": "sqlite:///shop.db",
         "environment": None,
-        "pretend": True,
-        "commit_each": False,
-        "seeders": [
+        "steps": [
             {
+                "action": "seed",
                 "name": "RoleSeeder",
+                "revision": None,
+                "message": None,
+                "head": False,
                 "file": "database/seeders/role_seeder.py",
                 "state": "done",
-                "tables": {"roles": {"created": 3, "updated": 1, "deleted": 0, "unchanged": 0}},
+                "rows": {"roles": {"created": 3, "updated": 1, "deleted": 0, "unchanged": 0}},
+                "sql": [],
+                "note": None,
             }
         ],
+        "losses": [],
         "error": None,
     }
     shop.replace(
@@ -497,12 +503,14 @@ def test_json(shop: Sandbox) -> None:
     )
     failed = shop.inv("database.seed", "--json", code=1)
     value = json.loads(failed.stdout)
-    assert value["seeders"][0]["state"] == "failed"
-    assert f"in between\n{value['error']}\n" == failed.stderr
-    assert "KeyError: 'colour'" in value["error"]
+    assert value["steps"][0]["state"] == "failed"
+    assert f"in between\n{value['error']['message']}\n" == failed.stderr
+    assert value["error"]["code"] == 1
+    assert "KeyError: 'colour'" in value["error"]["message"]
     refused = shop.inv("database.seed", "--json", env={"ENVIRONMENT": "live"}, code=5)
-    assert json.loads(refused.stdout)["error"] + "\n" == refused.stderr
-    assert "inv database.seed --json --force" in refused.stderr
+    error = json.loads(refused.stdout)["error"]
+    assert error["message"] + "\n" == refused.stderr
+    assert error["next"] == "inv database.seed --force --json"
 
 
 def test_random_seed(shop: Sandbox) -> None:
@@ -565,7 +573,7 @@ def test_wrong_usage(shop: Sandbox) -> None:
     for flag, said in WRONG.items():
         assert said in shop.inv("database.seed", flag, code=2).stderr
     both = shop.inv("database.seed", "--pretend", "--commit-each", code=2)
-    assert both.stderr == "--pretend and --commit-each exclude each other.\n"
+    assert both.stderr == "--pretend and --commit-each are mutually exclusive.\n"
     unknown = shop.inv("database.seed", "--class=rol", code=2)
     assert unknown.stderr == "There is no seeder rol. Did you mean RoleSeeder? Known: RoleSeeder.\n"
     assert dump(database(shop)) == before
@@ -637,7 +645,7 @@ def test_interrupted(project: Sandbox, url: str, driver: str) -> None:
     code, _, err = interrupted(project, signal.SIGINT)
     assert (code, err) == (
         1,
-        "SlowSeeder was interrupted.\nBefore it ran: FirstSeeder.\nNothing of this run was kept.\n",
+        "SlowSeeder was interrupted.\nBefore it ran: FirstSeeder.\nAll changes were rolled back.\n",
     )
     assert dump(url) == before
 
@@ -652,7 +660,7 @@ def test_interrupted(project: Sandbox, url: str, driver: str) -> None:
 
     code, _, err = interrupted(project, signal.SIGTERM, "--commit-each")
     assert code == 1
-    assert err.endswith("Kept (--commit-each): FirstSeeder. Nothing of the failed one was kept.\n")
+    assert err.endswith("Kept (--commit-each): FirstSeeder. The failed one was rolled back.\n")
     assert dump(url) == {**before, "roles": dump(url)["roles"]}
     assert [row[0] for row in execute(url, "SELECT name FROM roles ORDER BY name")] == ["first", "guest"]
 
@@ -723,7 +731,7 @@ def test_a_connection_that_is_closed(project: Sandbox, url: str, driver: str) ->
     failed = project.inv("database.seed", code=1)
     assert failed.stderr.startswith("RoleSeeder failed: database/seeders/role_seeder.py")
     assert "It closed the run's connection; " in failed.stderr
-    assert failed.stderr.endswith("Nothing of this run was kept.\n")
+    assert failed.stderr.endswith("All changes were rolled back.\n")
     assert dump(url) == before
 
 
@@ -741,6 +749,6 @@ def test_a_commit_that_fails(request: pytest.FixtureRequest, project: Sandbox) -
     failed = project.inv("database.seed", code=1)
     assert failed.stderr.startswith("The commit failed: ")
     assert "violates foreign key" in failed.stderr
-    assert failed.stderr.endswith("Before it ran: RoleSeeder.\nNothing of this run was kept.\n")
+    assert failed.stderr.endswith("Before it ran: RoleSeeder.\nAll changes were rolled back.\n")
     assert "ran." not in failed.stdout
     assert dump(url) == before

@@ -172,7 +172,7 @@ def test_the_seven_commands_of_an_installed_wheel(installed: Installed) -> None:
     assert "1 migration rolled back." in inv("migrate.rollback", "--force")
     assert "1 migration applied." in inv("database.migrate")
     assert "1 migration rolled back." in inv("migrate.reset", "--force")
-    assert [entry["state"] for entry in json.loads(inv("migrate.status", "--json"))["revisions"]] == ["pending"]
+    assert [entry["state"] for entry in json.loads(inv("migrate.status", "--json"))["steps"]] == ["pending"]
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_it_prints(project: Sandbox) -> None:
     """What env.py prints is no part of a JSON value."""
     write_shop(project, 'print("{}")\nprint("hello")')
     said = project.inv("migrate.status", "--json")
-    assert [entry["state"] for entry in json.loads(said.stdout)["revisions"]] == ["pending"] * 3
+    assert [entry["state"] for entry in json.loads(said.stdout)["steps"]] == ["pending"] * 3
     assert "hello" in said.stderr
 
 

@@ -218,7 +218,7 @@ def walk(folder: Path, write: Write, urls: tuple[str, str], route: Route) -> Wal
     def check(said: Result, *applied: frozenset[str]) -> None:
         """The database is the one that plain alembic would use, and what is applied is what was asked for."""
         for value, ids in zip(read_values(said), applied, strict=True):
-            states = {entry["revision"]: entry["state"] for entry in value["revisions"]}
+            states = {entry["revision"]: entry["state"] for entry in value["steps"]}
             assert states == {each: "applied" if each in ids else "pending" for each in route.revisions}
             assert value["database"] == display(ours, urls[1])
 
@@ -302,7 +302,7 @@ def read_values(said: Result) -> list[Any]:
 def read_states(said: Result) -> dict[str, str]:
     """Each revision's state, as the one command of a line that had ``--json`` printed it."""
     [value] = read_values(said)
-    return {entry["revision"]: entry["state"] for entry in value["revisions"]}
+    return {entry["revision"]: entry["state"] for entry in value["steps"]}
 
 
 def contents(project: Sandbox) -> dict[str, bytes | None]:

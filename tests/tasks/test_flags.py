@@ -53,7 +53,7 @@ def test_a_flag_with_a_value() -> None:
 @pytest.mark.parametrize("typed", ["+1", "abc", "1.5", "1e3", "٣", "½", "1 2", "0x2", "--1"])
 def test_what_is_no_number(typed: str) -> None:
     """Only a whole number in plain digits is one; the flag and its value are named."""
-    with pytest.raises(UsageError, match="^--steps") as refused:
+    with pytest.raises(UsageError, match=r"^--steps") as refused:
         value("steps", typed)
     assert typed in str(refused.value)
 
@@ -71,7 +71,7 @@ def test_names_and_repeated_texts() -> None:
     assert value("rename", "a:b") == ("a:b",)
     assert value("backfill", ["a, b", "c"]) == ["a, b", "c"]
     for typed in ([""], ["a", "--force"]):
-        with pytest.raises(UsageError, match="^--rename needs a value"):
+        with pytest.raises(UsageError, match=r"^--rename needs a value"):
             value("rename", typed)
 
 
@@ -79,8 +79,8 @@ def test_durations_and_choices() -> None:
     """The flag and its value are named where they make no sense."""
     assert value("wait", "2m") == timedelta(minutes=2)
     assert value("wait", timedelta(seconds=1)) == timedelta(seconds=1)
-    with pytest.raises(UsageError, match="^--wait=soon is not a valid duration. Write 500ms, 5s or 2m."):
+    with pytest.raises(UsageError, match=r"^--wait=soon is not a valid duration. Write 500ms, 5s or 2m."):
         value("wait", "soon")
     assert value("shape", "json") == "json"
-    with pytest.raises(UsageError, match="^--shape=xml is not one of table, json."):
+    with pytest.raises(UsageError, match=r"^--shape=xml is not one of table, json."):
         value("shape", "xml")

@@ -371,7 +371,6 @@ def test_with_asyncpg(project: Sandbox, request: pytest.FixtureRequest) -> None:
 
 def test_a_sqlmodel(project: Sandbox, request: pytest.FixtureRequest) -> None:
     """Its columns have Python's enums; the file needs nothing of it."""
-    pytest.importorskip("sqlmodel")
     head = (
         "from enum import Enum\n\nfrom sqlalchemy.orm import registry\nfrom sqlmodel import Field, SQLModel\n\n\n"
         "class Base(SQLModel, registry=registry()):\n    pass\n\n\nclass Mood(str, Enum):\n    a = 'x'\n"

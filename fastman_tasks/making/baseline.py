@@ -15,9 +15,9 @@ from sqlalchemy.sql.elements import conv
 from fastman_tasks.errors import MigrationRefused, StateChanged
 from fastman_tasks.making import environment as scaffolding
 from fastman_tasks.making.comparing.reflected import own_indexes, reflect
-from fastman_tasks.making.comparing.sql_text import WrittenCondition
 from fastman_tasks.making.constraints import names as constraint_names
 from fastman_tasks.making.constraints.existing import Check, Existing
+from fastman_tasks.making.sql.text import WrittenCondition
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.revisions.graph import Revision
 from fastman_tasks.text import counted

@@ -16,10 +16,11 @@ from fastman_tasks.making.constraints.existing import Existing
 from fastman_tasks.making.converting import conversions, required, restored
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.enums import differences, lifecycle
+from fastman_tasks.making.enums.columns import renames_member
+from fastman_tasks.making.rebuilding import rebuilds
 from fastman_tasks.making.renaming import decide
 from fastman_tasks.making.request import Asked
 from fastman_tasks.making.schemas import Schemas
-from fastman_tasks.making.sqlite import rebuilds
 
 
 @dataclass
@@ -77,7 +78,8 @@ def _complete(
     assert connection is not None and script.upgrade_ops is not None
     if connection.dialect.name not in ("mysql", "mariadb"):
         _forget_autoincrement(script.upgrade_ops)
-    with decide.carried_out(context, script, decisions, asked.meaning) as renamed:
+    of_members = {flag for flag in decisions.renames if renames_member(context, flag)}
+    with decide.carry_out(context, script, decisions, asked.meaning, of_members) as renamed:
         differences.prepare(context, script, decisions)
         overlooked = catalog.complete(context, script, renamed)
         completed.uncovered, completed.limits = overlooked.notes, overlooked.limits

@@ -11,7 +11,7 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, inspect
 
-from fastman_tasks.making.statements import StatementsOp
+from fastman_tasks.making.sql.statements import StatementsOp
 
 _STATEMENT = re.compile(r"\b(CREATE|DROP) SCHEMA (?:IF (?:NOT )?EXISTS )?[\"`]?([^\s\"'`;]+)", re.IGNORECASE)
 _WITH_SCHEMAS = {"postgresql", "mysql", "mariadb"}

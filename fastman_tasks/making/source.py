@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import keyword
 import re
-import sys
 from collections.abc import Iterable
 
 _STANDARD = {"datetime", "decimal", "uuid", "enum"}
@@ -64,14 +63,6 @@ class GeneratedNames:
         for group in filter(None, groups):
             lines += [*([""] if lines else []), *group]
         return lines
-
-
-def importable(class_: type) -> bool:
-    """Whether a file can import ``class_``: its module has it under its name."""
-    value: object = sys.modules.get(class_.__module__)
-    for part in class_.__qualname__.split("."):
-        value = getattr(value, part, None)
-    return value is class_
 
 
 def quoted(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from alembic.operations import ops
 from sqlalchemy import Column, Computed, DefaultClause, TextClause
 
-from fastman_tasks.making.comparing.sql_text import WrittenText, escaped, unescaped
+from fastman_tasks.making.sql.text import WrittenText, escaped, unescaped
 
 
 def keep(operations: ops.OpContainer) -> None:

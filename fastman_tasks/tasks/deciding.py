@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from fastman_tasks.tasks import console
 
 if TYPE_CHECKING:
+    from fastman_tasks.errors import Candidate
     from fastman_tasks.making.decisions import Decisions
     from fastman_tasks.making.migration import Draft
-    from fastman_tasks.making.renaming.decide import Candidate
 
 
 def drafted(draft: Callable[[Decisions], Draft], decisions: Decisions) -> Draft:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, DefaultClause, Index, MetaData, Table, TextClause, text
 
-from fastman_tasks.making.comparing.sql_text import escaped
+from fastman_tasks.making.sql.text import escaped
 
 
 def reflect(connection: Connection, name: str, schema: str | None = None) -> Table:

@@ -10,9 +10,8 @@ from sqlalchemy.exc import CompileError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from fastman_tasks.making.comparing import index_text, table_text
-from fastman_tasks.making.comparing.check_differences import declared
 from fastman_tasks.making.comparing.table_states import Answer, IndexState, Pair, Place, TableState
-from fastman_tasks.making.constraints.names import sql_of
+from fastman_tasks.making.constraints.names import checks_of, sql_of
 
 
 def ask(connection: Connection, models: Mapping[Place, Table]) -> Answer:
@@ -38,7 +37,7 @@ def _pair(model: Table, there: TableState, dialect: Dialect) -> Pair:
         for index in model.indexes
         if index.name is not None and index.expressions
     }
-    conditions = {check: sql for check in declared(model) if (sql := sql_of(check, dialect)) is not None}
+    conditions = {check: sql for check in checks_of(model) if (sql := sql_of(check, dialect)) is not None}
     return Pair(model, there, _state(str(create.compile(dialect=dialect)), created), conditions)
 
 

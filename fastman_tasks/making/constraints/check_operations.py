@@ -8,8 +8,8 @@ from alembic.operations import ops
 from sqlalchemy.engine import Dialect
 
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making.comparing.sql_text import escaped
 from fastman_tasks.making.constraints.names import sql_of
+from fastman_tasks.making.sql.text import escaped
 
 
 class CreateCheckOp(ops.CreateCheckConstraintOp):

@@ -8,10 +8,9 @@ from alembic.operations import ops
 from sqlalchemy import CheckConstraint, Constraint, Table
 from sqlalchemy.sql.elements import conv
 
-from fastman_tasks.making.comparing.check_differences import declared
-from fastman_tasks.making.comparing.sql_text import WrittenCondition
 from fastman_tasks.making.constraints import names
 from fastman_tasks.making.constraints.existing import Existing
+from fastman_tasks.making.sql.text import WrittenCondition
 
 #: What adds a constraint that may lack a name.
 ADDITIONS = (ops.CreateUniqueConstraintOp, ops.CreateForeignKeyOp, ops.CreateCheckConstraintOp)
@@ -39,7 +38,7 @@ def named_table(create: ops.CreateTableOp, namer: Namer) -> ops.CreateTableOp:
     """``create`` with a name for each of its constraints, those of its columns included, which Alembic leaves out."""
     # A copy: the operation's own constraints are the models'.
     table = create.to_table()
-    for check in declared(table):
+    for check in names.checks_of(table):
         sql = names.sql_of(check, namer.dialect)
         table.constraints.discard(check)
         condition = check.sqltext if sql is None else WrittenCondition(sql)

@@ -11,7 +11,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.elements import conv
 
-from fastman_tasks.making.comparing.sql_text import WrittenCondition, unescaped
+from fastman_tasks.making.sql.text import WrittenCondition, unescaped
 
 #: NAMEDATALEN - 1: the bytes that PostgreSQL keeps of a name. MySQL takes 64 characters, SQLite any number.
 LIMIT = 63
@@ -73,6 +73,15 @@ def columns_of(constraint: Constraint, table: Table | None = None) -> list[str]:
         found = mentioned(sql_of(constraint) or "", names)
         return found if len(found) == 1 else []
     return [column.name for column in constraint.columns]  # type: ignore[attr-defined]
+
+
+def checks_of(table: Table) -> list[CheckConstraint]:
+    """The CHECKs that the model's ``table`` declares, on the table and on its columns, in the order of the source."""
+    on_columns = [each for column in table.columns for each in column.constraints]
+    return sorted(
+        (each for each in (*table.constraints, *on_columns) if isinstance(each, CheckConstraint) and is_nameable(each)),
+        key=lambda each: each._creation_order,
+    )
 
 
 def mentioned(sql: str, columns: Iterable[str]) -> list[str]:

@@ -11,13 +11,17 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Column, Integer, MetaData, Table, UniqueConstraint
 
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making.comparing import check_differences
-from fastman_tasks.making.comparing.sql_text import WrittenCondition
-from fastman_tasks.making.constraints import check_operations, dependent_tables, mysql_indexes
+from fastman_tasks.making.constraints import (
+    check_differences,
+    check_operations,
+    dependent_tables,
+    mysql_indexes,
+    sqlite_tables,
+)
 from fastman_tasks.making.constraints.existing import Existing
 from fastman_tasks.making.constraints.mysql_keys import KeptKeys, keys_outside
 from fastman_tasks.making.constraints.named_operations import ADDITIONS, Namer, name_added, named_table
-from fastman_tasks.making.sqlite import tables as sqlite_tables
+from fastman_tasks.making.sql.text import WrittenCondition
 
 Tables: TypeAlias = "dict[tuple[str | None, str], Table]"
 

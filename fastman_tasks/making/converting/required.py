@@ -12,10 +12,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Connection, MetaData, Table, UniqueConstraint
 
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making.comparing.sql_text import escaped
 from fastman_tasks.making.converting import backfill, row_counts
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.renaming.view import Renames
+from fastman_tasks.making.sql.text import escaped
 
 
 @dataclass(frozen=True)

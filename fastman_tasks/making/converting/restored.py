@@ -14,10 +14,10 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Dialect, Enum, MetaData, Table, TextClause, UniqueConstraint
 
-from fastman_tasks.making.comparing.sql_text import unescaped
 from fastman_tasks.making.constraints import names
 from fastman_tasks.making.constraints.existing import Existing
 from fastman_tasks.making.converting import backfill, required
+from fastman_tasks.making.sql.text import unescaped
 from fastman_tasks.models.columns import plain
 
 # What says nothing, by the type that a value has in Python.

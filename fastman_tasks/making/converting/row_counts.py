@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, MetaData, Table, text
 
-from fastman_tasks.making.comparing.sql_text import escaped
+from fastman_tasks.making.sql.text import escaped
 
 #: Rows up to which a table is counted.
 LIMIT = 100_000

@@ -10,9 +10,9 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import TypeEngine
 
-from fastman_tasks.making.comparing.sql_text import WrittenCondition
 from fastman_tasks.making.constraints.names import is_type_bound, sql_of
 from fastman_tasks.making.enums.types import resolve
+from fastman_tasks.making.sql.text import WrittenCondition
 
 _QUOTED_TEXT = re.compile(r"'((?:[^']|'')*)'")
 _MYSQL_TEXT = re.compile(r"'((?:[^'\\]|''|\\.)*)'")

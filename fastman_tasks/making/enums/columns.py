@@ -15,8 +15,8 @@ from sqlalchemy.types import TypeEngine
 
 from fastman_tasks.making.changes import flat
 from fastman_tasks.making.enums.catalog import Dependent, ExistingEnum
-from fastman_tasks.making.enums.sql import literal
 from fastman_tasks.making.enums.types import ARRAY, ENUM, EnumType, enum_of, resolve, written
+from fastman_tasks.making.sql.text import literal
 
 
 def compared_tables(context: MigrationContext, default_schema: str | None) -> Iterator[Table]:

@@ -13,7 +13,6 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 
 from fastman_tasks.making.changes import flat
-from fastman_tasks.making.comparing.sql_text import WrittenCondition
 from fastman_tasks.making.constraints import names
 from fastman_tasks.making.constraints.existing import Check, Existing
 from fastman_tasks.making.decisions import Decisions
@@ -23,8 +22,9 @@ from fastman_tasks.making.enums import rows
 from fastman_tasks.making.enums.checks import checks_of_types, declared, members_of, name_of, unbound
 from fastman_tasks.making.enums.members import Difference
 from fastman_tasks.making.enums.operations import StatementOp
-from fastman_tasks.making.enums.sql import literal, qualified
+from fastman_tasks.making.enums.sql import qualified
 from fastman_tasks.making.enums.types import resolve
+from fastman_tasks.making.sql.text import WrittenCondition, literal
 
 
 class RenameValueOp(StatementOp):

@@ -19,9 +19,10 @@ from fastman_tasks.making.enums import members as enum_members
 from fastman_tasks.making.enums.catalog import Catalog, Dependent, EnumColumn, ExistingEnum
 from fastman_tasks.making.enums.members import Difference
 from fastman_tasks.making.enums.operations import ChangeEnumOp, Side, create_enum, drop_enum
-from fastman_tasks.making.enums.sql import literal, rename_in
+from fastman_tasks.making.enums.sql import rename_in
 from fastman_tasks.making.enums.types import EnumType, enum_of
-from fastman_tasks.making.statements import StatementsOp
+from fastman_tasks.making.sql.statements import StatementsOp
+from fastman_tasks.making.sql.text import literal
 
 _Key: TypeAlias = "tuple[str | None, str]"
 Renames: TypeAlias = "tuple[tuple[str, str], ...]"

@@ -15,19 +15,10 @@ from alembic.operations import ops
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
-from fastman_tasks.making.comparing.sql_text import escaped
 from fastman_tasks.making.enums.catalog import Dependent, EnumColumn
-from fastman_tasks.making.enums.sql import (
-    additions,
-    listed,
-    literal,
-    qualified,
-    quoted,
-    rename_in,
-    rename_members,
-    without_cast,
-)
+from fastman_tasks.making.enums.sql import additions, listed, qualified, quoted, rename_in, rename_members, without_cast
 from fastman_tasks.making.enums.types import ARRAY, ENUM, EnumType
+from fastman_tasks.making.sql.text import escaped, literal
 
 
 class StatementOp(ops.MigrateOperation):

@@ -7,19 +7,13 @@ from collections.abc import Sequence
 
 from sqlalchemy.engine import Dialect
 
+from fastman_tasks.making.sql.text import literal
+
 
 def qualified(dialect: Dialect, schema: str | None, name: str) -> str:
     """The name in SQL, with quotes where it needs them."""
     quote = dialect.identifier_preparer.quote
     return f"{quote(schema)}.{quote(name)}" if schema else quote(name)
-
-
-def literal(text: str, dialect: Dialect | None = None) -> str:
-    """``text`` in SQL, where a backslash is nothing special, unless the ``dialect`` is MySQL's."""
-    doubled = text.replace("'", "''")
-    if dialect is not None and dialect.name in ("mysql", "mariadb"):
-        doubled = doubled.replace("\\", "\\\\")
-    return f"'{doubled}'"
 
 
 def listed(members: Sequence[str]) -> str:

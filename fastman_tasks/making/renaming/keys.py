@@ -8,7 +8,7 @@ from alembic.operations import ops
 from sqlalchemy import Constraint, Index, Table, UniqueConstraint
 from sqlalchemy.engine import Dialect
 
-from fastman_tasks.making.comparing.sql_text import escaped
+from fastman_tasks.making.sql.text import escaped
 
 
 class RenameKeyOp(ops.ExecuteSQLOp):

@@ -129,7 +129,7 @@ def _renamed(key: str, value: Any, columns: Mapping[str, str]) -> Any:
 
 
 @contextmanager
-def seen(connection: Connection, renames: Renames) -> Iterator[None]:
+def show_renamed(connection: Connection, renames: Renames) -> Iterator[None]:
     """Within the block ``sqlalchemy.inspect(connection)`` tells of the database as it is after ``renames``."""
     dialect: Any = connection.dialect
     base = getattr(dialect, "inspector", Inspector)

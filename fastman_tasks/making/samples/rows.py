@@ -11,11 +11,12 @@ from sqlalchemy.sql.schema import DefaultClause, ScalarElementColumnDefault
 
 from fastman_tasks.making.samples import checks
 from fastman_tasks.making.samples.conditions import compared
+from fastman_tasks.making.samples.lookups import lookups
 from fastman_tasks.making.samples.subject import Subject
 from fastman_tasks.making.samples.values import literal
 from fastman_tasks.making.source import GeneratedNames, quoted
 from fastman_tasks.models.columns import required, unique
-from fastman_tasks.models.references import Reference, lookups
+from fastman_tasks.models.references import Reference
 
 # What the template itself uses in the method that it writes.
 _OWN_NAMES = ("db", "rows", "row", "known", "set", "tuple", "staticmethod")

@@ -11,9 +11,9 @@ from sqlalchemy import Column, FromClause, Table
 from sqlalchemy.orm import Mapper
 
 from fastman_tasks.errors import UsageError
-from fastman_tasks.making.source import GeneratedNames, importable, quoted
+from fastman_tasks.making.source import GeneratedNames, quoted
 from fastman_tasks.models.columns import fixed, mapper_of
-from fastman_tasks.models.references import Reference, attribute_of, own_columns, references
+from fastman_tasks.models.references import Reference, attribute_of, importable, own_columns, references
 from fastman_tasks.names import suggestion
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 
-from fastman_tasks.making.comparing.sql_text import escaped
+from fastman_tasks.making.sql.text import escaped
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import TypeEngine
 
-from fastman_tasks.making.comparing.sql_text import escaped
+from fastman_tasks.making.sql.text import escaped
 from fastman_tasks.making.sqlite.definition import Definition, Token, parts, tokens
 from fastman_tasks.making.sqlite.schema import Schema, Thing
 

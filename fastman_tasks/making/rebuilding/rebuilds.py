@@ -16,11 +16,11 @@ from sqlalchemy.schema import CreateIndex
 
 from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.making.converting import restored
-from fastman_tasks.making.enums.sql import literal
-from fastman_tasks.making.sqlite import batch_losses
-from fastman_tasks.making.sqlite.changes import changed, in_parts, is_rename, needs_rebuild, with_operations
+from fastman_tasks.making.rebuilding import batch_losses
+from fastman_tasks.making.rebuilding.changes import changed, in_parts, is_rename, needs_rebuild, with_operations
+from fastman_tasks.making.rebuilding.operations import Rebuild, RebuildTableOp, StatementOp
+from fastman_tasks.making.sql.text import literal
 from fastman_tasks.making.sqlite.definition import Definition
-from fastman_tasks.making.sqlite.operations import Rebuild, RebuildTableOp, StatementOp
 from fastman_tasks.making.sqlite.schema import Schema, Thing
 
 

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from sqlalchemy import ColumnElement, TextClause
+from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 
 # What text() takes for the beginning of a parameter, in quotes too: not a cast (::), not the time 12:30.
@@ -20,6 +21,14 @@ def escaped(sql: str) -> str:
 def unescaped(sql: str) -> str:
     """``sql`` as the database gets it from text()."""
     return sql.replace("\\:", ":")
+
+
+def literal(text: str, dialect: Dialect | None = None) -> str:
+    """``text`` in SQL, where a backslash is nothing special, unless the ``dialect`` is MySQL's."""
+    doubled = text.replace("'", "''")
+    if dialect is not None and dialect.name in ("mysql", "mariadb"):
+        doubled = doubled.replace("\\", "\\\\")
+    return f"'{doubled}'"
 
 
 class WrittenText(TextClause):

@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 
 from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.making import baseline
-from fastman_tasks.making.changes import Change, described, flat
+from fastman_tasks.making.changes import Change, describe, flat
 from fastman_tasks.making.comparing import catalog
 from fastman_tasks.making.constraints import naming
 from fastman_tasks.making.constraints.existing import Existing
@@ -19,7 +19,7 @@ from fastman_tasks.making.enums import differences, lifecycle
 from fastman_tasks.making.enums.columns import renames_member
 from fastman_tasks.making.rebuilding import rebuilds
 from fastman_tasks.making.renaming import decide
-from fastman_tasks.making.request import Asked
+from fastman_tasks.making.request import Request
 from fastman_tasks.making.schemas import Schemas
 
 
@@ -40,7 +40,7 @@ class Completed:
 
 
 def complete(
-    context: MigrationContext, script: ops.MigrationScript, asked: Asked, decisions: Decisions, schemas: Schemas
+    context: MigrationContext, script: ops.MigrationScript, request: Request, decisions: Decisions, schemas: Schemas
 ) -> Completed:
     """Complete ``script``, as the comparison left it, in place.
 
@@ -48,17 +48,17 @@ def complete(
     ``decisions`` leave open; neither where the difference is only looked at.
     """
     completed = Completed()
-    if asked.check or asked.baseline:
+    if request.check or request.baseline:
         decisions = replace(decisions, no_renames=True, allow_drops=True)
     try:
-        _complete(context, script, asked, decisions, schemas, completed)
+        _complete(context, script, request, decisions, schemas, completed)
     except MigrationRefused as refused:
-        if not (asked.check or asked.baseline):
+        if not (request.check or request.baseline):
             raise
         completed.open = str(refused)
-    if asked.baseline:
+    if request.baseline:
         assert context.bind is not None and script.upgrade_ops is not None
-        completed.left = described(script.upgrade_ops)
+        completed.left = describe(script.upgrade_ops)
         baseline.replace(context, script)
         schemas.create(script.upgrade_ops, context.bind)
         naming.complete(context, script, baseline.NothingExists(context.bind))
@@ -69,7 +69,7 @@ def complete(
 def _complete(
     context: MigrationContext,
     script: ops.MigrationScript,
-    asked: Asked,
+    request: Request,
     decisions: Decisions,
     schemas: Schemas,
     completed: Completed,
@@ -79,7 +79,7 @@ def _complete(
     if connection.dialect.name not in ("mysql", "mariadb"):
         _forget_autoincrement(script.upgrade_ops)
     of_members = {flag for flag in decisions.renames if renames_member(context, flag)}
-    with decide.carry_out(context, script, decisions, asked.meaning, of_members) as renamed:
+    with decide.carry_out(context, script, decisions, request.meaning, of_members) as renamed:
         differences.prepare(context, script, decisions)
         overlooked = catalog.complete(context, script, renamed)
         completed.uncovered, completed.limits = overlooked.notes, overlooked.limits

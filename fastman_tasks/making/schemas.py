@@ -17,6 +17,10 @@ _STATEMENT = re.compile(r"\b(CREATE|DROP) SCHEMA (?:IF (?:NOT )?EXISTS )?[\"`]?(
 _WITH_SCHEMAS = {"postgresql", "mysql", "mariadb"}
 
 
+class SchemaOp(StatementsOp):
+    """Creates a schema, or drops it."""
+
+
 class Schemas:
     """The schemas of the models' tables, and those that the migrations in ``files`` create.
 
@@ -72,7 +76,7 @@ class Schemas:
         # MySQL's schemas are its databases: dropping one drops all that others have in it.
         droppable = connection.dialect.name == "postgresql"
         upgrade.ops[:0] = [
-            StatementsOp(
+            SchemaOp(
                 f"create schema {name}",
                 [f"CREATE SCHEMA IF NOT EXISTS {quote(name)}"],
                 [f"DROP SCHEMA {quote(name)} RESTRICT"] if droppable and name not in existing else [],

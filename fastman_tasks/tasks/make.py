@@ -53,8 +53,9 @@ def migration(
 ) -> None:
     """Write a migration from the models, or from the message."""
     from fastman_tasks.making.decisions import Decisions
+    from fastman_tasks.making.request import Request
 
-    asked = project.drafting.asked(
+    request = Request.of(
         message, empty=empty, data=data, baseline=baseline, check=check,
         create=flags.given("create", create), table=flags.given("table", table),
     )  # fmt: skip
@@ -66,9 +67,8 @@ def migration(
         _ask_to_mark(project, message, force)
 
     def draft(decisions: Decisions) -> Draft:
-        return project.drafting.draft(
-            asked, decisions=decisions, pretend=pretend, on_wait=console.waiting, on_taken=console.waited
-        )
+        lock = project.locked(console.waiting, console.waited)
+        return project.migration_writer.write(request, decisions=decisions, pretend=pretend, lock=lock)
 
     decisions = Decisions(renames, no_renames=no_renames, allow_drops=allow_drops, backfill=values, command=typed)
     drafted = deciding.drafted(draft, decisions)
@@ -111,7 +111,8 @@ def _ask_to_mark(project: Project, message: str, force: bool) -> None:
 )
 def seeder(project: Project, name: str, model: Value = None, pretend: bool = False) -> None:
     """Write a seeder, with sample rows where there is a model or a table."""
-    from fastman_tasks.making.seeder import draft_seeder
+    from fastman_tasks.making.seeder import SeederWriter
 
-    draft = draft_seeder(project, name, model=flags.given("model", model), pretend=pretend)
+    writer = SeederWriter(project.settings, lambda: project.environment)
+    draft = writer.write(name, model=flags.given("model", model), pretend=pretend)
     console.seeder_draft(draft, project.root, pretend)

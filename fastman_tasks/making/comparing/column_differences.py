@@ -15,7 +15,7 @@ from sqlalchemy.engine import Dialect
 from fastman_tasks.making.comparing.table_states import SERIAL, ColumnState, Pair
 from fastman_tasks.making.constraints.existing import Existing
 from fastman_tasks.making.sql.statements import StatementsOp
-from fastman_tasks.making.sql.text import escaped
+from fastman_tasks.making.sql.text import escape
 from fastman_tasks.making.sql.tokens import form
 
 
@@ -124,7 +124,7 @@ class ColumnDifferences:
         if altered is None or altered.modify_server_default is False:
             altered = altered or self._alter(column)
             altered.modify_server_default = default if isinstance(default, DefaultClause) else None
-        altered.existing_server_default = DefaultClause(text(escaped(there))) if there is not None else None
+        altered.existing_server_default = DefaultClause(text(escape(there))) if there is not None else None
 
     def _compare_collation(self, column: Column[Any], there: ColumnState, wanted: ColumnState) -> None:
         if wanted.collation is None or not isinstance(column.type, String):
@@ -173,7 +173,7 @@ class ColumnDifferences:
             existing_nullable=found["nullable"],
             existing_comment=found.get("comment"),
             existing_server_default=(
-                False if state.default in (None, SERIAL) else DefaultClause(text(escaped(str(state.default))))
+                False if state.default in (None, SERIAL) else DefaultClause(text(escape(str(state.default))))
             ),
         )
         self._change.ops.append(altered)

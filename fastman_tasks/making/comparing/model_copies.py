@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeEngine
 
 from fastman_tasks.making.comparing.table_states import Pair, Place, TableState
 from fastman_tasks.making.constraints import names
-from fastman_tasks.making.sql.text import escaped
+from fastman_tasks.making.sql.text import escape
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def copy(number: int, place: Place, model: Table, dialect: Dialect) -> Copy:
         if sql is not None:
             # What a naming convention would make of it is not what is looked for.
             name = conv(f"{table.name}_c{len(checks)}")
-            table.append_constraint(CheckConstraint(text(escaped(sql)), name=name, **check.dialect_kwargs))
+            table.append_constraint(CheckConstraint(text(escape(sql)), name=name, **check.dialect_kwargs))
             checks[name] = check
     return Copy(place, model, table, checks, indexes)
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.elements import conv
 
-from fastman_tasks.making.sql.text import WrittenCondition, unescaped
+from fastman_tasks.making.sql.text import WrittenCondition, unescape
 
 #: NAMEDATALEN - 1: the bytes that PostgreSQL keeps of a name. MySQL takes 64 characters, SQLite any number.
 LIMIT = 63
@@ -94,7 +94,7 @@ def mentioned(sql: str, columns: Iterable[str]) -> list[str]:
 def sql_of(constraint: CheckConstraint, dialect: Dialect | None = None) -> str | None:
     """The condition as SQL, of no particular database without a ``dialect``; None where it cannot be written so."""
     if isinstance(constraint.sqltext, TextClause | WrittenCondition):
-        return unescaped(constraint.sqltext.text)
+        return unescape(constraint.sqltext.text)
     # Not with the driver's way to write parameters, for which each % is doubled.
     plain = type(dialect)(paramstyle="named") if isinstance(dialect, DefaultDialect) else None
     try:

@@ -15,7 +15,7 @@ from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.making.converting import backfill, row_counts
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.renaming.view import Renames
-from fastman_tasks.making.sql.text import escaped
+from fastman_tasks.making.sql.text import escape
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def parts(
     for need in needs:
         name = connection.dialect.identifier_preparer.quote(need.column.name)
         sql = f"UPDATE {table} SET {name} = {values[id(need.operation)]} WHERE {name} IS NULL"
-        yield statement(need, escaped(sql))
+        yield statement(need, escape(sql))
     yield after
 
 

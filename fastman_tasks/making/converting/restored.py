@@ -17,7 +17,7 @@ from sqlalchemy import Column, Dialect, Enum, MetaData, Table, TextClause, Uniqu
 from fastman_tasks.making.constraints import names
 from fastman_tasks.making.constraints.existing import Existing
 from fastman_tasks.making.converting import backfill, required
-from fastman_tasks.making.sql.text import unescaped
+from fastman_tasks.making.sql.text import unescape
 from fastman_tasks.models.columns import plain
 
 # What says nothing, by the type that a value has in Python.
@@ -127,7 +127,7 @@ def _default(operation: ops.AddColumnOp | ops.AlterColumnOp) -> str | None:
         default = operation.existing_server_default
     text = getattr(default, "arg", None)
     # MariaDB writes what a default is followed by with it.
-    return unescaped(text.text).partition(" ON UPDATE ")[0] if isinstance(text, TextClause) else None
+    return unescape(text.text).partition(" ON UPDATE ")[0] if isinstance(text, TextClause) else None
 
 
 def _is_bound(column: Column[Any], existing: Existing, change: ops.ModifyTableOps) -> bool:

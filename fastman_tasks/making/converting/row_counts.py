@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, MetaData, Table, text
 
-from fastman_tasks.making.sql.text import escaped
+from fastman_tasks.making.sql.text import escape
 
 #: Rows up to which a table is counted.
 LIMIT = 100_000
@@ -15,12 +15,12 @@ LIMIT = 100_000
 def count(connection: Connection, table: str, condition: str = "true") -> int:
     """The rows of ``table`` that meet ``condition``; LIMIT + 1 where there are more."""
     sample = f"SELECT 1 FROM {table} WHERE {condition} LIMIT {LIMIT + 1}"
-    return int(connection.scalar(text(escaped(f"SELECT count(*) FROM ({sample}) AS sample"))) or 0)
+    return int(connection.scalar(text(escape(f"SELECT count(*) FROM ({sample}) AS sample"))) or 0)
 
 
 def example(connection: Connection, table: str, column: str, condition: str) -> Any:
     """What ``column`` has in one of the rows that meet ``condition``."""
-    return connection.scalar(text(escaped(f"SELECT {column} FROM {table} WHERE {condition} LIMIT 1")))
+    return connection.scalar(text(escape(f"SELECT {column} FROM {table} WHERE {condition} LIMIT 1")))
 
 
 def describe(number: int) -> str:

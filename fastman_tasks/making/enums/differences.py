@@ -21,28 +21,10 @@ from fastman_tasks.making.enums import members as enum_members
 from fastman_tasks.making.enums import rows
 from fastman_tasks.making.enums.checks import checks_of_types, declared, members_of, name_of, unbound
 from fastman_tasks.making.enums.members import Difference
-from fastman_tasks.making.enums.operations import StatementOp
 from fastman_tasks.making.enums.sql import qualified
 from fastman_tasks.making.enums.types import resolve
+from fastman_tasks.making.sql.statements import StatementsOp
 from fastman_tasks.making.sql.text import WrittenCondition, literal
-
-
-class RenameValueOp(StatementOp):
-    """Gives the rows that have the member ``old`` the member ``new``."""
-
-    def __init__(self, dialect: Dialect, place: tuple[str | None, str, str], old: str, new: str) -> None:
-        self._dialect, self._place, self._old, self._new = dialect, place, old, new
-        schema, table, column = place
-        quoted = dialect.identifier_preparer.quote(column)
-        before, after = (literal(each, dialect) for each in (old, new))
-        super().__init__(
-            f"UPDATE {qualified(dialect, schema, table)} SET {quoted} = {after} WHERE {quoted} = {before}",
-            f"rename {old!r} to {new!r} in {'.'.join(filter(None, place))}",
-        )
-
-    def reverse(self) -> RenameValueOp:
-        """The way back."""
-        return RenameValueOp(self._dialect, self._place, self._new, self._old)
 
 
 def prepare(context: MigrationContext, script: ops.MigrationScript, decided: Decisions) -> None:
@@ -203,8 +185,8 @@ class _Preparation:
             hint = difference.hint(".".join(filter(None, place)))
             rows.refuse_strange(self._connection, place, there, hint=hint)
 
-    def _renames(self, place: tuple[str | None, str, str], difference: Difference) -> Iterator[RenameValueOp]:
-        return (RenameValueOp(self._dialect, place, old, new) for old, new in difference.renames)
+    def _renames(self, place: tuple[str | None, str, str], difference: Difference) -> Iterator[StatementsOp]:
+        return (_rename_value(self._dialect, place, old, new) for old, new in difference.renames)
 
     def _members_of(self, check: Check) -> list[str]:
         return members_of(check.sql, backslashes=self._existing.is_mysql)
@@ -232,3 +214,16 @@ class _Preparation:
         own = self._changes(table, schema)
         at = next(at for at, each in enumerate(self._upgrade.ops) if getattr(each, "ops", None) is own)
         self._upgrade.ops[at:at] = operations
+
+
+def _rename_value(dialect: Dialect, place: tuple[str | None, str, str], old: str, new: str) -> StatementsOp:
+    """Gives the rows that have the member ``old`` the member ``new``."""
+    schema, table, column = place
+    quoted = dialect.identifier_preparer.quote(column)
+
+    def update(before: str, after: str) -> str:
+        values = f"SET {quoted} = {literal(after, dialect)} WHERE {quoted} = {literal(before, dialect)}"
+        return f"UPDATE {qualified(dialect, schema, table)} {values}"
+
+    says = f"rename {old!r} to {new!r} in {'.'.join(filter(None, place))}"
+    return StatementsOp(says, [update(old, new)], [update(new, old)])

@@ -21,7 +21,7 @@ from fastman_tasks.making.enums.members import Difference
 from fastman_tasks.making.enums.operations import ChangeEnumOp, Side, create_enum, drop_enum
 from fastman_tasks.making.enums.sql import rename_in
 from fastman_tasks.making.enums.types import EnumType, enum_of
-from fastman_tasks.making.sql.statements import StatementsOp
+from fastman_tasks.making.schemas import SchemaOp
 from fastman_tasks.making.sql.text import literal
 
 _Key: TypeAlias = "tuple[str | None, str]"
@@ -229,6 +229,6 @@ def _surround(
 ) -> None:
     """Put ``first`` before everything that concerns tables, and ``last`` after it: a schema that the operations create
     or drop is there for both."""
-    at = [place for place, each in enumerate(operations.ops) if not isinstance(each, StatementsOp)]
+    at = [place for place, each in enumerate(operations.ops) if not isinstance(each, SchemaOp)]
     begin, end = (at[0], at[-1] + 1) if at else (len(operations.ops), len(operations.ops))
     operations.ops = [*operations.ops[:begin], *first, *operations.ops[begin:end], *last, *operations.ops[end:]]

@@ -16,30 +16,21 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
 from fastman_tasks.making.enums.catalog import Dependent, EnumColumn
-from fastman_tasks.making.enums.sql import additions, listed, qualified, quoted, rename_in, rename_members, without_cast
+from fastman_tasks.making.enums.sql import additions, listed, qualified, rename_in, rename_members, without_cast
 from fastman_tasks.making.enums.types import ARRAY, ENUM, EnumType
-from fastman_tasks.making.sql.text import escaped, literal
+from fastman_tasks.making.sql import statements
+from fastman_tasks.making.sql.statements import StatementsOp
+from fastman_tasks.making.sql.text import escape, literal, python_literal
 
 
-class StatementOp(ops.MigrateOperation):
-    """Runs ``sql``, which ``says`` in words what it does."""
-
-    def __init__(self, sql: str, says: str) -> None:
-        self.sql, self.says = sql, says
-
-    def write(self, writer: Writer) -> list[str]:
-        """The lines of the file."""
-        return [writer.execute(self.sql)]
-
-
-def create_enum(dialect: Dialect, kind: EnumType) -> StatementOp:
+def create_enum(dialect: Dialect, kind: EnumType) -> StatementsOp:
     """Creates the type."""
-    return StatementOp(_create(dialect, kind.key, kind.members), f"create type {kind.label}")
+    return StatementsOp(f"create type {kind.label}", [_create(dialect, kind.key, kind.members)])
 
 
-def drop_enum(dialect: Dialect, kind: EnumType) -> StatementOp:
+def drop_enum(dialect: Dialect, kind: EnumType) -> StatementsOp:
     """Drops the type, which no column uses any more."""
-    return StatementOp(f"DROP TYPE {qualified(dialect, *kind.key)}", f"drop type {kind.label}")
+    return StatementsOp(f"drop type {kind.label}", [f"DROP TYPE {qualified(dialect, *kind.key)}"])
 
 
 @dataclass(frozen=True)
@@ -183,7 +174,7 @@ class Writer:
 
     def execute(self, sql: str) -> str:
         """Runs ``sql``."""
-        return f"{self._op}execute({quoted(escaped(sql))})"
+        return statements.execute(self._context, sql)
 
     def alter(self, column: EnumColumn, *changes: str) -> str:
         """Changes ``column``."""
@@ -199,11 +190,11 @@ class Writer:
             name = f"postgresql.{type_!r}"
         else:
             name = f"{self._sa}{type_!r}"
-        return self.alter(column, f"type_={name}", f"postgresql_using={quoted(using)}")
+        return self.alter(column, f"type_={name}", f"postgresql_using={python_literal(using)}")
 
     def set_default(self, column: EnumColumn) -> str:
         """Gives ``column`` its default."""
-        default = f"{self._sa}text({quoted(escaped(column.default))})" if column.default is not None else "None"
+        default = f"{self._sa}text({python_literal(escape(column.default))})" if column.default is not None else "None"
         return self.alter(column, f"server_default={default}")
 
     def drop(self, dependent: Dependent) -> str:
@@ -215,10 +206,9 @@ class Writer:
         return f"{self._op}{'drop_index' if dependent.is_index else 'drop_constraint'}({', '.join(arguments)})"
 
 
-@renderers.dispatch_for(StatementOp)
 @renderers.dispatch_for(ChangeEnumOp)
 @renderers.dispatch_for(ConvertColumnOp)
-def _render(context: AutogenContext, operation: StatementOp | ChangeEnumOp | ConvertColumnOp) -> list[str]:
+def _render(context: AutogenContext, operation: ChangeEnumOp | ConvertColumnOp) -> list[str]:
     return operation.write(Writer(context))
 
 

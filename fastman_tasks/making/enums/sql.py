@@ -54,9 +54,3 @@ def additions(existing: Sequence[str], wanted: Sequence[str], perhaps_there: boo
             there.insert(before + 1, member)
         found.append(f"ADD VALUE {'IF NOT EXISTS ' if perhaps_there else ''}{literal(member)}{place}")
     return found
-
-
-def quoted(text: str) -> str:
-    """``text`` as Python, in the quotes that need fewer backslashes."""
-    double = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{double}"' if text.count("'") > text.count('"') and text.isprintable() else repr(text)

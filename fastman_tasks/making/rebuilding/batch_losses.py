@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import TypeEngine
 
-from fastman_tasks.making.sql.text import escaped
+from fastman_tasks.making.sql.text import escape
 from fastman_tasks.making.sqlite.definition import Definition, Token, parts, tokens
 from fastman_tasks.making.sqlite.schema import Schema, Thing
 
@@ -46,7 +46,7 @@ def find(schema: Schema, table: str, change: ops.ModifyTableOps | None = None) -
 def _found(schema: Schema, table: str, definition: Definition) -> Iterator[str]:
     text = definition.create("t")
     yield from (_WORDS[each.keyword] for each in tokens(text) if each.keyword in _WORDS)
-    if escaped(text) != text:
+    if escape(text) != text:
         yield "a colon in a text"
     if any(each.kind == "CHECK" and each.name is None for each in definition.clauses()):
         yield "a CHECK without a name"
@@ -63,7 +63,7 @@ def _found(schema: Schema, table: str, definition: Definition) -> Iterator[str]:
 
 def is_plain(index: Thing) -> bool:
     """Whether ``index`` is one of whole columns, in ascending order and their own collation."""
-    return all(len(part) == 1 for part in parts(index.sql)) and escaped(index.sql) == index.sql
+    return all(len(part) == 1 for part in parts(index.sql)) and escape(index.sql) == index.sql
 
 
 def _misread(schema: Schema, table: str, definition: Definition) -> Iterator[str]:

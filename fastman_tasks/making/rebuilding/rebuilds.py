@@ -18,7 +18,8 @@ from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.making.converting import restored
 from fastman_tasks.making.rebuilding import batch_losses
 from fastman_tasks.making.rebuilding.changes import changed, in_parts, is_rename, needs_rebuild, with_operations
-from fastman_tasks.making.rebuilding.operations import Rebuild, RebuildTableOp, StatementOp
+from fastman_tasks.making.rebuilding.operations import Rebuild, RebuildTableOp
+from fastman_tasks.making.sql.statements import StatementsOp
 from fastman_tasks.making.sql.text import literal
 from fastman_tasks.making.sqlite.definition import Definition
 from fastman_tasks.making.sqlite.schema import Schema, Thing
@@ -73,7 +74,7 @@ class _Writer:
                 case ops.CreateTableOp(schema=None) if self._is_back and part.table_name in self._rewritten:
                     things = self._original.belonging_to(part.table_name)
                     self._schema = self._schema.with_things(things)
-                    yield from (StatementOp(each.sql) for each in things)
+                    yield from (StatementsOp(f"create {each.type} {each.name}", [each.sql]) for each in things)
                 case _:
                     self._follow(part)
                     yield part
@@ -168,7 +169,7 @@ class _Writer:
                 continue
             earlier = self._earlier(each.index_name)
             if earlier is not None and (earlier.name in there or not batch_losses.is_plain(earlier)):
-                after += [] if earlier.name in there else [StatementOp(earlier.sql)]
+                after += [] if earlier.name in there else [StatementsOp(f"create index {earlier.name}", [earlier.sql])]
             elif replaces and not all(isinstance(column, str | Column) for column in each.columns):
                 after.append(each)
             else:

@@ -8,14 +8,14 @@ from alembic.operations import ops
 from sqlalchemy import Constraint, Index, Table, UniqueConstraint
 from sqlalchemy.engine import Dialect
 
-from fastman_tasks.making.sql.text import escaped
+from fastman_tasks.making.sql.text import escape
 
 
 class RenameKeyOp(ops.ExecuteSQLOp):
     """Renames an index or a constraint, by a statement of the database's own: Alembic has no such operation."""
 
     def __init__(self, statement: str, back: str) -> None:
-        super().__init__(escaped(statement))
+        super().__init__(escape(statement))
         self._statement, self._back = statement, back
 
     def reverse(self) -> RenameKeyOp:

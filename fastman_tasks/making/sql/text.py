@@ -13,12 +13,12 @@ from sqlalchemy.ext.compiler import compiles
 _PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w)")
 
 
-def escaped(sql: str) -> str:
+def escape(sql: str) -> str:
     """``sql`` with a backslash before each colon that text() would take for the beginning of a parameter."""
     return _PARAMETER.sub(r"\\:", sql)
 
 
-def unescaped(sql: str) -> str:
+def unescape(sql: str) -> str:
     """``sql`` as the database gets it from text()."""
     return sql.replace("\\:", ":")
 
@@ -29,6 +29,12 @@ def literal(text: str, dialect: Dialect | None = None) -> str:
     if dialect is not None and dialect.name in ("mysql", "mariadb"):
         doubled = doubled.replace("\\", "\\\\")
     return f"'{doubled}'"
+
+
+def python_literal(text: str) -> str:
+    """``text`` as Python, in the quotes that need fewer backslashes."""
+    double = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{double}"' if text.count("'") > text.count('"') and text.isprintable() else repr(text)
 
 
 class WrittenText(TextClause):
@@ -49,7 +55,7 @@ class WrittenCondition(ColumnElement[bool]):
     inherit_cache = False
 
     def __init__(self, sql: str) -> None:
-        self.text = escaped(sql)
+        self.text = escape(sql)
 
 
 @compiles(WrittenCondition)

@@ -162,7 +162,7 @@ class SeederWriter:
             from fastman_tasks.migrating import target_metadata
 
             if metadata := target_metadata.read(self._environment()):
-                return models.holding(metadata)
+                return models.from_metadata(metadata)
         return models.load(self._settings.root, self._settings.models)
 
 

@@ -39,7 +39,7 @@ def compare(
     columns = [column.name for column in table.columns]
 
     def about(sql: str | None) -> frozenset[str]:
-        return frozenset(names.mentioned(sql or "", columns))
+        return frozenset(names.find_mentioned(sql or "", columns))
 
     def sql_of(constraint: CheckConstraint) -> str | None:
         return conditions.get(constraint) or names.sql_of(constraint)

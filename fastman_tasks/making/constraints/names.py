@@ -70,7 +70,7 @@ def columns_of(constraint: Constraint, table: Table | None = None) -> list[str]:
         return [element.parent.name for element in constraint.elements]
     if isinstance(constraint, CheckConstraint):
         names = [column.name for column in table.columns] if table is not None else []
-        found = mentioned(sql_of(constraint) or "", names)
+        found = find_mentioned(sql_of(constraint) or "", names)
         return found if len(found) == 1 else []
     return [column.name for column in constraint.columns]  # type: ignore[attr-defined]
 
@@ -84,7 +84,7 @@ def checks_of(table: Table) -> list[CheckConstraint]:
     )
 
 
-def mentioned(sql: str, columns: Iterable[str]) -> list[str]:
+def find_mentioned(sql: str, columns: Iterable[str]) -> list[str]:
     """Those of ``columns`` that the condition ``sql`` mentions."""
     words = {next(filter(None, found)).replace('""', '"') for found in _WORD.findall(_QUOTED_TEXT.sub("", sql))}
     lower = {word.lower() for word in words}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, Table, text
+from sqlalchemy import Connection, text
 
 from fastman_tasks.making.sql.text import escape
 
@@ -28,8 +28,3 @@ def describe(number: int) -> str:
     if number > LIMIT:
         return f"more than {LIMIT:,} rows"
     return f"{number:,} row{'' if number == 1 else 's'}"
-
-
-def quoted(connection: Connection, table: str, schema: str | None) -> str:
-    """The name of a table as SQL wants it."""
-    return connection.dialect.identifier_preparer.format_table(Table(table, MetaData(), schema=schema))

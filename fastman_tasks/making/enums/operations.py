@@ -16,11 +16,11 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
 from fastman_tasks.making.enums.catalog import Dependent, EnumColumn
-from fastman_tasks.making.enums.sql import additions, listed, qualified, rename_in, rename_members, without_cast
+from fastman_tasks.making.enums.sql import additions, join_literals, rename_in, rename_members, without_cast
 from fastman_tasks.making.enums.types import ARRAY, ENUM, EnumType
 from fastman_tasks.making.sql import statements
 from fastman_tasks.making.sql.statements import StatementsOp
-from fastman_tasks.making.sql.text import escape, literal, python_literal
+from fastman_tasks.making.sql.text import escape, literal, python_literal, qualify
 
 
 def create_enum(dialect: Dialect, kind: EnumType) -> StatementsOp:
@@ -30,7 +30,7 @@ def create_enum(dialect: Dialect, kind: EnumType) -> StatementsOp:
 
 def drop_enum(dialect: Dialect, kind: EnumType) -> StatementsOp:
     """Drops the type, which no column uses any more."""
-    return StatementsOp(f"drop type {kind.label}", [f"DROP TYPE {qualified(dialect, *kind.key)}"])
+    return StatementsOp(f"drop type {kind.label}", [f"DROP TYPE {qualify(dialect, *kind.key)}"])
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class ChangeEnumOp(ops.MigrateOperation):
 
     def write(self, writer: Writer) -> list[str]:
         """The lines of the file."""
-        name = qualified(self.dialect, *self.kind.key)
+        name = qualify(self.dialect, *self.kind.key)
         renames = [
             writer.execute(f"ALTER TYPE {name} RENAME VALUE {literal(old)} TO {literal(new)}")
             for old, new in self.renames
@@ -126,7 +126,7 @@ class ChangeEnumOp(ops.MigrateOperation):
 
     def _replace(self, writer: Writer, members: tuple[str, ...]) -> list[str]:
         quote = self.dialect.identifier_preparer.quote
-        name, aside = (qualified(self.dialect, self.kind.schema, each) for each in (self.kind.name, self.aside))
+        name, aside = (qualify(self.dialect, self.kind.schema, each) for each in (self.kind.name, self.aside))
         lines = [writer.alter(each, "server_default=None") for each in self.before.columns if each.default is not None]
         lines.append(writer.execute(f"ALTER TYPE {name} RENAME TO {quote(self.aside)}"))
         lines.append(writer.execute(_create(self.dialect, self.kind.key, members)))
@@ -215,11 +215,11 @@ def _render(context: AutogenContext, operation: ChangeEnumOp | ConvertColumnOp) 
 def _restore(dialect: Dialect, dependent: Dependent) -> str:
     if dependent.is_index:
         return dependent.definition
-    table = qualified(dialect, dependent.schema, dependent.table)
+    table = qualify(dialect, dependent.schema, dependent.table)
     return f"ALTER TABLE {table} ADD CONSTRAINT {dialect.identifier_preparer.quote(dependent.name)} " + (
         dependent.definition
     )
 
 
 def _create(dialect: Dialect, key: tuple[str | None, str], members: Sequence[str]) -> str:
-    return f"CREATE TYPE {qualified(dialect, *key)} AS ENUM ({listed(members)})"
+    return f"CREATE TYPE {qualify(dialect, *key)} AS ENUM ({join_literals(members)})"

@@ -5,18 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sqlalchemy.engine import Dialect
-
 from fastman_tasks.making.sql.text import literal
 
 
-def qualified(dialect: Dialect, schema: str | None, name: str) -> str:
-    """The name in SQL, with quotes where it needs them."""
-    quote = dialect.identifier_preparer.quote
-    return f"{quote(schema)}.{quote(name)}" if schema else quote(name)
-
-
-def listed(members: Sequence[str]) -> str:
+def join_literals(members: Sequence[str]) -> str:
     """``members`` in SQL, with commas."""
     return ", ".join(map(literal, members))
 

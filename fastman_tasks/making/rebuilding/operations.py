@@ -46,10 +46,10 @@ def _lines(context: AutogenContext, operation: RebuildTableOp) -> Iterator[str]:
     rebuild, prefix = operation.rebuild, context.opts["alembic_module_prefix"]
     old, new = repr(str(operation.table_name)), repr(rebuild.new)
     reason = (
-        f"SQLite cannot alter {operation.table_name} in place, and batch mode would not keep {_listed(rebuild.kept)}."
+        f"SQLite cannot alter {operation.table_name} in place, and batch mode would not keep {_join(rebuild.kept)}."
     )
     yield from (f"# {line}" for line in textwrap.wrap(reason, 110))
-    yield from _rendered(context, operation, ops.DropIndexOp)
+    yield from _render_each(context, operation, ops.DropIndexOp)
     yield from (execute(context, sql) for sql in rebuild.filling)
     yield f"{prefix}drop_table({old})"
     # SQLite renames no table while something mentions one that is not there.
@@ -57,15 +57,15 @@ def _lines(context: AutogenContext, operation: RebuildTableOp) -> Iterator[str]:
     yield from (execute(context, sql) for sql in around[:1])
     yield f"{prefix}rename_table({new}, {old})"
     yield from (execute(context, sql) for sql in (*around[1:], *rebuild.restoring))
-    yield from _rendered(context, operation, ops.CreateIndexOp)
+    yield from _render_each(context, operation, ops.CreateIndexOp)
 
 
-def _rendered(context: AutogenContext, operation: RebuildTableOp, kind: type[ops.MigrateOperation]) -> Iterator[str]:
+def _render_each(context: AutogenContext, operation: RebuildTableOp, kind: type[ops.MigrateOperation]) -> Iterator[str]:
     for each in operation.ops:
         if isinstance(each, kind):
             found = renderers.dispatch(each)(context, each)
             yield from [found] if isinstance(found, str) else found
 
 
-def _listed(several: Sequence[str]) -> str:
+def _join(several: Sequence[str]) -> str:
     return " and ".join([*([", ".join(several[:-1])] if several[1:] else []), several[-1]])

@@ -35,9 +35,9 @@ def find(context: MigrationContext, upgrade: ops.UpgradeOps, renames: Renames) -
     dropped = [each for each in upgrade.ops if isinstance(each, ops.DropTableOp)]
     created = [each for each in upgrade.ops if isinstance(each, ops.CreateTableOp)]
     for new in created:
-        pairs = [(old, _alike(old.to_table(), new.to_table())) for old in dropped if old.schema == new.schema]
+        pairs = [(old, _likeness(old.to_table(), new.to_table())) for old in dropped if old.schema == new.schema]
         for old, share in sorted(pairs, key=lambda pair: -pair[1]):
-            before, after = _dotted(old.schema, old.table_name), _dotted(new.schema, new.table_name)
+            before, after = _dot(old.schema, old.table_name), _dot(new.schema, new.table_name)
             yield PossibleRename(
                 before,
                 after,
@@ -60,9 +60,9 @@ def _columns(context: MigrationContext, change: ops.ModifyTableOps, renames: Ren
     tables = dict.fromkeys((table, renames.old_table(table, schema)))
     for new in [each.column for each in change.ops if isinstance(each, ops.AddColumnOp)]:
         for old in sorted(dropped, key=lambda each: -SequenceMatcher(None, each.name, new.name).ratio()):
-            olds, news = ([_dotted(schema, each, column.name) for each in tables] for column in (old, new))
-            before = _compiled(context, old if context.impl.compare_type(old, new) else new)
-            after = _compiled(context, new)
+            olds, news = ([_dot(schema, each, column.name) for each in tables] for column in (old, new))
+            before = _type_sql(context, old if context.impl.compare_type(old, new) else new)
+            after = _type_sql(context, new)
             kind = before if before == after else f"{before}, now {after}"
             yield PossibleRename(
                 olds[0],
@@ -77,7 +77,7 @@ def _columns(context: MigrationContext, change: ops.ModifyTableOps, renames: Ren
             )
 
 
-def _alike(old: Table, new: Table) -> float:
+def _likeness(old: Table, new: Table) -> float:
     """The share of columns that the two tables have in common, by name; that both have an id alone says nothing."""
     one, other = set(old.columns.keys()), set(new.columns.keys())
     return len(one & other) / max(len(one), len(other)) if len(one & other) > 1 else 0
@@ -93,9 +93,9 @@ def _is_of_one_type(context: MigrationContext, old: Column[Any], new: Column[Any
         return False
 
 
-def _compiled(context: MigrationContext, column: Column[Any]) -> str:
+def _type_sql(context: MigrationContext, column: Column[Any]) -> str:
     return column.type.compile(dialect=context.dialect)
 
 
-def _dotted(*parts: str | None) -> str:
+def _dot(*parts: str | None) -> str:
     return ".".join(part for part in parts if part)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Column
 
-from fastman_tasks.making.source import GeneratedNames, quoted
+from fastman_tasks.making.source import GeneratedNames, quote
 from fastman_tasks.models.references import Reference, attribute_of
 
 _WIDTH = 120
@@ -27,7 +27,7 @@ def lookups(
     for columns, source in sources:
         new = {column: expression for column, expression in columns.items() if column not in variables}
         wanted = ", ".join(new.values())
-        query = [f"{names.imported('sqlalchemy', 'select')}({wanted})", *source]
+        query = [f"{names.import_name('sqlalchemy', 'select')}({wanted})", *source]
         query += [f".where({columns[column]} == {variables[column]})" for column in columns if column in variables]
         # The lowest, so that another key that shares a column finds its own among the same rows.
         skipped = max(places[column] for column in columns) - 1
@@ -43,16 +43,16 @@ def lookups(
 def _source(reference: Reference, names: GeneratedNames) -> tuple[dict[Column[Any], str], list[str]]:
     """Each column of ``reference`` as the one that it refers to is called in a statement, and what it selects from
     where these do not say so."""
-    names.imported("sqlalchemy", "select")
+    names.import_name("sqlalchemy", "select")
     if reference.parent is not None:
         parent = reference.parent
         found = {column: attribute_of(parent, target) for column, target in reference.columns.items()}
         return {column: names.attribute(parent.class_, name) for column, name in found.items() if name}, []
-    column_, table_ = (names.imported("sqlalchemy", name) for name in ("column", "table"))
+    column_, table_ = (names.import_name("sqlalchemy", name) for name in ("column", "table"))
     schema = getattr(reference.table, "schema", None)
     name = getattr(reference.table, "name", "")
-    table = f"{table_}({quoted(name)}{f', schema={quoted(schema)}' if schema else ''})"
-    columns = {column: f"{column_}({quoted(target.name)})" for column, target in reference.columns.items()}
+    table = f"{table_}({quote(name)}{f', schema={quote(schema)}' if schema else ''})"
+    columns = {column: f"{column_}({quote(target.name)})" for column, target in reference.columns.items()}
     return columns, [f".select_from({table})"]
 
 

@@ -31,6 +31,11 @@ def literal(text: str, dialect: Dialect | None = None) -> str:
     return f"'{doubled}'"
 
 
+def qualify(dialect: Dialect, *names: str | None) -> str:
+    """The name in SQL, of the parts that are not None, with quotes where it needs them."""
+    return ".".join(dialect.identifier_preparer.quote(name) for name in names if name)
+
+
 def python_literal(text: str) -> str:
     """``text`` as Python, in the quotes that need fewer backslashes."""
     double = text.replace("\\", "\\\\").replace('"', '\\"')

@@ -7,7 +7,14 @@ import sqlalchemy as sa
 
 from fastman_tasks.making.constraints.check_differences import compare
 from fastman_tasks.making.constraints.existing import Check
-from fastman_tasks.making.constraints.names import checks_of, columns_of, free_name, is_nameable, mentioned, object_name
+from fastman_tasks.making.constraints.names import (
+    checks_of,
+    columns_of,
+    find_mentioned,
+    free_name,
+    is_nameable,
+    object_name,
+)
 from servers import Server, execute
 
 LONG = "a_name_that_is_longer_than_sixty_three_bytes_and_so_has_to_be_cut_somewhere"
@@ -112,7 +119,7 @@ def test_a_name_is_cut_by_bytes() -> None:
 )
 def test_the_columns_of_a_condition(sql: str, expected: list[str]) -> None:
     """Words and quoted names count, what stands in quoted texts does not."""
-    assert mentioned(sql, ["name", "age"]) == expected
+    assert find_mentioned(sql, ["name", "age"]) == expected
 
 
 @pytest.mark.parametrize(

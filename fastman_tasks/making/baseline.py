@@ -14,7 +14,7 @@ from sqlalchemy.sql.elements import conv
 
 from fastman_tasks.errors import MigrationRefused, StateChanged
 from fastman_tasks.making import environment as scaffolding
-from fastman_tasks.making.comparing.reflected import own_indexes, reflect
+from fastman_tasks.making.comparing.reflection import own_indexes, reflect
 from fastman_tasks.making.constraints import names as constraint_names
 from fastman_tasks.making.constraints.existing import Check, Existing
 from fastman_tasks.making.constraints.naming import lets_through

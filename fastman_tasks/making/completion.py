@@ -13,7 +13,7 @@ from fastman_tasks.making.changes import Change, describe, flat
 from fastman_tasks.making.comparing import catalog
 from fastman_tasks.making.constraints import naming
 from fastman_tasks.making.constraints.existing import Existing
-from fastman_tasks.making.converting import conversions, required, restored
+from fastman_tasks.making.converting import conversions, refill, required
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.enums import differences, lifecycle
 from fastman_tasks.making.enums.columns import renames_member
@@ -89,7 +89,7 @@ def _complete(
         completed.notes = (
             *required.fill(context, script, decisions, renamed),
             *conversions.convert(context, script, decisions, renamed),
-            *restored.fill(context, script, existing),
+            *refill.fill(context, script, existing),
         )
         lifecycle.complete(context, script, decisions)
     # The database as it is, before any rename.

@@ -23,7 +23,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 from fastman_tasks.making import data_skeleton
-from fastman_tasks.making.comparing.reflected import own_indexes, reflect
+from fastman_tasks.making.comparing.reflection import own_indexes, reflect
 from fastman_tasks.making.enums.types import ENUM
 from fastman_tasks.making.renaming.operations import RenameColumnOp, RenameTableOp
 from fastman_tasks.names import Meaning

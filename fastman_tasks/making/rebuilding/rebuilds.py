@@ -15,7 +15,7 @@ from sqlalchemy import Column
 from sqlalchemy.schema import CreateIndex
 
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making.converting import restored
+from fastman_tasks.making.converting import refill
 from fastman_tasks.making.rebuilding import batch_losses
 from fastman_tasks.making.rebuilding.changes import apply, in_parts, is_rename, needs_rebuild, with_operations
 from fastman_tasks.making.rebuilding.operations import Rebuild, RebuildTableOp
@@ -56,7 +56,7 @@ class _Writer:
         """From here on, the operations lead ``back`` to the database as it was read, but for columns that cannot be
         required again."""
         self._is_back = True
-        for each in restored.optional_columns(back):
+        for each in refill.optional_columns(back):
             self._original = self._original.with_optional(each.table_name, each.column.name)
 
     def rewrite(self, operations: Iterable[ops.MigrateOperation]) -> Iterator[ops.MigrateOperation]:

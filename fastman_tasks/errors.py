@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastman_tasks.making.renaming.decide import Candidate
     from fastman_tasks.plans import Report
 
 
@@ -64,6 +63,23 @@ class ConsentMissing(FastmanError):
     """The user declined, or could not be asked."""
 
     code = 5
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something dropped, ``old``, and something added, ``new``, that could be one thing with a new name.
+
+    ``flag`` is what --rename takes for it, such as ``users.name:full_name``; ``question`` asks a person.
+    """
+
+    old: str
+    new: str
+    flag: str
+    question: str
+
+    def excludes(self, other: Candidate) -> bool:
+        """Whether both cannot be: they are about the same dropped or added thing."""
+        return self.old == other.old or self.new == other.new
 
 
 class RenamesUndecided(ConsentMissing):

@@ -24,7 +24,7 @@ from fastman_tasks.settings import Settings
 from fastman_tasks.sources import missing_variable, shown
 
 if TYPE_CHECKING:
-    from fastman_tasks.making.migration import Drafting
+    from fastman_tasks.making.migration import MigrationWriter
     from fastman_tasks.migrating.environment import Environment
     from fastman_tasks.migrating.migrator import Migrator
     from fastman_tasks.seeding.seeders import Seeders
@@ -169,11 +169,11 @@ class Project:
         return Migrator(self.environment)
 
     @cached_property
-    def drafting(self) -> Drafting:
+    def migration_writer(self) -> MigrationWriter:
         """Writes new migrations."""
-        from fastman_tasks.making.migration import Drafting
+        from fastman_tasks.making.migration import MigrationWriter
 
-        return Drafting(self)
+        return MigrationWriter(self.settings, lambda file: self.environment_of(file) if file else self.environment)
 
     @cached_property
     def seeders(self) -> Seeders:

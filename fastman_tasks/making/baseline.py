@@ -14,10 +14,11 @@ from sqlalchemy.sql.elements import conv
 
 from fastman_tasks.errors import MigrationRefused, StateChanged
 from fastman_tasks.making import environment as scaffolding
-from fastman_tasks.making.comparing.reflected import own_indexes, reflect
-from fastman_tasks.making.comparing.sql_text import WrittenCondition
+from fastman_tasks.making.comparing.reflection import own_indexes, reflect
 from fastman_tasks.making.constraints import names as constraint_names
 from fastman_tasks.making.constraints.existing import Check, Existing
+from fastman_tasks.making.constraints.naming import lets_through
+from fastman_tasks.making.sql.text import WrittenCondition
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.revisions.graph import Revision
 from fastman_tasks.text import counted
@@ -55,9 +56,7 @@ def existing_tables(context: MigrationContext) -> list[Table]:
     return [
         table
         for table in comparison.sorted_tables
-        if table.name in names(table.schema)
-        and comparison.run_name_filters(table.name, "table", {"schema_name": table.schema})
-        and comparison.run_object_filters(table, table.name, "table", False, None)
+        if table.name in names(table.schema) and lets_through(comparison, table, table.schema)
     ]
 
 

@@ -19,7 +19,7 @@ class Change:
     is_drop: bool
 
 
-def described(operations: ops.OpContainer | None) -> tuple[Change, ...]:
+def describe(operations: ops.OpContainer | None) -> tuple[Change, ...]:
     """Each operation in words: "create table users", "add column posts.email"."""
     return tuple(
         Change(_text(operation), isinstance(operation, ops.DropTableOp | ops.DropColumnOp))

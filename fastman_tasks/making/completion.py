@@ -9,17 +9,18 @@ from alembic.runtime.migration import MigrationContext
 
 from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.making import baseline
-from fastman_tasks.making.changes import Change, described, flat
+from fastman_tasks.making.changes import Change, describe, flat
 from fastman_tasks.making.comparing import catalog
 from fastman_tasks.making.constraints import naming
 from fastman_tasks.making.constraints.existing import Existing
-from fastman_tasks.making.converting import conversions, required, restored
+from fastman_tasks.making.converting import conversions, refill, required
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.enums import differences, lifecycle
+from fastman_tasks.making.enums.columns import renames_member
+from fastman_tasks.making.rebuilding import rebuilds
 from fastman_tasks.making.renaming import decide
-from fastman_tasks.making.request import Asked
+from fastman_tasks.making.request import Request
 from fastman_tasks.making.schemas import Schemas
-from fastman_tasks.making.sqlite import rebuilds
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Completed:
 
 
 def complete(
-    context: MigrationContext, script: ops.MigrationScript, asked: Asked, decisions: Decisions, schemas: Schemas
+    context: MigrationContext, script: ops.MigrationScript, request: Request, decisions: Decisions, schemas: Schemas
 ) -> Completed:
     """Complete ``script``, as the comparison left it, in place.
 
@@ -47,17 +48,17 @@ def complete(
     ``decisions`` leave open; neither where the difference is only looked at.
     """
     completed = Completed()
-    if asked.check or asked.baseline:
+    if request.check or request.baseline:
         decisions = replace(decisions, no_renames=True, allow_drops=True)
     try:
-        _complete(context, script, asked, decisions, schemas, completed)
+        _complete(context, script, request, decisions, schemas, completed)
     except MigrationRefused as refused:
-        if not (asked.check or asked.baseline):
+        if not (request.check or request.baseline):
             raise
         completed.open = str(refused)
-    if asked.baseline:
+    if request.baseline:
         assert context.bind is not None and script.upgrade_ops is not None
-        completed.left = described(script.upgrade_ops)
+        completed.left = describe(script.upgrade_ops)
         baseline.replace(context, script)
         schemas.create(script.upgrade_ops, context.bind)
         naming.complete(context, script, baseline.NothingExists(context.bind))
@@ -68,7 +69,7 @@ def complete(
 def _complete(
     context: MigrationContext,
     script: ops.MigrationScript,
-    asked: Asked,
+    request: Request,
     decisions: Decisions,
     schemas: Schemas,
     completed: Completed,
@@ -77,7 +78,8 @@ def _complete(
     assert connection is not None and script.upgrade_ops is not None
     if connection.dialect.name not in ("mysql", "mariadb"):
         _forget_autoincrement(script.upgrade_ops)
-    with decide.carried_out(context, script, decisions, asked.meaning) as renamed:
+    of_members = {flag for flag in decisions.renames if renames_member(context, flag)}
+    with decide.carry_out(context, script, decisions, request.meaning, of_members) as renamed:
         differences.prepare(context, script, decisions)
         overlooked = catalog.complete(context, script, renamed)
         completed.uncovered, completed.limits = overlooked.notes, overlooked.limits
@@ -87,7 +89,7 @@ def _complete(
         completed.notes = (
             *required.fill(context, script, decisions, renamed),
             *conversions.convert(context, script, decisions, renamed),
-            *restored.fill(context, script, existing),
+            *refill.fill(context, script, existing),
         )
         lifecycle.complete(context, script, decisions)
     # The database as it is, before any rename.

@@ -19,22 +19,22 @@ _TAKEN = {"op", "sa", "batch", "connection", "key", "keys", "row"}
 
 
 @dataclass
-class StatementsOp(ops.MigrateOperation):
+class PythonOp(ops.MigrateOperation):
     """Python that stands in ``upgrade()`` or ``downgrade()`` as it is."""
 
     source: str
 
 
-@renderers.dispatch_for(StatementsOp)
-def _render(_: AutogenContext, operation: StatementsOp) -> str:
+@renderers.dispatch_for(PythonOp)
+def _render(_: AutogenContext, operation: PythonOp) -> str:
     return operation.source
 
 
-def upgrade(table: Table | None) -> StatementsOp:
+def upgrade(table: Table | None) -> PythonOp:
     """Goes over the rows of ``table`` in batches and changes none yet; an example without one."""
     if table is None:
         text = files.render("data.py", table=None, name="", columns=[], keys=[], example="")
-        return StatementsOp(text.strip())
+        return PythonOp(text.strip())
     name = table.name if table.name.isidentifier() and not keyword.iskeyword(table.name) else "rows"
     name = "rows" if name in _TAKEN else name
     keys = [_member(name, column.name) for column in table.primary_key.columns]
@@ -42,12 +42,12 @@ def upgrade(table: Table | None) -> StatementsOp:
     example = _member(name, (others or [column.name for column in table.columns])[0])
     columns = [f"sa.column({column.name!r}{_type(column.type)})" for column in table.columns]
     source = files.render("data.py", table=table.name, name=name, columns=columns, keys=keys, example=example)
-    return StatementsOp(source.strip())
+    return PythonOp(source.strip())
 
 
-def downgrade() -> StatementsOp:
+def downgrade() -> PythonOp:
     """Says so that it is empty on purpose; see ``migrating.downgrades``."""
-    return StatementsOp(f'"""{MARK}: what the rows held before is not kept."""')
+    return PythonOp(f'"""{MARK}: what the rows held before is not kept."""')
 
 
 def _member(table: str, column: str) -> str:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import cache_from_source
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fastman_tasks.errors import FileNotWritten
 from fastman_tasks.making import files
-
-if TYPE_CHECKING:
-    from fastman_tasks.migrating.environment import Environment
-    from fastman_tasks.project import Project
+from fastman_tasks.migrating import config
+from fastman_tasks.migrating.environment import Environment
+from fastman_tasks.settings import Settings
 
 #: template -> file in the project
 ENVIRONMENT = {
@@ -25,7 +23,7 @@ ENVIRONMENT = {
 
 
 def install(root: Path) -> tuple[Path, ...]:
-    """Write the files to the project in ``root``; which they are. Raises FileNotWritten where one exists or cannot be
+    """Write the files to the project in ``root``, and return them. Raises FileNotWritten where one exists or cannot be
     written: then none is.
     """
     targets = {template: root / target for template, target in ENVIRONMENT.items()}
@@ -46,28 +44,31 @@ def install(root: Path) -> tuple[Path, ...]:
 
 
 @contextmanager
-def environment(project: Project, pretend: bool) -> Iterator[tuple[Environment, tuple[Path, ...]]]:
+def provide(
+    settings: Settings, environment: Callable[[Path | None], Environment], pretend: bool
+) -> Iterator[tuple[Environment, tuple[Path, ...]]]:
     """The project's Alembic environment for this block, and the files that were written because it had none.
 
-    With ``pretend`` they are somewhere else, and gone afterwards; they are taken back where the block raises an error.
+    ``environment`` opens the one that a file configures, for None the project's own. With ``pretend`` the files are
+    somewhere else, and gone afterwards; they are removed where the block raises an error.
     """
-    if project.has_environment:
-        yield project.environment, ()
+    if config.find(settings) is not None:
+        yield environment(None), ()
     elif pretend:
         with tempfile.TemporaryDirectory() as folder:
             install(Path(folder))
-            yield project.environment_of(Path(folder) / "alembic.ini"), ()
+            yield environment(Path(folder) / "alembic.ini"), ()
     else:
-        written = install(project.root)
+        written = install(settings.root)
         try:
-            yield project.environment, written
+            yield environment(None), written
         except BaseException:
-            remove(written, project.root)
+            remove(written, settings.root)
             raise
 
 
 def remove(written: Iterable[Path], root: Path) -> None:
-    """Take the files back, with the folders that were made for them, and what Python keeps of those it has run."""
+    """Remove the files, with the folders that were made for them, and what Python keeps of those it has run."""
     for file in written:
         bytecode = [Path(cache_from_source(str(file)))] if file.suffix == ".py" else []
         for path in (*bytecode, file):

@@ -23,7 +23,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 from fastman_tasks.making import data_skeleton
-from fastman_tasks.making.comparing.reflected import own_indexes, reflect
+from fastman_tasks.making.comparing.reflection import own_indexes, reflect
 from fastman_tasks.making.enums.types import ENUM
 from fastman_tasks.making.renaming.operations import RenameColumnOp, RenameTableOp
 from fastman_tasks.names import Meaning
@@ -95,7 +95,7 @@ class _Writer:
         return Body([create], [create.reverse()])
 
     def _drop_table(self) -> Body:
-        table = self._reflected()
+        table = self._reflect()
         users = sorted(
             other
             for other in self._tables - {self.table}
@@ -109,28 +109,28 @@ class _Writer:
 
     def _rename_table(self) -> Body:
         new = str(self.meaning.new)
-        self._reflected()
+        self._reflect()
         if new in self._tables:
             raise _Unfit(f"the table {new} exists already")
         rename = RenameTableOp(self.table, new)
         return Body([rename], [rename.reverse()])
 
     def _add_columns(self) -> Body:
-        existing = self._reflected().columns
+        existing = self._reflect().columns
         for name in self.meaning.columns:
             if name in existing:
                 raise _Unfit(f"the column {self.table}.{name} exists already")
         added = [ops.AddColumnOp(self.table, Column(name, _type_for(name))) for name in self.meaning.columns]
-        return self._modified(added, [ops.DropColumnOp(self.table, name) for name in reversed(self.meaning.columns)])
+        return self._modify(added, [ops.DropColumnOp(self.table, name) for name in reversed(self.meaning.columns)])
 
     def _drop_columns(self) -> Body:
-        table = self._reflected()
+        table = self._reflect()
         dropped = [ops.DropColumnOp.from_column_and_tablename(None, self.table, self._free(table, name))
                    for name in self.meaning.columns]  # fmt: skip
-        return self._modified(dropped, [drop.reverse() for drop in reversed(dropped)])
+        return self._modify(dropped, [drop.reverse() for drop in reversed(dropped)])
 
     def _explain_index(self) -> Body:
-        column = next((each.name for each in self._reflected().columns if not each.primary_key), "name")
+        column = next((each.name for each in self._reflect().columns if not each.primary_key), "name")
         name = f"ix_{self.table}_{column}"
         raise _Unfit(
             "the message does not say which columns the index has. For example: "
@@ -138,12 +138,12 @@ class _Writer:
         )
 
     def _change_data(self) -> Body:
-        table = self._reflected() if self.table in self._tables else None
+        table = self._reflect() if self.table in self._tables else None
         note = f"there is no table {self.table} in the database" if self.table and table is None else None
         return Body([data_skeleton.upgrade(table)], [data_skeleton.downgrade()], note)
 
     def _rename_column(self) -> Body:
-        table, new = self._reflected(), str(self.meaning.new)
+        table, new = self._reflect(), str(self.meaning.new)
         column = self._column(table, self.meaning.columns[0])
         if new in table.columns:
             raise _Unfit(f"the column {self.table}.{new} exists already")
@@ -151,11 +151,11 @@ class _Writer:
         rename = RenameColumnOp.of(self.table, column, new, schema=None)
         return Body([rename], [rename.reverse()])
 
-    def _modified(self, up: Sequence[ops.MigrateOperation], down: Sequence[ops.MigrateOperation]) -> Body:
+    def _modify(self, up: Sequence[ops.MigrateOperation], down: Sequence[ops.MigrateOperation]) -> Body:
         # In a ModifyTableOps Alembic renders batch operations where the environment asks for them (SQLite).
         return Body([ops.ModifyTableOps(self.table, up)], [ops.ModifyTableOps(self.table, down)])
 
-    def _reflected(self) -> Table:
+    def _reflect(self) -> Table:
         if self.table not in self._tables:
             raise _Unfit(f"there is no table {self.table} in the database")
         table = reflect(self.connection, self.table)

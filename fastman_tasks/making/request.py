@@ -1,4 +1,4 @@
-"""The migration that a user asks for."""
+"""What a user asks for."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fastman_tasks.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A migration that was asked for; ``skeleton`` where models and database are not to be compared, ``baseline`` where
-    it creates what the database has already, ``check`` where it is only asked whether one is missing."""
+class Request:
+    """Asks for a migration; ``skeleton`` where models and database are not to be compared, ``baseline`` where it
+    creates what the database has already, ``check`` where the question is only whether one is missing."""
 
     message: str
     meaning: names.Meaning | None
@@ -19,28 +19,29 @@ class Asked:
     baseline: bool = False
     check: bool = False
 
+    @classmethod
+    def of(
+        cls,
+        message: str,
+        *,
+        empty: bool = False,
+        create: str | None = None,
+        table: str | None = None,
+        data: bool = False,
+        baseline: bool = False,
+        check: bool = False,
+    ) -> Request:
+        """What ``message`` and the flags ask for.
 
-def asked(
-    message: str,
-    *,
-    empty: bool = False,
-    create: str | None = None,
-    table: str | None = None,
-    data: bool = False,
-    baseline: bool = False,
-    check: bool = False,
-) -> Asked:
-    """What was asked for, checked.
-
-    Raises UsageError for a message or a table's name that cannot be one, and for flags that are mutually exclusive.
-    """
-    flags = {"--check": check, "--baseline": baseline, "--data": data, "--empty": empty, "--create": create,
-             "--table": table}  # fmt: skip
-    used = [flag for flag, value in flags.items() if value]
-    if len(used) > 1 and (baseline or check or data) and used != ["--data", "--table"]:
-        raise UsageError(f"{' and '.join(used)} are mutually exclusive.")
-    message = names.checked_message(message or "check" if check else message)
-    create = names.checked_table(create, "create") if create else None
-    table = names.checked_table(table, "table") if table else None
-    meaning = names.Meaning("data", table) if data else names.meaning(message, create=create, table=table)
-    return Asked(message, meaning, skeleton=empty or data or bool(create or table), baseline=baseline, check=check)
+        Raises UsageError for a message or a table's name that cannot be one, and for flags that are mutually exclusive.
+        """
+        flags = {"--check": check, "--baseline": baseline, "--data": data, "--empty": empty, "--create": create,
+                 "--table": table}  # fmt: skip
+        used = [flag for flag, value in flags.items() if value]
+        if len(used) > 1 and (baseline or check or data) and used != ["--data", "--table"]:
+            raise UsageError(f"{' and '.join(used)} are mutually exclusive.")
+        message = names.checked_message(message or "check" if check else message)
+        create = names.checked_table(create, "create") if create else None
+        table = names.checked_table(table, "table") if table else None
+        meaning = names.Meaning("data", table) if data else names.meaning(message, create=create, table=table)
+        return cls(message, meaning, skeleton=empty or data or bool(create or table), baseline=baseline, check=check)

@@ -11,10 +11,14 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, inspect
 
-from fastman_tasks.making.statements import StatementsOp
+from fastman_tasks.making.sql.statements import StatementsOp
 
 _STATEMENT = re.compile(r"\b(CREATE|DROP) SCHEMA (?:IF (?:NOT )?EXISTS )?[\"`]?([^\s\"'`;]+)", re.IGNORECASE)
 _WITH_SCHEMAS = {"postgresql", "mysql", "mariadb"}
+
+
+class SchemaOp(StatementsOp):
+    """Creates a schema, or drops it."""
 
 
 class Schemas:
@@ -72,7 +76,7 @@ class Schemas:
         # MySQL's schemas are its databases: dropping one drops all that others have in it.
         droppable = connection.dialect.name == "postgresql"
         upgrade.ops[:0] = [
-            StatementsOp(
+            SchemaOp(
                 f"create schema {name}",
                 [f"CREATE SCHEMA IF NOT EXISTS {quote(name)}"],
                 [f"DROP SCHEMA {quote(name)} RESTRICT"] if droppable and name not in existing else [],

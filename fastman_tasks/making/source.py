@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import keyword
 import re
-import sys
 from collections.abc import Iterable
 
 _STANDARD = {"datetime", "decimal", "uuid", "enum"}
@@ -21,7 +20,7 @@ class GeneratedNames:
         self._taken = set(taken)
         self._imported: dict[tuple[str, str], str] = {}
 
-    def imported(self, module: str, name: str) -> str:
+    def import_name(self, module: str, name: str) -> str:
         """How ``name``, imported from ``module``, is called in the file."""
         if (module, name) not in self._imported:
             self._imported[module, name] = self.local(name)
@@ -30,13 +29,13 @@ class GeneratedNames:
     def of(self, class_: type) -> str:
         """How ``class_`` is called in the file; it is imported from its module, or the class that it is nested in."""
         outer, dot, inner = class_.__qualname__.partition(".")
-        return self.imported(class_.__module__, outer) + dot + inner
+        return self.import_name(class_.__module__, outer) + dot + inner
 
     def attribute(self, class_: type, name: str) -> str:
         """How the attribute ``name`` of ``class_`` is written in the file."""
         if name.isidentifier() and not keyword.iskeyword(name):
             return f"{self.of(class_)}.{name}"
-        return f"getattr({self.of(class_)}, {quoted(name)})"
+        return f"getattr({self.of(class_)}, {quote(name)})"
 
     def local(self, wish: str) -> str:
         """A new name for a variable: ``wish``, unless it cannot be one or has a meaning already."""
@@ -66,15 +65,7 @@ class GeneratedNames:
         return lines
 
 
-def importable(class_: type) -> bool:
-    """Whether a file can import ``class_``: its module has it under its name."""
-    value: object = sys.modules.get(class_.__module__)
-    for part in class_.__qualname__.split("."):
-        value = getattr(value, part, None)
-    return value is class_
-
-
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """``text`` as a Python literal, in the quotes that formatters choose: the double ones unless that escapes more."""
     literal = json.dumps(text, ensure_ascii=False)
     if text.count('"') <= text.count("'"):

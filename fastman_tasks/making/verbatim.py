@@ -9,7 +9,7 @@ from typing import Any
 from alembic.operations import ops
 from sqlalchemy import Column, Computed, DefaultClause, TextClause
 
-from fastman_tasks.making.comparing.sql_text import WrittenText, escaped, unescaped
+from fastman_tasks.making.sql.text import WrittenText, escape, literal, unescape
 
 
 def keep(operations: ops.OpContainer) -> None:
@@ -29,12 +29,12 @@ def keep(operations: ops.OpContainer) -> None:
                 # Written as literal_column(), which knows of no parameters. What a dropped one had Alembic wraps.
                 texts = [getattr(item, "text", None) for item in each.columns]
                 each.columns = [
-                    _written(text if isinstance(text, TextClause) else item, escape=False)
+                    _keep_text(text if isinstance(text, TextClause) else item, is_parsed=False)
                     for item, text in zip(each.columns, texts, strict=True)
                 ]
-                each.kw = {name: _written(value) for name, value in each.kw.items()}
+                each.kw = {name: _keep_text(value) for name, value in each.kw.items()}
             case ops.DropIndexOp():
-                each.kw = {name: _written(value) for name, value in each.kw.items()}
+                each.kw = {name: _keep_text(value) for name, value in each.kw.items()}
 
 
 def _column(column: Column[Any]) -> Column[Any]:
@@ -50,21 +50,20 @@ def _column(column: Column[Any]) -> Column[Any]:
 
 def _default(default: Any) -> Any:
     if isinstance(default, Computed):
-        written = _written(default.sqltext)
+        written = _keep_text(default.sqltext)
         return default if written is default.sqltext else Computed(written, persisted=default.persisted)
     arg = getattr(default, "arg", None) if isinstance(default, DefaultClause) else default
     if isinstance(arg, TextClause):
-        return DefaultClause(_written(arg))
+        return DefaultClause(_keep_text(arg))
     if isinstance(arg, str) and "'" in (arg[:1], arg[-1:]):
         # Alembic takes a quote at either end for one of SQL.
-        literal = arg.replace("'", "''")
-        return DefaultClause(WrittenText(escaped(f"'{literal}'")))
+        return DefaultClause(WrittenText(escape(literal(arg))))
     return default
 
 
-def _written(value: Any, *, escape: bool = True) -> Any:
+def _keep_text(value: Any, *, is_parsed: bool = True) -> Any:
     if not isinstance(value, TextClause) or any(each is not None for each in value.compile().params.values()):
         # One with parameters that have a value Alembic writes with them.
         return value
-    sql = unescaped(value.text)
-    return WrittenText(escaped(sql) if escape else sql)
+    sql = unescape(value.text)
+    return WrittenText(escape(sql) if is_parsed else sql)

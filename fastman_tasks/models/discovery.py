@@ -93,7 +93,7 @@ def load(root: Path, named: tuple[str, ...]) -> Models:
     return Models(tuple(modules.values()))
 
 
-def holding(metadata: Collection[MetaData]) -> Models:
+def from_metadata(metadata: Collection[MetaData]) -> Models:
     """The modules, imported already, that hold mapped classes and tables of ``metadata``."""
     wanted = {id(each) for each in metadata}
 

@@ -1,18 +1,16 @@
-"""The foreign keys that every row of a model has to fill, and how a generated seeder looks up what they refer to."""
+"""The foreign keys that every row of a model has to fill."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Column, FromClause
 from sqlalchemy.orm import ColumnProperty, Mapper
 
-from fastman_tasks.making.source import GeneratedNames, importable, quoted
 from fastman_tasks.models.columns import required
-
-_WIDTH = 120
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,14 @@ def own_columns(mapper: Mapper[Any]) -> dict[str, Column[Any]]:
 def attribute_of(mapper: Mapper[Any], column: Column[Any]) -> str | None:
     """The attribute by which ``mapper`` has ``column``."""
     return next((each.key for each in mapper.column_attrs if column in each.columns), None)
+
+
+def importable(class_: type) -> bool:
+    """Whether a file can import ``class_``: its module has it under its name."""
+    value: object = sys.modules.get(class_.__module__)
+    for part in class_.__qualname__.split("."):
+        value = getattr(value, part, None)
+    return value is class_
 
 
 def references(columns: Iterable[Column[Any]], mappers: Iterable[Mapper[Any]]) -> list[Reference]:
@@ -66,33 +72,6 @@ def circle(mapper: Mapper[Any], reference: Reference) -> list[Mapper[Any]]:
     return next(([mapper, *way] for way in ways(reference.parent)), [])
 
 
-def lookups(
-    found: Sequence[Reference],
-    attributes: dict[Column[Any], str],
-    names: GeneratedNames,
-    places: Mapping[Column[Any], int],
-) -> tuple[dict[str, str], list[str]]:
-    """The variables that hold the values of the ``attributes`` of a reference, and the lines that set them. ``places``
-    say which row of its table a column refers to, counted from 1."""
-    sources = [_source(reference, names) for reference in found]
-    variables: dict[Column[Any], str] = {}
-    lines: list[str] = []
-    for columns, source in sources:
-        new = {column: expression for column, expression in columns.items() if column not in variables}
-        wanted = ", ".join(new.values())
-        query = [f"{names.imported('sqlalchemy', 'select')}({wanted})", *source]
-        query += [f".where({columns[column]} == {variables[column]})" for column in columns if column in variables]
-        # The lowest, so that another key that shares a column finds its own among the same rows.
-        skipped = max(places[column] for column in columns) - 1
-        query += [f".order_by({wanted})"] if len(new) > 1 or skipped else []
-        query += [f".offset({skipped})"] if skipped else []
-        query.append(".limit(1)")
-        variables |= {column: names.local(attributes[column]) for column in new}
-        set_ = ", ".join(variables[column] for column in new)
-        lines += _statement(f"{set_} = db.{'execute' if len(new) > 1 else 'scalars'}(", query, ").one()")
-    return {attributes[column]: variable for column, variable in variables.items()}, lines
-
-
 def _own_column(mapper: Mapper[Any], attribute: ColumnProperty[Any]) -> Column[Any] | None:
     """The column that ``attribute`` gives a value to: not one that only joins a subclass's table to its parent's."""
     for column in attribute.columns:
@@ -117,27 +96,3 @@ def _parent(mappers: Iterable[Mapper[Any]], targets: list[Column[Any]]) -> Mappe
         and all(attribute_of(each, target) for target in targets)
     ]
     return min(fitting, key=lambda each: (each.class_.__module__, each.class_.__qualname__), default=None)
-
-
-def _source(reference: Reference, names: GeneratedNames) -> tuple[dict[Column[Any], str], list[str]]:
-    """Each column of ``reference`` as the one that it refers to is called in a statement, and what it selects from
-    where these do not say so."""
-    names.imported("sqlalchemy", "select")
-    if reference.parent is not None:
-        parent = reference.parent
-        found = {column: attribute_of(parent, target) for column, target in reference.columns.items()}
-        return {column: names.attribute(parent.class_, name) for column, name in found.items() if name}, []
-    column_, table_ = (names.imported("sqlalchemy", name) for name in ("column", "table"))
-    schema = getattr(reference.table, "schema", None)
-    name = getattr(reference.table, "name", "")
-    table = f"{table_}({quoted(name)}{f', schema={quoted(schema)}' if schema else ''})"
-    columns = {column: f"{column_}({quoted(target.name)})" for column, target in reference.columns.items()}
-    return columns, [f".select_from({table})"]
-
-
-def _statement(start: str, query: list[str], end: str) -> list[str]:
-    """``start``, ``query`` and ``end`` in one line, or in as many as formatters make of it in a method."""
-    if len(line := start + "".join(query) + end) <= _WIDTH - 8:
-        return [line]
-    inner = ["".join(query)] if len("".join(query)) <= _WIDTH - 12 else query
-    return [start, *(f"    {part}" for part in inner), end]

@@ -13,7 +13,7 @@ from fastman_tasks.tasks.spelling import spell
 if TYPE_CHECKING:
     from fastman_tasks.making.decisions import Decisions
     from fastman_tasks.making.migration import Draft
-    from fastman_tasks.making.request import Asked
+    from fastman_tasks.making.request import Request
     from fastman_tasks.project import Project
 
 
@@ -56,10 +56,9 @@ def migration(
     """Write a migration from the models, or from the message."""
     from fastman_tasks.errors import Command
     from fastman_tasks.making.decisions import Decisions, require_pairs
+    from fastman_tasks.making.request import Request
 
-    asked = project.drafting.asked(
-        message, empty=empty, data=data, baseline=baseline, check=check, create=create, table=table
-    )
+    request = Request.of(message, empty=empty, data=data, baseline=baseline, check=check, create=create, table=table)
     values = tuple(backfill or ())
     flags = (
         ("allow_drops", allow_drops), ("rename", rename), ("no_renames", no_renames), ("backfill", values),
@@ -75,7 +74,7 @@ def migration(
     if not json:
         console.line(f"{project.label}\n")
     with console.only_ours(json):
-        drafted = _write(project, asked, decisions, pretend, force, json)
+        drafted = _write(project, request, decisions, pretend, force, json)
     if json:
         _print_json(project, drafted, check)
     elif not check:
@@ -84,18 +83,18 @@ def migration(
         _check(drafted, json)
 
 
-def _write(project: Project, asked: Asked, decisions: Decisions, pretend: bool, force: bool, json: bool) -> Draft:
+def _write(project: Project, request: Request, decisions: Decisions, pretend: bool, force: bool, json: bool) -> Draft:
     def draft(decisions: Decisions) -> Draft:
-        return project.drafting.draft(asked, decisions=decisions, pretend=pretend)
+        return project.migration_writer.write(request, decisions=decisions, pretend=pretend)
 
-    if not asked.baseline or pretend:
+    if not request.baseline or pretend:
         return prompt.decide(draft, decisions)
     from fastman_tasks.actions.baseline import baseline
     from fastman_tasks.tasks.reporter import Lines
 
     lines = Lines(project, has_header=True)
     consent = prompt.consent(force=force, confirm=None, json=json, header=lines.header)
-    return baseline(project, asked.message, lambda: draft(decisions), consent=consent, observer=lines)
+    return baseline(project, request.message, lambda: draft(decisions), consent=consent, observer=lines)
 
 
 def _print_json(project: Project, draft: Draft, check: bool) -> None:
@@ -138,11 +137,12 @@ def _check(draft: Draft, json: bool) -> None:
 )
 def seeder(project: Project, name: str, model: str | None = None, pretend: bool = False, json: bool = False) -> None:
     """Write a seeder, with sample rows where there is a model or a table."""
-    from fastman_tasks.making.seeder import draft_seeder
+    from fastman_tasks.making.seeder import SeederWriter
     from fastman_tasks.plans import Report, Step, StepResult, StepState
 
     with console.only_ours(json):
-        draft = draft_seeder(project, name, model=model, pretend=pretend)
+        writer = SeederWriter(project.settings, lambda: project.environment)
+        draft = writer.write(name, model=model, pretend=pretend)
     if not json:
         views.seeder_draft(draft, project.root, pretend)
         return

@@ -11,9 +11,9 @@ from fastman_tasks.tasks import console, views
 
 if TYPE_CHECKING:
     from fastman_tasks.consent import Consent, Risk
+    from fastman_tasks.errors import Candidate
     from fastman_tasks.making.decisions import Decisions
     from fastman_tasks.making.migration import Draft
-    from fastman_tasks.making.renaming.decide import Candidate
 
 
 def consent(*, force: bool, confirm: str | None, json: bool, header: Callable[[], None]) -> Consent:

@@ -23,6 +23,9 @@ from processes import ROUNDS, Running, wait_for
 from servers import Server, execute, tables
 from services import opened
 
+ENDS = (
+    "\n4 migrations applied.\n", "Nothing to migrate.\n", "Another process applied 4 migrations in the meantime.\n",
+)  # fmt: skip
 DRIVERS = ["sqlite", "postgresql+psycopg", "mysql+pymysql"]
 FreshUrl = Callable[[str], str]
 
@@ -72,7 +75,8 @@ def migrate_eight_times_at_once(project: Sandbox, url: str) -> None:
     done = [name for result in results for name in re.findall(r"^  (\S+) \.\.\..* DONE$", result.stdout, re.MULTILINE)]
     assert sorted(done) == ["1_ran", "2_log", "3_index", "4_more"]
     for result in results:
-        assert ("Nothing to migrate." in result.stdout) != ("4 migrations applied." in result.stdout), result.stdout
+        there = [text for text in ENDS if text in result.stdout]
+        assert len(there) == 1, result.stdout
         assert not result.stderr
     assert sorted(execute(url, "SELECT number FROM ran")) == [(2,), (3,), (4,)]
     assert execute(url, "SELECT version_num FROM alembic_version") == [("4d",)]
@@ -166,7 +170,7 @@ def test_whoever_comes_second_waits_or_gives_up(project: Sandbox, fresh_url: Fre
     said = patient.finish().stdout
     waited = re.search(r"^Waited (\d+\.\d) s for the lock\.$", said, re.MULTILINE)
     assert waited and float(waited[1]) >= 1
-    assert said.endswith("Nothing to migrate.\n")
+    assert said.endswith("Another process applied 1 migration in the meantime.\n")
 
 
 def test_the_lock_file_of_sqlite_is_removed(project: Sandbox) -> None:

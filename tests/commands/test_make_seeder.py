@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from command import Init, Sandbox
 from fastman_tasks import actions
-from fastman_tasks.making.seeder import draft_seeder
+from fastman_tasks.making.seeder import SeederWriter
 from fastman_tasks.models import discovery
 from fastman_tasks.project import Project
 from servers import execute
@@ -224,7 +224,7 @@ def test_generated_seeders_run_twice(
     with opened(project, DATABASE_URL=url) as shop:
         make_tables(shop)
         for name in SEEDED:
-            draft = draft_seeder(shop, name)
+            draft = SeederWriter(shop.settings, lambda: shop.environment).write(name)
             assert draft.model == name
         for _ in range(2):
             for name in SEEDED:

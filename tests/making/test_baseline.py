@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from command import Sandbox
 from fastman_tasks.errors import MigrationRefused
+from fastman_tasks.making.request import Request
 from servers import Server, execute, tables
 from services import opened
 
@@ -238,7 +239,7 @@ def test_somebody_else_was_first(project: Sandbox, monkeypatch: pytest.MonkeyPat
 
         monkeypatch.setattr(baseline, "stamp", late)
         with pytest.raises(MigrationRefused, match="Another process migrated this database in the meantime"):
-            shop.drafting.draft(shop.drafting.asked("initial", baseline=True))
+            shop.migration_writer.write(Request.of("initial", baseline=True))
     assert project.files() == before
 
 

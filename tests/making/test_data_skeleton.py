@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from command import Sandbox
+from fastman_tasks.making.request import Request
 from servers import execute
 from services import opened
 
@@ -26,7 +27,7 @@ NUMBER = 1201
 def written(project: Sandbox, url: str, message: str, **flags: str) -> tuple[Path, str | None]:
     """The file of ``make.migration MESSAGE --data``, and its note."""
     with opened(project, DATABASE_URL=url) as shop:
-        draft = shop.drafting.draft(shop.drafting.asked(message, data=True, **flags))
+        draft = shop.migration_writer.write(Request.of(message, data=True, **flags))
     assert draft.file is not None
     os.utime(draft.file, (0, 0))
     return draft.file, draft.note

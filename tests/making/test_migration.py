@@ -15,6 +15,7 @@ import services
 from command import Sandbox
 from fastman_tasks.errors import FastmanError
 from fastman_tasks.making.migration import Draft
+from fastman_tasks.making.request import Request
 from fastman_tasks.project import Project
 from services import opened
 
@@ -100,7 +101,7 @@ class Skeletons:
     def draft(self, message: str, **flags: Any) -> Draft:
         """What ``make.migration`` writes for ``message``; a file that was written lies a minute back."""
         with opened(self.sandbox, DATABASE_URL=self.url) as project:
-            draft = project.drafting.draft(project.drafting.asked(message, **flags))
+            draft = project.migration_writer.write(Request.of(message, **flags))
         assert draft.file is not None
         # The next one need not wait until a new second begins.
         os.utime(draft.file, (0, 0))
@@ -323,7 +324,7 @@ def test_two_migrations_at_once_sort_in_order(project: Sandbox) -> None:
     made: list[Path] = []
     for message in ("zebra", "apple", "apple"):
         with opened(project) as shop:
-            draft = shop.drafting.draft(shop.drafting.asked(message))
+            draft = shop.migration_writer.write(Request.of(message))
         assert draft.file is not None
         made.append(draft.file)
     assert sorted(made) == made

@@ -25,7 +25,7 @@ IMPORTS = [
 def test_imports_are_sorted_as_formatters_do() -> None:
     """The standard library, then libraries, then the project; constants, then classes, then the rest."""
     names = GeneratedNames()
-    assert [names.imported(*each) for each in IMPORTS] == [name for _, name in IMPORTS]
+    assert [names.import_name(*each) for each in IMPORTS] == [name for _, name in IMPORTS]
     assert names.import_lines == [
         "from datetime import date, timezone",
         "from decimal import Decimal",
@@ -40,18 +40,18 @@ def test_imports_are_sorted_as_formatters_do() -> None:
 def test_the_first_keeps_its_name() -> None:
     """Of two that are called the same the second is renamed, in a line where linters want it; so is a variable."""
     names = GeneratedNames(["rows"])
-    assert names.imported("app.models", "Session") == "Session"
-    assert names.imported("sqlalchemy.orm", "Session") == "Session_"
-    assert names.imported("app.blog", "Session") == "Session__"
-    assert names.imported("sqlalchemy.orm", "Session") == "Session_"
-    assert [names.imported("sqlalchemy", name) for name in ("update", "select", "column")] == [
+    assert names.import_name("app.models", "Session") == "Session"
+    assert names.import_name("sqlalchemy.orm", "Session") == "Session_"
+    assert names.import_name("app.blog", "Session") == "Session__"
+    assert names.import_name("sqlalchemy.orm", "Session") == "Session_"
+    assert [names.import_name("sqlalchemy", name) for name in ("update", "select", "column")] == [
         "update",
         "select",
         "column",
     ]
-    assert names.imported("app.models", "rows") == "rows_"
-    assert names.imported("app.models", "select") == "select_"
-    assert names.imported("sqlalchemy", "insert") == "insert"
+    assert names.import_name("app.models", "rows") == "rows_"
+    assert names.import_name("app.models", "select") == "select_"
+    assert names.import_name("sqlalchemy", "insert") == "insert"
     assert [names.local(name) for name in ("select", "free", "free", "in", "a b")] == [
         "select__", "free", "free_", "in_", "a_b"
     ]  # fmt: skip
@@ -70,10 +70,10 @@ def test_linters_would_sort_them_so(tmp_path: Path) -> None:
     """Ruff finds nothing to sort, whether names are plain or renamed, and however long a line would be."""
     names = GeneratedNames(["insert", "Bank"])
     for module, name in IMPORTS:
-        names.imported(module, name)
-    names.imported("app.models", "Bank")
+        names.import_name(module, name)
+    names.import_name("app.models", "Bank")
     for number in range(12):
-        names.imported("app.other", f"AVeryLongName{number}")
+        names.import_name("app.other", f"AVeryLongName{number}")
     (tmp_path / "app").mkdir()
     (tmp_path / "app/models.py").touch()
     text = "\n".join([*names.import_lines, ""])

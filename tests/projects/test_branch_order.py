@@ -146,4 +146,4 @@ def test_the_order_is_that_of_alembic(data: st.DataObject) -> None:
         scripts = ScriptDirectory.from_config(Config(str(project.root / "alembic.ini")))
         expected = [step.revision.revision for step in scripts._upgrade_revs(target, heads)]
         with opened(project) as here:
-            assert [revision.id for revision in here.migrator.plan_migrate(target).revisions] == expected
+            assert [step.id for step in here.migrator.plan_migrate(target).steps] == expected

@@ -13,6 +13,7 @@ import services
 from command import Sandbox
 from dumps import dump
 from fastman_tasks.making.decisions import Decisions
+from fastman_tasks.making.request import Request
 from fastman_tasks.project import Project
 from services import opened
 
@@ -45,9 +46,9 @@ class Walk:
         for path, module in (text if isinstance(text, dict) else {"models.py": text}).items():
             self._sandbox.write(path, module)
         with self._opened() as project:
-            asked = project.drafting.asked(message)
+            asked = Request.of(message)
             decided = replace(decisions or Decisions(no_renames=allow_drops), allow_drops=allow_drops)
-            self.draft = draft = project.drafting.draft(asked, decisions=decided)
+            self.draft = draft = project.migration_writer.write(asked, decisions=decided)
         if draft.file is None:
             assert draft.changes == ()
             return None

@@ -12,11 +12,11 @@ from alembic.operations import ops
 from sqlalchemy import Column, Computed, DefaultClause, Identity, String, text
 from sqlalchemy.engine import Dialect
 
-from fastman_tasks.making.comparing.sql_text import escaped
-from fastman_tasks.making.comparing.sql_tokens import form
 from fastman_tasks.making.comparing.table_states import SERIAL, ColumnState, Pair
 from fastman_tasks.making.constraints.existing import Existing
-from fastman_tasks.making.statements import StatementsOp
+from fastman_tasks.making.sql.statements import StatementsOp
+from fastman_tasks.making.sql.text import escape, literal, qualify
+from fastman_tasks.making.sql.tokens import form
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,15 @@ class ColumnDifferences:
             self._compare_collation(column, there, wanted)
 
     def _compare_identity(self, column: Column[Any], there: ColumnState, wanted: ColumnState) -> None:
-        altered = self._altered(column)
+        altered = self._find_alter(column)
         if altered is not None and altered.modify_type is not None:
             # The numbers that an identity may have follow the type.
             return
         if there.default or wanted.default:
             self._note(column, "default", there.identity or there.default, wanted.identity or wanted.default)
             return
-        table, name = self._quoted(self._change.schema, self._change.table_name), self._quoted(column.name)
+        table = qualify(self._dialect, self._change.schema, self._change.table_name)
+        name = qualify(self._dialect, column.name)
 
         def statements(old: str | None, new: str | None) -> Iterator[str]:
             begin = f"ALTER TABLE {table} ALTER COLUMN {name}"
@@ -91,9 +92,8 @@ class ColumnDifferences:
             elif old is None:
                 yield f"{begin} ADD {new}"
                 # Rows that are there have numbers already.
-                literal = [each.replace("'", "''") for each in (table, column.name)]
                 yield (
-                    f"SELECT setval(pg_get_serial_sequence('{literal[0]}', '{literal[1]}'), "
+                    f"SELECT setval(pg_get_serial_sequence({literal(table)}, {literal(column.name)}), "
                     f"greatest(max({name}) + 1, {new.partition('START WITH ')[2].split()[0]}), false) FROM {table}"
                 )
             else:
@@ -120,11 +120,11 @@ class ColumnDifferences:
         if not self._settings.alters:
             self._note(column, "default", there, wanted)
             return
-        altered = self._altered(column)
+        altered = self._find_alter(column)
         if altered is None or altered.modify_server_default is False:
             altered = altered or self._alter(column)
             altered.modify_server_default = default if isinstance(default, DefaultClause) else None
-        altered.existing_server_default = DefaultClause(text(escaped(there))) if there is not None else None
+        altered.existing_server_default = DefaultClause(text(escape(there))) if there is not None else None
 
     def _compare_collation(self, column: Column[Any], there: ColumnState, wanted: ColumnState) -> None:
         if wanted.collation is None or not isinstance(column.type, String):
@@ -135,7 +135,7 @@ class ColumnDifferences:
         if not self._settings.alters:
             self._note(column, "collation", there.collation, wanted.collation)
             return
-        altered = self._altered(column)
+        altered = self._find_alter(column)
         if altered is None or altered.modify_type is None:
             altered = altered or self._alter(column)
             altered.modify_type = column.type
@@ -157,7 +157,7 @@ class ColumnDifferences:
         escapes = self._existing.is_mysql
         return there == wanted or form(there, escapes=escapes) == form(wanted, escapes=escapes)
 
-    def _altered(self, column: Column[Any]) -> ops.AlterColumnOp | None:
+    def _find_alter(self, column: Column[Any]) -> ops.AlterColumnOp | None:
         operations = self._change.ops
         return next((each for each in operations if _is_alteration(each, column.name)), None)  # type: ignore[return-value]
 
@@ -173,7 +173,7 @@ class ColumnDifferences:
             existing_nullable=found["nullable"],
             existing_comment=found.get("comment"),
             existing_server_default=(
-                False if state.default in (None, SERIAL) else DefaultClause(text(escaped(str(state.default))))
+                False if state.default in (None, SERIAL) else DefaultClause(text(escape(str(state.default))))
             ),
         )
         self._change.ops.append(altered)
@@ -182,14 +182,14 @@ class ColumnDifferences:
     def _forget_default(self, column: Column[Any]) -> None:
         """Drop what Alembic has found of the column's default: its comparison takes other ways to write it for
         another default, and changes neither an identity nor a computed column."""
-        altered = self._altered(column)
+        altered = self._find_alter(column)
         if altered is not None and not self._settings.compares_defaults:
             altered.modify_server_default = False
             self._remove_empty(altered)
 
     def _forget_type(self, column: Column[Any], there: ColumnState, wanted: ColumnState) -> None:
         """Drop a change of type that Alembic has found and the database does not know of."""
-        altered = self._altered(column)
+        altered = self._find_alter(column)
         if altered is not None and there.collation == wanted.collation and not self._settings.compares_types:
             altered.modify_type = None
             self._remove_empty(altered)
@@ -201,10 +201,6 @@ class ColumnDifferences:
     def _note(self, column: Column[Any], what: str, there: str | None, wanted: str | None) -> None:
         name = ".".join(filter(None, (self._change.schema, self._change.table_name, column.name)))
         self.notes.append(f"{name} ({what}): {there or 'none'} in the database, {wanted or 'none'} in the models")
-
-    def _quoted(self, *names: str | None) -> str:
-        quote = self._dialect.identifier_preparer.quote
-        return ".".join(quote(name) for name in names if name)
 
 
 def _is_alteration(operation: ops.MigrateOperation, column: str) -> bool:

@@ -17,7 +17,7 @@ _ANSWERED = re.compile(
 
 
 @contextmanager
-def warnings_caught() -> Iterator[list[str]]:
+def catch_warnings() -> Iterator[list[str]]:
     """Yields a list, for what SQLAlchemy and Alembic warn of in this block; what is no longer so is left out.
 
     The warnings of others are given as they were.

@@ -9,9 +9,9 @@ from typing import Any
 from alembic.operations import ops
 from sqlalchemy import Index, Table, text
 
-from fastman_tasks.making.comparing.sql_text import escaped
-from fastman_tasks.making.comparing.sql_tokens import form, tokens
 from fastman_tasks.making.comparing.table_states import IndexState, Pair, Place
+from fastman_tasks.making.sql.text import escape
+from fastman_tasks.making.sql.tokens import form, tokens
 
 
 def add(pair: Pair, change: ops.ModifyTableOps, dialect: str, *, is_compared: Callable[[Index, bool], bool]) -> None:
@@ -101,9 +101,9 @@ def _create(name: str, change: ops.ModifyTableOps, index: IndexState, dialect: s
         length = re.fullmatch(r"\S+ ?\((\d+)\)", part) if dialect in {"mysql", "mariadb"} else None
         if length:
             options.setdefault(f"{dialect}_length", {})[column] = int(length[1])
-        columns.append(column if length or len(tokens(part)) == 1 else text(escaped(part)))
+        columns.append(column if length or len(tokens(part)) == 1 else text(escape(part)))
     if index.where is not None:
-        options[f"{dialect}_where"] = text(escaped(index.where))
+        options[f"{dialect}_where"] = text(escape(index.where))
     if dialect == "postgresql":
         options |= {"postgresql_using": index.method} if index.method != "btree" else {}
         options |= {"postgresql_include": [tokens(each)[0].name for each in index.include]} if index.include else {}

@@ -15,10 +15,9 @@ from sqlalchemy.sql import quoted_name
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import TypeEngine
 
-from fastman_tasks.making.comparing.check_differences import declared
-from fastman_tasks.making.comparing.sql_text import escaped
 from fastman_tasks.making.comparing.table_states import Pair, Place, TableState
 from fastman_tasks.making.constraints import names
+from fastman_tasks.making.sql.text import escape
 
 
 @dataclass(frozen=True)
@@ -76,12 +75,12 @@ def copy(number: int, place: Place, model: Table, dialect: Dialect) -> Copy:
     for index in table.indexes:
         index.dialect_options["postgresql"].update(concurrently=None, tablespace=None)
     checks: dict[str, CheckConstraint] = {}
-    for check in declared(model):
+    for check in names.checks_of(model):
         sql = names.sql_of(check, dialect)
         if sql is not None:
             # What a naming convention would make of it is not what is looked for.
             name = conv(f"{table.name}_c{len(checks)}")
-            table.append_constraint(CheckConstraint(text(escaped(sql)), name=name, **check.dialect_kwargs))
+            table.append_constraint(CheckConstraint(text(escape(sql)), name=name, **check.dialect_kwargs))
             checks[name] = check
     return Copy(place, model, table, checks, indexes)
 

@@ -24,7 +24,7 @@ def ask(connection: Connection, models: Mapping[Place, Table]) -> Answer:
         copy.table.indexes.difference_update(of_full_text)
         try:
             there = _state(connection, model.name, place[0])
-            with _made(connection, copy):
+            with _trial(connection, copy):
                 answer.pairs[place] = pair = copy.pair(there, _state(connection, copy.table.name, None))
             pair.wanted.indexes.update({copy.indexes[str(index.name)]: state for index, state in of_full_text.items()})
         except DBAPIError as error:
@@ -44,7 +44,7 @@ def _of_full_text(copy: Copy, dialect: Dialect) -> dict[Index, IndexState]:
 
 
 @contextmanager
-def _made(connection: Connection, copy: Copy) -> Iterator[None]:
+def _trial(connection: Connection, copy: Copy) -> Iterator[None]:
     try:
         copy.create(connection, {})
         yield

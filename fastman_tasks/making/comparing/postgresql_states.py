@@ -57,14 +57,14 @@ def ask(connection: Connection, models: Mapping[Place, Table]) -> Answer:
     ]
     answer = Answer()
     try:
-        with _rolled_back(connection):
+        with _trial(connection):
             _make(connection, copies)
             answer.pairs = _read(connection, copies)
     except DBAPIError:
         # One at a time says which of them the server does not make, and why.
         for each in copies:
             try:
-                with _rolled_back(connection):
+                with _trial(connection):
                     _make(connection, [each])
                     answer.pairs.update(_read(connection, [each]))
             except DBAPIError as error:
@@ -73,7 +73,7 @@ def ask(connection: Connection, models: Mapping[Place, Table]) -> Answer:
 
 
 @contextmanager
-def _rolled_back(connection: Connection) -> Iterator[None]:
+def _trial(connection: Connection) -> Iterator[None]:
     savepoint = connection.begin_nested()
     try:
         yield
@@ -99,7 +99,7 @@ def _read(connection: Connection, copies: Sequence[Copy]) -> dict[Place, Pair]:
     connection.execute(text(_TEMPORARY_LAST))
     default = connection.dialect.default_schema_name
     names = {each.place[0] or default for each in copies}
-    found = connection.execute(_expanding(_NAMESPACES, "names"), {"names": list(names)})
+    found = connection.execute(_query(_NAMESPACES, "names"), {"names": list(names)})
     schemas = {name: oid for oid, name in found}
     temporary = connection.scalar(text("SELECT pg_my_temp_schema()"))
     states = _States(connection, [*schemas.values(), temporary])
@@ -118,7 +118,7 @@ class _States:
         self._found: dict[tuple[int, str], TableState] = {}
 
         def rows(query: str) -> Iterable[Any]:
-            return connection.execute(_expanding(query, "namespaces"), {"namespaces": list(namespaces)})
+            return connection.execute(_query(query, "namespaces"), {"namespaces": list(namespaces)})
 
         for namespace, table, name, kind, *rest in rows(_COLUMNS):
             self.of(namespace, table).columns[name] = replace(_column(*rest), type=kind)
@@ -135,7 +135,7 @@ class _States:
         return self._found.setdefault((namespace, table), TableState())
 
 
-def _expanding(query: str, parameter: str) -> TextClause:
+def _query(query: str, parameter: str) -> TextClause:
     return text(query).bindparams(bindparam(parameter, expanding=True))
 
 

@@ -8,8 +8,8 @@ from alembic.operations import ops
 from sqlalchemy.engine import Dialect
 
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making.comparing.sql_text import escaped
 from fastman_tasks.making.constraints.names import sql_of
+from fastman_tasks.making.sql.text import escape
 
 
 class CreateCheckOp(ops.CreateCheckConstraintOp):
@@ -52,7 +52,7 @@ def _render(context: AutogenContext, operation: CreateCheckOp) -> str:
     in_batch = context.opts["render_as_batch"]
     arguments = [f"{prefix}f({str(operation.constraint_name)!r})"]
     arguments += [] if in_batch else [repr(str(operation.table_name))]
-    arguments.append(repr(escaped(sql)))
+    arguments.append(repr(escape(sql)))
     arguments += [f"schema={str(operation.schema)!r}"] if operation.schema and not in_batch else []
     arguments += [f"{name}={value!r}" for name, value in constraint.dialect_kwargs.items()]
     return f"{'batch_op.' if in_batch else prefix}create_check_constraint({', '.join(arguments)})"

@@ -12,7 +12,7 @@ def drop_last(upgrade: ops.UpgradeOps) -> None:
     To be called before the downgrade is made, which then creates the tables first.
     """
     drops = {_place(each) for each in upgrade.ops if isinstance(each, ops.DropTableOp)}
-    if _let_go(upgrade, drops):
+    if _drops_keys_to(upgrade, drops):
         # The indexes of a dropped table are dropped beside it.
         last = [each for each in upgrade.ops if _place(each) in drops]
         upgrade.ops = [*(each for each in upgrade.ops if each not in last), *last]
@@ -58,7 +58,7 @@ def _keys_of_dropped(operations: ops.OpContainer) -> list[ops.MigrateOperation]:
     return removed
 
 
-def _let_go(operations: ops.OpContainer, dropped: set[tuple[str | None, str]]) -> bool:
+def _drops_keys_to(operations: ops.OpContainer, dropped: set[tuple[str | None, str]]) -> bool:
     changes = [each for change in operations.ops if isinstance(change, ops.ModifyTableOps) for each in change.ops]
     keys = [each.to_constraint() for each in changes if isinstance(each, ops.DropConstraintOp)
             and each.constraint_type == "foreignkey"]  # fmt: skip

@@ -8,10 +8,9 @@ from alembic.operations import ops
 from sqlalchemy import CheckConstraint, Constraint, Table
 from sqlalchemy.sql.elements import conv
 
-from fastman_tasks.making.comparing.check_differences import declared
-from fastman_tasks.making.comparing.sql_text import WrittenCondition
 from fastman_tasks.making.constraints import names
 from fastman_tasks.making.constraints.existing import Existing
+from fastman_tasks.making.sql.text import WrittenCondition
 
 #: What adds a constraint that may lack a name.
 ADDITIONS = (ops.CreateUniqueConstraintOp, ops.CreateForeignKeyOp, ops.CreateCheckConstraintOp)
@@ -24,7 +23,7 @@ class Namer:
         self._existing = existing
         self.dialect = existing.connection.dialect
         self.wants_names = existing.wants_names
-        self._used = set(_explicit(operations))
+        self._used = set(_explicit_names(operations))
 
     def name(self, constraint: Constraint, table: Table, *, dropped: Iterable[str] = ()) -> conv:
         """A name for ``constraint`` of ``table``; those that are ``dropped`` before it can be given again."""
@@ -35,11 +34,11 @@ class Namer:
         return name
 
 
-def named_table(create: ops.CreateTableOp, namer: Namer) -> ops.CreateTableOp:
+def name_table(create: ops.CreateTableOp, namer: Namer) -> ops.CreateTableOp:
     """``create`` with a name for each of its constraints, those of its columns included, which Alembic leaves out."""
     # A copy: the operation's own constraints are the models'.
     table = create.to_table()
-    for check in declared(table):
+    for check in names.checks_of(table):
         sql = names.sql_of(check, namer.dialect)
         table.constraints.discard(check)
         condition = check.sqltext if sql is None else WrittenCondition(sql)
@@ -55,7 +54,7 @@ def named_table(create: ops.CreateTableOp, namer: Namer) -> ops.CreateTableOp:
     return named
 
 
-def name_added(change: ops.ModifyTableOps, table: Table, namer: Namer) -> None:
+def name_additions(change: ops.ModifyTableOps, table: Table, namer: Namer) -> None:
     """Name what ``change`` adds to ``table`` without a name."""
     dropped = {str(each.constraint_name) for each in change.ops if isinstance(each, ops.DropConstraintOp)}
     for operation in change.ops:
@@ -63,10 +62,10 @@ def name_added(change: ops.ModifyTableOps, table: Table, namer: Namer) -> None:
             operation.constraint_name = namer.name(operation.to_constraint(), table, dropped=dropped)
 
 
-def _explicit(operations: Iterable[ops.MigrateOperation] | ops.OpContainer) -> Iterator[str]:
+def _explicit_names(operations: Iterable[ops.MigrateOperation] | ops.OpContainer) -> Iterator[str]:
     for operation in operations.ops if isinstance(operations, ops.OpContainer) else operations:
         if isinstance(operation, ops.OpContainer):
-            yield from _explicit(operation)
+            yield from _explicit_names(operation)
         elif isinstance(operation, ops.CreateTableOp):
             yield operation.table_name
             constraints = [each for each in operation.columns if isinstance(each, Constraint)]

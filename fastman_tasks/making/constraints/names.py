@@ -11,7 +11,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.elements import conv
 
-from fastman_tasks.making.comparing.sql_text import WrittenCondition, unescaped
+from fastman_tasks.making.sql.text import WrittenCondition, unescape
 
 #: NAMEDATALEN - 1: the bytes that PostgreSQL keeps of a name. MySQL takes 64 characters, SQLite any number.
 LIMIT = 63
@@ -70,12 +70,21 @@ def columns_of(constraint: Constraint, table: Table | None = None) -> list[str]:
         return [element.parent.name for element in constraint.elements]
     if isinstance(constraint, CheckConstraint):
         names = [column.name for column in table.columns] if table is not None else []
-        found = mentioned(sql_of(constraint) or "", names)
+        found = find_mentioned(sql_of(constraint) or "", names)
         return found if len(found) == 1 else []
     return [column.name for column in constraint.columns]  # type: ignore[attr-defined]
 
 
-def mentioned(sql: str, columns: Iterable[str]) -> list[str]:
+def checks_of(table: Table) -> list[CheckConstraint]:
+    """The CHECKs that the model's ``table`` declares, on the table and on its columns, in the order of the source."""
+    on_columns = [each for column in table.columns for each in column.constraints]
+    return sorted(
+        (each for each in (*table.constraints, *on_columns) if isinstance(each, CheckConstraint) and is_nameable(each)),
+        key=lambda each: each._creation_order,
+    )
+
+
+def find_mentioned(sql: str, columns: Iterable[str]) -> list[str]:
     """Those of ``columns`` that the condition ``sql`` mentions."""
     words = {next(filter(None, found)).replace('""', '"') for found in _WORD.findall(_QUOTED_TEXT.sub("", sql))}
     lower = {word.lower() for word in words}
@@ -85,7 +94,7 @@ def mentioned(sql: str, columns: Iterable[str]) -> list[str]:
 def sql_of(constraint: CheckConstraint, dialect: Dialect | None = None) -> str | None:
     """The condition as SQL, of no particular database without a ``dialect``; None where it cannot be written so."""
     if isinstance(constraint.sqltext, TextClause | WrittenCondition):
-        return unescaped(constraint.sqltext.text)
+        return unescape(constraint.sqltext.text)
     # Not with the driver's way to write parameters, for which each % is doubled.
     plain = type(dialect)(paramstyle="named") if isinstance(dialect, DefaultDialect) else None
     try:

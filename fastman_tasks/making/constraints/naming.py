@@ -11,13 +11,17 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Column, Integer, MetaData, Table, UniqueConstraint
 
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making.comparing import check_differences
-from fastman_tasks.making.comparing.sql_text import WrittenCondition
-from fastman_tasks.making.constraints import check_operations, dependent_tables, mysql_indexes
+from fastman_tasks.making.constraints import (
+    check_differences,
+    check_operations,
+    dependent_tables,
+    mysql_indexes,
+    sqlite_tables,
+)
 from fastman_tasks.making.constraints.existing import Existing
 from fastman_tasks.making.constraints.mysql_keys import KeptKeys, keys_outside
-from fastman_tasks.making.constraints.named_operations import ADDITIONS, Namer, name_added, named_table
-from fastman_tasks.making.sqlite import tables as sqlite_tables
+from fastman_tasks.making.constraints.named_operations import ADDITIONS, Namer, name_additions, name_table
+from fastman_tasks.making.sql.text import WrittenCondition
 
 Tables: TypeAlias = "dict[tuple[str | None, str], Table]"
 
@@ -42,9 +46,9 @@ def complete(
     namer = Namer(existing, upgrade)
     for (schema, name), table in tables.items():
         change = change_of(upgrade, schema, name)
-        added, dropped = _overlooked(comparison, table, existing, change, conditions or {})
+        added, dropped = _find_overlooked(comparison, table, existing, change, conditions or {})
         change.ops = [*dropped, *change.ops, *added]
-        name_added(change, table, namer)
+        name_additions(change, table, namer)
         if change.ops and change not in upgrade.ops:
             upgrade.ops.append(change)
     _name_tables(upgrade, namer)
@@ -82,11 +86,16 @@ def compared_tables(context: AutogenContext, existing: Existing, upgrade: ops.Up
         schema = None if table.schema == existing.default_schema else table.schema
         if (schema, table.name) in created or table.name not in existing.tables(schema):
             continue
-        if context.run_name_filters(table.name, "table", {"schema_name": schema}) and context.run_object_filters(
-            table, table.name, "table", False, None
-        ):
+        if lets_through(context, table, schema):
             found[schema, table.name] = table
     return found
+
+
+def lets_through(context: AutogenContext, table: Table, schema: str | None) -> bool:
+    """Whether env.py lets Alembic compare ``table`` of the models, which is in ``schema``."""
+    return context.run_name_filters(table.name, "table", {"schema_name": schema}) and context.run_object_filters(
+        table, table.name, "table", False, None
+    )
 
 
 def change_of(upgrade: ops.UpgradeOps, schema: str | None, table: str) -> ops.ModifyTableOps:
@@ -97,7 +106,7 @@ def change_of(upgrade: ops.UpgradeOps, schema: str | None, table: str) -> ops.Mo
     return ops.ModifyTableOps(table, [], schema=schema)
 
 
-def _overlooked(
+def _find_overlooked(
     context: AutogenContext,
     table: Table,
     existing: Existing,
@@ -135,7 +144,7 @@ def _overlooked(
 
 def _name_tables(operations: ops.OpContainer, namer: Namer) -> None:
     operations.ops = [
-        named_table(each, namer) if isinstance(each, ops.CreateTableOp) else each for each in operations.ops
+        name_table(each, namer) if isinstance(each, ops.CreateTableOp) else each for each in operations.ops
     ]
 
 

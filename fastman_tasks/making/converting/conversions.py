@@ -18,6 +18,7 @@ from fastman_tasks.making.converting import row_counts
 from fastman_tasks.making.converting.required import model_of
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.renaming.view import Renames
+from fastman_tasks.making.sql.text import literal, qualify
 
 # 'i' and 'a': PostgreSQL makes the cast by itself; 'e': it has to be asked (USING). What is a text (category S) can
 # become anything that way, and anything becomes a text by itself. Arrays are cast as their items are.
@@ -77,7 +78,7 @@ def convert(
         for operations in (upgrade, downgrade):
             for change in _changes(operations):
                 model = model_of(context, change.table_name, change.schema) if operations is upgrade else None
-                change.ops = [part for each in change.ops for part in _told(context, connection, each, model)]
+                change.ops = [part for each in change.ops for part in _describe(context, connection, each, model)]
     return said
 
 
@@ -85,13 +86,13 @@ def _changes(operations: ops.OpContainer) -> list[ops.ModifyTableOps]:
     return [each for each in operations.ops if isinstance(each, ops.ModifyTableOps)]
 
 
-def _told(
+def _describe(
     context: MigrationContext, connection: Connection, operation: ops.MigrateOperation, model: Table | None
 ) -> Iterator[ops.MigrateOperation]:
     if not isinstance(operation, ops.AlterColumnOp) or operation.modify_type is None:
         yield operation
         return
-    old, new = _compiled(context, operation.existing_type), _compiled(context, operation.modify_type)
+    old, new = _type_sql(context, operation.existing_type), _type_sql(context, operation.modify_type)
     cast, _ = _cast(connection, old, new)
     if cast is None:
         raise MigrationRefused(
@@ -134,16 +135,16 @@ def _cast(connection: Connection, old: str, new: str) -> tuple[str | None, bool]
 def _problems(
     context: MigrationContext, connection: Connection, change: ops.ModifyTableOps, renames: Renames
 ) -> Iterator[str]:
-    table = row_counts.quoted(connection, renames.old_table(change.table_name, change.schema), change.schema)
+    table = qualify(connection.dialect, change.schema, renames.old_table(change.table_name, change.schema))
     for each in change.ops:
         if not isinstance(each, ops.AlterColumnOp) or each.modify_type is None:
             continue
         if not _is_text(each.existing_type) or _is_text(each.modify_type):
             continue
-        old, new = _compiled(context, each.existing_type), _compiled(context, each.modify_type)
+        old, new = _type_sql(context, each.existing_type), _type_sql(context, each.modify_type)
         known = renames.old_column(change.table_name, each.column_name, change.schema)
         name = context.dialect.identifier_preparer.quote(known)
-        unfit = _unfit(connection, name, each.modify_type, new)
+        unfit = _find_misfit(connection, name, each.modify_type, new)
         if unfit and (number := row_counts.count(connection, table, f"{name} IS NOT NULL AND {unfit}")):
             example = row_counts.example(connection, table, name, f"{name} IS NOT NULL AND {unfit}")
             yield (
@@ -152,15 +153,13 @@ def _problems(
             )
 
 
-def _unfit(connection: Connection, name: str, kind: TypeEngine[Any], new: str) -> str | None:
+def _find_misfit(connection: Connection, name: str, kind: TypeEngine[Any], new: str) -> str | None:
     """The condition for a text in the column ``name`` that is no value of ``kind``; None where it cannot be asked."""
     dialect = connection.dialect
     if _is_enum(kind) and isinstance(kind, Enum):
-        members = ", ".join("'" + each.replace("'", "''") + "'" for each in kind.enums)
-        return f"{name} NOT IN ({members})"
+        return f"{name} NOT IN ({', '.join(map(literal, kind.enums))})"
     if dialect.name == "postgresql" and (dialect.server_version_info or (0,)) >= (16,):
-        literal = new.replace("'", "''")
-        return f"NOT pg_input_is_valid({name}::text, '{literal}')"
+        return f"NOT pg_input_is_valid({name}::text, {literal(new)})"
     pattern = _WHOLE if isinstance(kind, Integer) else _NUMBER if isinstance(kind, Numeric) else None
     if dialect.name == "postgresql":
         return f"{name} !~ '{pattern}'" if pattern else None
@@ -180,7 +179,7 @@ def _is_text(kind: Any) -> bool:
     return isinstance(kind, String) and not _is_enum(kind)
 
 
-def _compiled(context: MigrationContext, kind: Any) -> str:
+def _type_sql(context: MigrationContext, kind: Any) -> str:
     if getattr(kind, "collation", None):
         # A cast is to a type, which a collation is no part of.
         kind = copy.copy(kind)

@@ -12,10 +12,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Connection, MetaData, Table, UniqueConstraint
 
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making.comparing.sql_text import escaped
 from fastman_tasks.making.converting import backfill, row_counts
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.renaming.view import Renames
+from fastman_tasks.making.sql.text import escape, qualify
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def _needs(
         if not isinstance(change, ops.ModifyTableOps):
             continue
         model = model_of(context, change.table_name, change.schema)
-        table = row_counts.quoted(connection, renames.old_table(change.table_name, change.schema), change.schema)
+        table = qualify(connection.dialect, change.schema, renames.old_table(change.table_name, change.schema))
         for each in change.ops:
             if isinstance(each, ops.AddColumnOp):
                 column, condition = each.column, "true"
@@ -137,14 +137,14 @@ def parts(
     added = {id(need.operation): need.column for need in needs if isinstance(need.operation, ops.AddColumnOp)}
     before, after = copy.copy(change), copy.copy(change)
     before.ops = [optional(each, added[id(each)]) if id(each) in added else each for each in first]
-    after.ops = [*(_tightened(change, each) for each in added.values()), *rest]
+    after.ops = [*(_tighten(change, each) for each in added.values()), *rest]
     if before.ops:
         yield before
-    table = row_counts.quoted(connection, change.table_name, change.schema)
+    table = qualify(connection.dialect, change.schema, change.table_name)
     for need in needs:
         name = connection.dialect.identifier_preparer.quote(need.column.name)
         sql = f"UPDATE {table} SET {name} = {values[id(need.operation)]} WHERE {name} IS NULL"
-        yield statement(need, escaped(sql))
+        yield statement(need, escape(sql))
     yield after
 
 
@@ -157,7 +157,7 @@ def optional(operation: ops.MigrateOperation, column: Column[Any]) -> ops.AddCol
     return ops.AddColumnOp(operation.table_name, own, schema=operation.schema, **operation.kw)
 
 
-def _tightened(change: ops.ModifyTableOps, column: Column[Any]) -> ops.AlterColumnOp:
+def _tighten(change: ops.ModifyTableOps, column: Column[Any]) -> ops.AlterColumnOp:
     return ops.AlterColumnOp(
         change.table_name,
         column.name,

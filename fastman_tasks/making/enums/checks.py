@@ -10,9 +10,9 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import TypeEngine
 
-from fastman_tasks.making.comparing.sql_text import WrittenCondition
 from fastman_tasks.making.constraints.names import is_type_bound, sql_of
 from fastman_tasks.making.enums.types import resolve
+from fastman_tasks.making.sql.text import WrittenCondition
 
 _QUOTED_TEXT = re.compile(r"'((?:[^']|'')*)'")
 _MYSQL_TEXT = re.compile(r"'((?:[^'\\]|''|\\.)*)'")
@@ -38,7 +38,7 @@ def members_of(condition: str, *, backslashes: bool = False) -> list[str]:
     return [(re.sub(r"\\(.)", r"\1", each) if backslashes else each).replace("''", "'") for each in texts]
 
 
-def unbound(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+def without_check(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
     """``type_`` without the CHECK that comes with it."""
     found = resolve(type_, dialect)
     if not _has_check(found, dialect):
@@ -54,7 +54,7 @@ def _has_check(type_: TypeEngine[Any], dialect: Dialect) -> bool:
     return isinstance(type_, Boolean) and type_.create_constraint and not dialect.supports_native_boolean
 
 
-def declared(check: CheckConstraint, dialect: Dialect) -> CheckConstraint:
+def table_check(check: CheckConstraint, dialect: Dialect) -> CheckConstraint:
     """``check`` as one that the table has by itself."""
     return CheckConstraint(WrittenCondition(sql_of(check, dialect) or ""), name=name_of(check))
 

@@ -14,19 +14,17 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
 from fastman_tasks.making.changes import flat
+from fastman_tasks.making.constraints.naming import lets_through
 from fastman_tasks.making.enums.catalog import Dependent, ExistingEnum
-from fastman_tasks.making.enums.sql import literal
-from fastman_tasks.making.enums.types import ARRAY, ENUM, EnumType, enum_of, resolve, written
+from fastman_tasks.making.enums.types import ARRAY, ENUM, EnumType, enum_of, for_operation, resolve
+from fastman_tasks.making.sql.text import literal
 
 
 def compared_tables(context: MigrationContext, default_schema: str | None) -> Iterator[Table]:
     """The models' tables that env.py lets Alembic compare."""
     comparison = AutogenContext(context, autogenerate=False)
     for table in comparison.table_key_to_table.values():
-        schema = None if table.schema == default_schema else table.schema
-        if comparison.run_name_filters(table.name, "table", {"schema_name": schema}) and comparison.run_object_filters(
-            table, table.name, "table", False, None
-        ):
+        if lets_through(comparison, table, None if table.schema == default_schema else table.schema):
             yield table
 
 
@@ -46,7 +44,7 @@ def renames_member(context: MigrationContext, flag: str) -> bool:
     return False
 
 
-def used(operations: ops.OpContainer, dialect: Dialect, default_schema: str | None) -> list[EnumType]:
+def find_types(operations: ops.OpContainer, dialect: Dialect, default_schema: str | None) -> list[EnumType]:
     """The enum types of the columns that ``operations`` make or change, in order."""
     found: dict[tuple[str | None, str], EnumType] = {}
     for each in flat(operations):
@@ -63,7 +61,7 @@ def used(operations: ops.OpContainer, dialect: Dialect, default_schema: str | No
     return list(found.values())
 
 
-def remaining(
+def find_remaining(
     operations: ops.OpContainer, existing: ExistingEnum, dialect: Dialect, default_schema: str | None
 ) -> set[tuple[str | None, str, str]]:
     """The columns that have the ``existing`` type after ``operations``."""
@@ -165,14 +163,14 @@ def write_types(operations: ops.OpContainer, dialect: Dialect) -> None:
         if isinstance(each, ops.CreateTableOp):
             for column in each.columns:
                 if isinstance(column, Column):
-                    column.type = written(column.type, dialect)
+                    column.type = for_operation(column.type, dialect)
         elif isinstance(each, ops.AddColumnOp):
-            each.column = with_type(each.column, written(each.column.type, dialect))
+            each.column = with_type(each.column, for_operation(each.column.type, dialect))
         elif isinstance(each, ops.AlterColumnOp):
             if each.modify_type is not None:
-                each.modify_type = written(each.modify_type, dialect)
+                each.modify_type = for_operation(each.modify_type, dialect)
             if each.existing_type is not None:
-                each.existing_type = written(each.existing_type, dialect)
+                each.existing_type = for_operation(each.existing_type, dialect)
 
 
 def with_type(column: Column[Any], type_: TypeEngine[Any]) -> Column[Any]:

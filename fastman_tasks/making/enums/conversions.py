@@ -12,8 +12,9 @@ from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.making.enums import columns, rows
 from fastman_tasks.making.enums.catalog import Catalog, Dependent, EnumColumn
 from fastman_tasks.making.enums.operations import ConvertColumnOp, Side
-from fastman_tasks.making.enums.sql import qualified, without_cast
-from fastman_tasks.making.enums.types import enum_of, is_array, resolve, written
+from fastman_tasks.making.enums.sql import without_cast
+from fastman_tasks.making.enums.types import enum_of, for_operation, is_array, resolve
+from fastman_tasks.making.sql.text import qualify
 
 _Dependents: TypeAlias = "tuple[Dependent, ...]"
 
@@ -26,17 +27,17 @@ def convert(upgrade: ops.OpContainer, downgrade: ops.OpContainer, connection: Co
     """
     conversion = _Conversion(connection, catalog)
     around: dict[tuple[str | None, str, str], tuple[_Dependents, _Dependents]] = {}
-    for _, alter in conversion.found(upgrade):
-        column = conversion.checked_column(alter)
+    for _, alter in conversion.find(upgrade):
+        column = conversion.check_column(alter)
         there = catalog.dependents([column])
         taken = [each for each in there if columns.take_drop(upgrade, each)]
         for each in taken:
             columns.take_creation(downgrade, each)
         stays = tuple(each for each in there if each not in taken)
-        around[column.place] = there, conversion.restored(alter, stays)
+        around[column.place] = there, conversion.without_casts(alter, stays)
     made = {id(alter): conversion.make(alter, *around[columns.place_of(alter)])
-            for _, alter in conversion.found(upgrade)}  # fmt: skip
-    for _, alter in conversion.found(downgrade):
+            for _, alter in conversion.find(upgrade)}  # fmt: skip
+    for _, alter in conversion.find(downgrade):
         before, after = around.get(columns.place_of(alter), ((), ()))
         made[id(alter)] = conversion.make(alter, after, before)
     for operations in (upgrade, downgrade):
@@ -67,7 +68,7 @@ class _Conversion:
     def __init__(self, connection: Connection, catalog: Catalog) -> None:
         self._connection, self._dialect, self._catalog = connection, connection.dialect, catalog
 
-    def found(self, operations: ops.OpContainer) -> list[tuple[ops.OpContainer, ops.AlterColumnOp]]:
+    def find(self, operations: ops.OpContainer) -> list[tuple[ops.OpContainer, ops.AlterColumnOp]]:
         """The changes of a column from or to an enum type."""
         schema = self._catalog.default_schema
         return [
@@ -78,7 +79,7 @@ class _Conversion:
             and any(enum_of(each, self._dialect, schema) for each in (alter.modify_type, alter.existing_type))
         ]
 
-    def checked_column(self, alter: ops.AlterColumnOp) -> EnumColumn:
+    def check_column(self, alter: ops.AlterColumnOp) -> EnumColumn:
         """The column that ``alter`` changes. Raises MigrationRefused where it cannot become what it is to be."""
         assert alter.modify_type is not None and alter.existing_type is not None
         column = EnumColumn(*columns.place_of(alter), is_array(alter.existing_type, self._dialect))
@@ -92,13 +93,13 @@ class _Conversion:
             )
         return column
 
-    def restored(self, alter: ops.AlterColumnOp, dependents: _Dependents) -> _Dependents:
+    def without_casts(self, alter: ops.AlterColumnOp, dependents: _Dependents) -> _Dependents:
         """``dependents`` without casts to the enum type that the column had."""
         assert alter.existing_type is not None
         old = enum_of(alter.existing_type, self._dialect, self._catalog.default_schema)
         if old is None:
             return dependents
-        cast = f"::{qualified(self._dialect, *old.key)}"
+        cast = f"::{qualify(self._dialect, *old.key)}"
         return tuple(replace(each, definition=each.definition.replace(cast, "")) for each in dependents)
 
     def make(self, alter: ops.AlterColumnOp, before: _Dependents, after: _Dependents) -> ConvertColumnOp:
@@ -119,7 +120,7 @@ class _Conversion:
             dialect,
             Side((), (replace(column, default=old),), before),
             Side((), (replace(column, default=new),), after),
-            written(alter.modify_type, dialect),
+            for_operation(alter.modify_type, dialect),
             source if is_text else f"{source}::{target.compile(dialect=dialect)}",
             f"change column {'.'.join(filter(None, column.place))} (type)",
         )

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Column, Connection, Enum, MetaData, Table
@@ -13,36 +14,18 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 
 from fastman_tasks.making.changes import flat
-from fastman_tasks.making.comparing.sql_text import WrittenCondition
 from fastman_tasks.making.constraints import names
 from fastman_tasks.making.constraints.existing import Check, Existing
+from fastman_tasks.making.constraints.naming import compared_tables
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.enums import columns as enum_columns
 from fastman_tasks.making.enums import members as enum_members
 from fastman_tasks.making.enums import rows
-from fastman_tasks.making.enums.checks import checks_of_types, declared, members_of, name_of, unbound
+from fastman_tasks.making.enums.checks import checks_of_types, members_of, name_of, table_check, without_check
 from fastman_tasks.making.enums.members import Difference
-from fastman_tasks.making.enums.operations import StatementOp
-from fastman_tasks.making.enums.sql import literal, qualified
 from fastman_tasks.making.enums.types import resolve
-
-
-class RenameValueOp(StatementOp):
-    """Gives the rows that have the member ``old`` the member ``new``."""
-
-    def __init__(self, dialect: Dialect, place: tuple[str | None, str, str], old: str, new: str) -> None:
-        self._dialect, self._place, self._old, self._new = dialect, place, old, new
-        schema, table, column = place
-        quoted = dialect.identifier_preparer.quote(column)
-        before, after = (literal(each, dialect) for each in (old, new))
-        super().__init__(
-            f"UPDATE {qualified(dialect, schema, table)} SET {quoted} = {after} WHERE {quoted} = {before}",
-            f"rename {old!r} to {new!r} in {'.'.join(filter(None, place))}",
-        )
-
-    def reverse(self) -> RenameValueOp:
-        """The way back."""
-        return RenameValueOp(self._dialect, self._place, self._new, self._old)
+from fastman_tasks.making.sql.statements import StatementsOp
+from fastman_tasks.making.sql.text import WrittenCondition, literal, qualify
 
 
 def prepare(context: MigrationContext, script: ops.MigrationScript, decided: Decisions) -> None:
@@ -65,38 +48,35 @@ class _Preparation:
         self._existing = Existing(connection)
 
     def prepare(self) -> None:
-        created = [each for each in self._upgrade.ops if isinstance(each, ops.CreateTableOp)]
-        for create in created:
-            self._declare(create)
-        places = {(each.schema, each.table_name) for each in created}
-        for table in enum_columns.compared_tables(self._context, self._existing.default_schema):
-            schema = None if table.schema == self._existing.default_schema else table.schema
-            if (schema, table.name) in places or table.name not in self._existing.tables(schema):
-                continue
+        for create in self._upgrade.ops:
+            if isinstance(create, ops.CreateTableOp):
+                self._declare(create)
+        comparison = AutogenContext(self._context, autogenerate=False)
+        for (schema, _), table in compared_tables(comparison, self._existing, self._upgrade).items():
             if self._existing.is_mysql:
                 self._change_columns(table, schema)
             for check in checks_of_types(table, self._dialect):
                 self._change_check(check, table, schema)
         for each in flat(self._upgrade):
             if isinstance(each, ops.AddColumnOp):
-                each.column = self._unbound(each.column)
+                each.column = self._without_check(each.column)
             elif isinstance(each, ops.AlterColumnOp) and each.modify_type is not None:
-                each.modify_type = unbound(each.modify_type, self._dialect)
+                each.modify_type = without_check(each.modify_type, self._dialect)
 
     def _declare(self, create: ops.CreateTableOp) -> None:
         # The types make their CHECKs anew; older Alembic would have both.
         create.columns = [each for each in create.columns if not names.is_type_bound(each)]
         if checks := checks_of_types(create.to_table(), self._dialect):
-            columns = [self._unbound(each) if isinstance(each, Column) else each for each in create.columns]
-            create.columns = [*columns, *(declared(each, self._dialect) for each in checks)]
+            columns = [self._without_check(each) if isinstance(each, Column) else each for each in create.columns]
+            create.columns = [*columns, *(table_check(each, self._dialect) for each in checks)]
 
-    def _unbound(self, column: Column[Any]) -> Column[Any]:
-        type_ = unbound(column.type, self._dialect)
+    def _without_check(self, column: Column[Any]) -> Column[Any]:
+        type_ = without_check(column.type, self._dialect)
         return column if type_ is column.type else enum_columns.with_type(column, type_)
 
     def _change_check(self, check: CheckConstraint, table: Table, schema: str | None) -> None:
         column = next(iter(check.columns))
-        written = declared(check, self._dialect)
+        written = table_check(check, self._dialect)
         create = ops.CreateCheckConstraintOp(written.name, table.name, written.sqltext, schema=schema)
         place = (schema, table.name, column.name)
         if column.name not in self._existing.columns(table.name, schema):
@@ -104,7 +84,7 @@ class _Preparation:
             return
         kind = resolve(column.type, self._dialect)
         members = tuple(kind.enums) if isinstance(kind, Enum) else None
-        existing = self._matching(check, column.name, table.name, schema)
+        existing = self._find_check(check, column.name, table.name, schema)
         if existing is None:
             if members is not None:
                 rows.refuse_strange(self._connection, place, members)
@@ -203,18 +183,18 @@ class _Preparation:
             hint = difference.hint(".".join(filter(None, place)))
             rows.refuse_strange(self._connection, place, there, hint=hint)
 
-    def _renames(self, place: tuple[str | None, str, str], difference: Difference) -> Iterator[RenameValueOp]:
-        return (RenameValueOp(self._dialect, place, old, new) for old, new in difference.renames)
+    def _renames(self, place: tuple[str | None, str, str], difference: Difference) -> Iterator[StatementsOp]:
+        return (_rename_value(self._dialect, place, old, new) for old, new in difference.renames)
 
     def _members_of(self, check: Check) -> list[str]:
         return members_of(check.sql, backslashes=self._existing.is_mysql)
 
-    def _matching(self, check: CheckConstraint, column: str, table: str, schema: str | None) -> Check | None:
+    def _find_check(self, check: CheckConstraint, column: str, table: str, schema: str | None) -> Check | None:
         """The CHECK of the database that ``check`` of ``column`` has made, by its name or by what it says."""
         existing = self._existing.checks(table, schema)
         named = [each for each in existing if each.name is not None and each.name == name_of(check)]
         columns = self._existing.columns(table, schema)
-        about = [each for each in existing if names.mentioned(each.sql, columns) == [column]
+        about = [each for each in existing if names.find_mentioned(each.sql, columns) == [column]
                  and self._members_of(each)]  # fmt: skip
         return next(iter([*named, *about]), None)
 
@@ -232,3 +212,16 @@ class _Preparation:
         own = self._changes(table, schema)
         at = next(at for at, each in enumerate(self._upgrade.ops) if getattr(each, "ops", None) is own)
         self._upgrade.ops[at:at] = operations
+
+
+def _rename_value(dialect: Dialect, place: tuple[str | None, str, str], old: str, new: str) -> StatementsOp:
+    """Gives the rows that have the member ``old`` the member ``new``."""
+    schema, table, column = place
+    quoted = dialect.identifier_preparer.quote(column)
+
+    def update(before: str, after: str) -> str:
+        values = f"SET {quoted} = {literal(after, dialect)} WHERE {quoted} = {literal(before, dialect)}"
+        return f"UPDATE {qualify(dialect, schema, table)} {values}"
+
+    says = f"rename {old!r} to {new!r} in {'.'.join(filter(None, place))}"
+    return StatementsOp(says, [update(old, new)], [update(new, old)])

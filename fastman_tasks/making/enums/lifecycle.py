@@ -19,9 +19,10 @@ from fastman_tasks.making.enums import members as enum_members
 from fastman_tasks.making.enums.catalog import Catalog, Dependent, EnumColumn, ExistingEnum
 from fastman_tasks.making.enums.members import Difference
 from fastman_tasks.making.enums.operations import ChangeEnumOp, Side, create_enum, drop_enum
-from fastman_tasks.making.enums.sql import literal, rename_in
+from fastman_tasks.making.enums.sql import rename_in
 from fastman_tasks.making.enums.types import EnumType, enum_of
-from fastman_tasks.making.statements import StatementsOp
+from fastman_tasks.making.schemas import SchemaOp
+from fastman_tasks.making.sql.text import literal
 
 _Key: TypeAlias = "tuple[str | None, str]"
 Renames: TypeAlias = "tuple[tuple[str, str], ...]"
@@ -47,7 +48,7 @@ def create_all(context: MigrationContext, script: ops.MigrationScript) -> None:
     dialect = context.dialect
     if dialect.name != "postgresql":
         return
-    created = enum_columns.used(upgrade, dialect, dialect.default_schema_name)
+    created = enum_columns.find_types(upgrade, dialect, dialect.default_schema_name)
     for operations in (upgrade, downgrade):
         enum_columns.write_types(operations, dialect)
     _surround(upgrade, [create_enum(dialect, each) for each in created], [])
@@ -70,9 +71,9 @@ class _Completion:
         }
 
     def complete(self) -> None:
-        wanted = self._wanted()
+        wanted = self._model_types()
         default_schema = self._catalog.default_schema
-        used = enum_columns.used(self._upgrade, self._dialect, default_schema)
+        used = enum_columns.find_types(self._upgrade, self._dialect, default_schema)
         created = [each for each in used if each.key not in self._existing]
         dropped = [each.type for each in self._existing.values() if self._loses_last_use(each)]
         conversions.convert(self._upgrade, self._downgrade, self._connection, self._catalog)
@@ -94,7 +95,7 @@ class _Completion:
         if len(self._downgrade.ops) == 1 and isinstance(only := self._downgrade.ops[0], ChangeEnumOp):
             only.is_alone = True
 
-    def _wanted(self) -> dict[_Key, EnumType]:
+    def _model_types(self) -> dict[_Key, EnumType]:
         """The enum types of the models' columns."""
         found: dict[_Key, tuple[EnumType, str]] = {}
         for column in self._models.values():
@@ -123,7 +124,7 @@ class _Completion:
         """Whether columns use the type now, and nothing does after the upgrade."""
         if not existing.columns:
             return False
-        after = enum_columns.remaining(self._upgrade, existing, self._dialect, self._catalog.default_schema)
+        after = enum_columns.find_remaining(self._upgrade, existing, self._dialect, self._catalog.default_schema)
         return not after and not self._catalog.hindrances(existing.id, ())
 
     def _change(self, existing: ExistingEnum, wanted: EnumType) -> ChangeEnumOp:
@@ -172,7 +173,7 @@ class _Completion:
     def _mentions(self, existing: ExistingEnum, members: tuple[str, ...]) -> bool:
         """Whether the upgrade uses ``members``, which PostgreSQL allows in a new type only, not in an old one that got
         them in the same transaction."""
-        after = enum_columns.remaining(self._upgrade, existing, self._dialect, self._catalog.default_schema)
+        after = enum_columns.find_remaining(self._upgrade, existing, self._dialect, self._catalog.default_schema)
         tables = {place[:2] for place in (*after, *(column.place for column in existing.columns))}
         about = [
             each
@@ -228,6 +229,6 @@ def _surround(
 ) -> None:
     """Put ``first`` before everything that concerns tables, and ``last`` after it: a schema that the operations create
     or drop is there for both."""
-    at = [place for place, each in enumerate(operations.ops) if not isinstance(each, StatementsOp)]
+    at = [place for place, each in enumerate(operations.ops) if not isinstance(each, SchemaOp)]
     begin, end = (at[0], at[-1] + 1) if at else (len(operations.ops), len(operations.ops))
     operations.ops = [*operations.ops[:begin], *first, *operations.ops[begin:end], *last, *operations.ops[end:]]

@@ -15,40 +15,22 @@ from alembic.operations import ops
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
-from fastman_tasks.making.comparing.sql_text import escaped
 from fastman_tasks.making.enums.catalog import Dependent, EnumColumn
-from fastman_tasks.making.enums.sql import (
-    additions,
-    listed,
-    literal,
-    qualified,
-    quoted,
-    rename_in,
-    rename_members,
-    without_cast,
-)
+from fastman_tasks.making.enums.sql import additions, join_literals, rename_in, rename_members, without_cast
 from fastman_tasks.making.enums.types import ARRAY, ENUM, EnumType
+from fastman_tasks.making.sql import statements
+from fastman_tasks.making.sql.statements import StatementsOp
+from fastman_tasks.making.sql.text import escape, literal, python_literal, qualify
 
 
-class StatementOp(ops.MigrateOperation):
-    """Runs ``sql``, which ``says`` in words what it does."""
-
-    def __init__(self, sql: str, says: str) -> None:
-        self.sql, self.says = sql, says
-
-    def write(self, writer: Writer) -> list[str]:
-        """The lines of the file."""
-        return [writer.execute(self.sql)]
-
-
-def create_enum(dialect: Dialect, kind: EnumType) -> StatementOp:
+def create_enum(dialect: Dialect, kind: EnumType) -> StatementsOp:
     """Creates the type."""
-    return StatementOp(_create(dialect, kind.key, kind.members), f"create type {kind.label}")
+    return StatementsOp(f"create type {kind.label}", [_create(dialect, kind.key, kind.members)])
 
 
-def drop_enum(dialect: Dialect, kind: EnumType) -> StatementOp:
+def drop_enum(dialect: Dialect, kind: EnumType) -> StatementsOp:
     """Drops the type, which no column uses any more."""
-    return StatementOp(f"DROP TYPE {qualified(dialect, *kind.key)}", f"drop type {kind.label}")
+    return StatementsOp(f"drop type {kind.label}", [f"DROP TYPE {qualify(dialect, *kind.key)}"])
 
 
 @dataclass(frozen=True)
@@ -108,7 +90,7 @@ class ChangeEnumOp(ops.MigrateOperation):
 
     def write(self, writer: Writer) -> list[str]:
         """The lines of the file."""
-        name = qualified(self.dialect, *self.kind.key)
+        name = qualify(self.dialect, *self.kind.key)
         renames = [
             writer.execute(f"ALTER TYPE {name} RENAME VALUE {literal(old)} TO {literal(new)}")
             for old, new in self.renames
@@ -144,7 +126,7 @@ class ChangeEnumOp(ops.MigrateOperation):
 
     def _replace(self, writer: Writer, members: tuple[str, ...]) -> list[str]:
         quote = self.dialect.identifier_preparer.quote
-        name, aside = (qualified(self.dialect, self.kind.schema, each) for each in (self.kind.name, self.aside))
+        name, aside = (qualify(self.dialect, self.kind.schema, each) for each in (self.kind.name, self.aside))
         lines = [writer.alter(each, "server_default=None") for each in self.before.columns if each.default is not None]
         lines.append(writer.execute(f"ALTER TYPE {name} RENAME TO {quote(self.aside)}"))
         lines.append(writer.execute(_create(self.dialect, self.kind.key, members)))
@@ -192,7 +174,7 @@ class Writer:
 
     def execute(self, sql: str) -> str:
         """Runs ``sql``."""
-        return f"{self._op}execute({quoted(escaped(sql))})"
+        return statements.execute(self._context, sql)
 
     def alter(self, column: EnumColumn, *changes: str) -> str:
         """Changes ``column``."""
@@ -208,11 +190,11 @@ class Writer:
             name = f"postgresql.{type_!r}"
         else:
             name = f"{self._sa}{type_!r}"
-        return self.alter(column, f"type_={name}", f"postgresql_using={quoted(using)}")
+        return self.alter(column, f"type_={name}", f"postgresql_using={python_literal(using)}")
 
     def set_default(self, column: EnumColumn) -> str:
         """Gives ``column`` its default."""
-        default = f"{self._sa}text({quoted(escaped(column.default))})" if column.default is not None else "None"
+        default = f"{self._sa}text({python_literal(escape(column.default))})" if column.default is not None else "None"
         return self.alter(column, f"server_default={default}")
 
     def drop(self, dependent: Dependent) -> str:
@@ -224,21 +206,20 @@ class Writer:
         return f"{self._op}{'drop_index' if dependent.is_index else 'drop_constraint'}({', '.join(arguments)})"
 
 
-@renderers.dispatch_for(StatementOp)
 @renderers.dispatch_for(ChangeEnumOp)
 @renderers.dispatch_for(ConvertColumnOp)
-def _render(context: AutogenContext, operation: StatementOp | ChangeEnumOp | ConvertColumnOp) -> list[str]:
+def _render(context: AutogenContext, operation: ChangeEnumOp | ConvertColumnOp) -> list[str]:
     return operation.write(Writer(context))
 
 
 def _restore(dialect: Dialect, dependent: Dependent) -> str:
     if dependent.is_index:
         return dependent.definition
-    table = qualified(dialect, dependent.schema, dependent.table)
+    table = qualify(dialect, dependent.schema, dependent.table)
     return f"ALTER TABLE {table} ADD CONSTRAINT {dialect.identifier_preparer.quote(dependent.name)} " + (
         dependent.definition
     )
 
 
 def _create(dialect: Dialect, key: tuple[str | None, str], members: Sequence[str]) -> str:
-    return f"CREATE TYPE {qualified(dialect, *key)} AS ENUM ({listed(members)})"
+    return f"CREATE TYPE {qualify(dialect, *key)} AS ENUM ({join_literals(members)})"

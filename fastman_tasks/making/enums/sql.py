@@ -5,24 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sqlalchemy.engine import Dialect
+from fastman_tasks.making.sql.text import literal
 
 
-def qualified(dialect: Dialect, schema: str | None, name: str) -> str:
-    """The name in SQL, with quotes where it needs them."""
-    quote = dialect.identifier_preparer.quote
-    return f"{quote(schema)}.{quote(name)}" if schema else quote(name)
-
-
-def literal(text: str, dialect: Dialect | None = None) -> str:
-    """``text`` in SQL, where a backslash is nothing special, unless the ``dialect`` is MySQL's."""
-    doubled = text.replace("'", "''")
-    if dialect is not None and dialect.name in ("mysql", "mariadb"):
-        doubled = doubled.replace("\\", "\\\\")
-    return f"'{doubled}'"
-
-
-def listed(members: Sequence[str]) -> str:
+def join_literals(members: Sequence[str]) -> str:
     """``members`` in SQL, with commas."""
     return ", ".join(map(literal, members))
 
@@ -60,9 +46,3 @@ def additions(existing: Sequence[str], wanted: Sequence[str], perhaps_there: boo
             there.insert(before + 1, member)
         found.append(f"ADD VALUE {'IF NOT EXISTS ' if perhaps_there else ''}{literal(member)}{place}")
     return found
-
-
-def quoted(text: str) -> str:
-    """``text`` as Python, in the quotes that need fewer backslashes."""
-    double = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{double}"' if text.count("'") > text.count('"') and text.isprintable() else repr(text)

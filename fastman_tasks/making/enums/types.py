@@ -83,11 +83,11 @@ def _compile(array: ARRAY, compiler: Any, **options: Any) -> str:
     return str(compiler.visit_ARRAY(array, **options))
 
 
-def written(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+def for_operation(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
     """``type_`` for an operation: an enum type, or an array of it, as one that the operation need not create."""
     found = resolve(type_, dialect)
     if isinstance(found, postgresql.ENUM):
         return ENUM(*found.enums, name=found.name, schema=found.schema, create_type=False)
-    if isinstance(found, types.ARRAY) and isinstance(item := written(found.item_type, dialect), ENUM):
+    if isinstance(found, types.ARRAY) and isinstance(item := for_operation(found.item_type, dialect), ENUM):
         return ARRAY(item, dimensions=found.dimensions)
     return type_

@@ -8,14 +8,14 @@ from alembic.operations import ops
 from sqlalchemy import Constraint, Index, Table, UniqueConstraint
 from sqlalchemy.engine import Dialect
 
-from fastman_tasks.making.comparing.sql_text import escaped
+from fastman_tasks.making.sql.text import escape
 
 
 class RenameKeyOp(ops.ExecuteSQLOp):
     """Renames an index or a constraint, by a statement of the database's own: Alembic has no such operation."""
 
     def __init__(self, statement: str, back: str) -> None:
-        super().__init__(escaped(statement))
+        super().__init__(escape(statement))
         self._statement, self._back = statement, back
 
     def reverse(self) -> RenameKeyOp:
@@ -34,9 +34,9 @@ def take_out(upgrade: ops.UpgradeOps, dialect: Dialect) -> list[RenameKeyOp]:
     for change in upgrade.ops:
         if not isinstance(change, ops.ModifyTableOps):
             continue
-        dropped = {id(each): key for each in change.ops if (key := _dropped(each)) is not None}
+        dropped = {id(each): key for each in change.ops if (key := _dropped_key(each)) is not None}
         for added in list(change.ops):
-            key = _added(added)
+            key = _added_key(added)
             if key is None or key.name is None:
                 continue
             old = next((each for each, found in dropped.items() if _is_same(dialect, found, key)), None)
@@ -47,13 +47,13 @@ def take_out(upgrade: ops.UpgradeOps, dialect: Dialect) -> list[RenameKeyOp]:
     return renames
 
 
-def _dropped(operation: ops.MigrateOperation) -> Index | UniqueConstraint | None:
+def _dropped_key(operation: ops.MigrateOperation) -> Index | UniqueConstraint | None:
     if isinstance(operation, ops.DropIndexOp):
         return operation.to_index()
     return _unique(operation.to_constraint()) if isinstance(operation, ops.DropConstraintOp) else None
 
 
-def _added(operation: ops.MigrateOperation) -> Index | UniqueConstraint | None:
+def _added_key(operation: ops.MigrateOperation) -> Index | UniqueConstraint | None:
     if isinstance(operation, ops.CreateIndexOp):
         return operation.to_index()
     return _unique(operation.to_constraint()) if isinstance(operation, ops.CreateUniqueConstraintOp) else None

@@ -77,14 +77,14 @@ class Renames:
         """The new names, by the old ones, of columns of the database's ``table``."""
         return self._columns.get((self._schema(schema), table), {})
 
-    def reflected(self, found: Any, table: str, schema: str | None) -> Any:
+    def apply(self, found: Any, table: str, schema: str | None) -> Any:
         """What SQLAlchemy reads of the database's ``table`` with the new names in it."""
         if isinstance(found, list):
-            return [self.reflected(each, table, schema) for each in found]
+            return [self.apply(each, table, schema) for each in found]
         if not isinstance(found, dict):
             return found
         columns = self.columns(table, schema)
-        said = {key: _renamed(key, value, columns) for key, value in found.items()}
+        said = {key: _rename_value(key, value, columns) for key, value in found.items()}
         if "type" in found and "nullable" in found:
             said["name"] = columns.get(found["name"], found["name"])
         if "referred_table" in found:
@@ -111,7 +111,7 @@ def rename_words(sql: str, names: Mapping[str, str]) -> str:
     return _WORD.sub(new, sql) if names else sql
 
 
-def _renamed(key: str, value: Any, columns: Mapping[str, str]) -> Any:
+def _rename_value(key: str, value: Any, columns: Mapping[str, str]) -> Any:
     if not columns or value is None:
         return value
     if key in _KEYS_OF_NAMES:
@@ -124,12 +124,12 @@ def _renamed(key: str, value: Any, columns: Mapping[str, str]) -> Any:
             return text(rename_words(value.text, columns))
         return rename_words(value, columns) if isinstance(value, str) else value
     if key in ("computed", "dialect_options"):
-        return {name: _renamed(name, each, columns) for name, each in value.items()}
+        return {name: _rename_value(name, each, columns) for name, each in value.items()}
     return value
 
 
 @contextmanager
-def seen(connection: Connection, renames: Renames) -> Iterator[None]:
+def show_renamed(connection: Connection, renames: Renames) -> Iterator[None]:
     """Within the block ``sqlalchemy.inspect(connection)`` tells of the database as it is after ``renames``."""
     dialect: Any = connection.dialect
     base = getattr(dialect, "inspector", Inspector)
@@ -152,7 +152,7 @@ def _inspector(base: type[Inspector], renames: Renames) -> type[Inspector]:
         @functools.wraps(read)
         def method(self: Inspector, table_name: str, schema: str | None = None, **options: Any) -> Any:
             old = renames.old_table(table_name, schema)
-            return renames.reflected(read(self, old, schema, **options), old, schema)
+            return renames.apply(read(self, old, schema, **options), old, schema)
 
         return method
 
@@ -166,7 +166,7 @@ def _inspector(base: type[Inspector], renames: Renames) -> type[Inspector]:
             wanted = None if filter_names is None else [renames.old_table(each, schema) for each in filter_names]
             found = read(self, schema, wanted, **options)
             return {
-                (place, renames.new_table(table, place)): renames.reflected(each, table, place)
+                (place, renames.new_table(table, place)): renames.apply(each, table, place)
                 for (place, table), each in found.items()
             }
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from fastman_tasks.making.samples import values as sample_values
-from fastman_tasks.making.samples.conditions import conditions, connect, for_sqlite, mentions, passes, quoted
+from fastman_tasks.making.samples.conditions import conditions, connect, for_sqlite, mentions, passes, quote
 
 #: The value of an attribute that a row does not name.
 OMITTED = object()
@@ -73,7 +73,7 @@ def choose(
             elif free:
                 _add(groups, free, condition)
         for group in groups:
-            found = list(islice(_fitting(connection, table, group, set(given), known), max(numbers)))
+            found = list(islice(_find_values(connection, table, group, set(given), known), max(numbers)))
             if not found:
                 unmet += group.conditions
             for row, number in zip(rows, numbers, strict=True):
@@ -96,14 +96,14 @@ def _add(groups: list[_Group], columns: dict[str, Column[Any]], condition: str) 
     groups.append(joined)
 
 
-def _fitting(
+def _find_values(
     connection: sqlite3.Connection, table: Table, group: _Group, given: set[str], known: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """Values for the columns of ``group`` that pass its conditions; each value once, omitted ones aside."""
     most = min(_VALUES, int(_COMBINATIONS ** (1 / len(group.columns))))
     text = " AND ".join(group.conditions)
     values = {
-        name: list(islice(_values(column, name, text, omittable=_omittable(column, name, given)), most))
+        name: list(islice(_values(column, name, text, omittable=_may_omit(column, name, given)), most))
         for name, column in group.columns.items()
     }
     selected, tables, numbers = [], [], []
@@ -114,18 +114,18 @@ def _fitting(
             f"INSERT INTO c{at} VALUES (?, ?)", [(number, stored) for number, (_, stored) in enumerate(values[name])]
         )
         selected += [
-            f"c{at}.number AS {quoted(f'number of {name}')}",
-            f"c{at}.stored AS {quoted(column.name)}",
+            f"c{at}.number AS {quote(f'number of {name}')}",
+            f"c{at}.stored AS {quote(column.name)}",
         ]
-        numbers.append(quoted(f"number of {name}"))
+        numbers.append(quote(f"number of {name}"))
         tables.append(f"c{at}")
     own = {column.name for column in group.columns.values()}
     constants = {name: stored for name, stored in known.items() if name not in own and mentions(text, name)}
-    selected += [f"? AS {quoted(name)}" for name in constants]
+    selected += [f"? AS {quote(name)}" for name in constants]
     passed = " AND ".join(f"coalesce(({for_sqlite(condition)}), 1)" for condition in group.conditions)
     query = (
         f"SELECT {', '.join(numbers)} FROM (SELECT {', '.join(selected)} FROM {', '.join(tables)}) AS "
-        f"{quoted(table.name)} WHERE {passed} ORDER BY {' + '.join(numbers)} LIMIT {_RESULTS}"
+        f"{quote(table.name)} WHERE {passed} ORDER BY {' + '.join(numbers)} LIMIT {_RESULTS}"
     )
     used: dict[str, set[int]] = {name: set() for name in group.columns}
     try:
@@ -146,14 +146,14 @@ def _fitting(
                 return
 
 
-def _omittable(column: Column[Any], name: str, given: set[str]) -> bool:
+def _may_omit(column: Column[Any], name: str, given: set[str]) -> bool:
     # What the database would number is not known, so that a condition on it needs a value.
     return name not in given and column is not column.table.autoincrement_column
 
 
 def _values(column: Column[Any], name: str, condition: str, *, omittable: bool) -> Iterator[tuple[Any, Any]]:
     """Values to try in ``column``, each with what SQLite stores of it; first the usual ones."""
-    store = _storing(column)
+    store = _processor(column)
     if omittable:
         yield OMITTED, _default(column, store)
     seen: list[Any] = []
@@ -179,7 +179,7 @@ def _all(column: Column[Any], name: str, condition: str) -> Iterator[Any]:
 _REFUSALS = (SQLAlchemyError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, NotImplementedError)
 
 
-def _storing(column: Column[Any]) -> Callable[[Any], Any]:
+def _processor(column: Column[Any]) -> Callable[[Any], Any]:
     return column.type.dialect_impl(_DIALECT).bind_processor(_DIALECT) or (lambda value: value)
 
 
@@ -202,7 +202,7 @@ def _usual(column: Column[Any], name: str, number: int) -> Any:
 
 def _takes(column: Column[Any], value: Any) -> bool:
     try:
-        _storing(column)(value)
+        _processor(column)(value)
     except _REFUSALS:
         return False
     return True

@@ -28,7 +28,7 @@ def conditions(table: Table) -> list[str]:
     return sorted(conditions)
 
 
-def compared(table: Table, columns: Iterable[Column[Any]]) -> list[list[Column[Any]]]:
+def compared_columns(table: Table, columns: Iterable[Column[Any]]) -> list[list[Column[Any]]]:
     """Those of ``columns`` that a CHECK constraint of ``table`` names together."""
     columns = list(columns)
     named = ([each for each in columns if mentions(condition, each.name)] for condition in conditions(table))
@@ -52,8 +52,8 @@ def connect() -> sqlite3.Connection:
 
 def passes(connection: sqlite3.Connection, table: Table, condition: str, values: Mapping[str, Any]) -> bool:
     """Whether ``condition`` holds for ``values``, by column name. False where SQLite cannot tell."""
-    row = ", ".join(["1", *(f"? AS {quoted(name)}" for name in values)])
-    query = f"SELECT coalesce(({for_sqlite(condition)}), 1) FROM (SELECT {row}) AS {quoted(table.name)}"
+    row = ", ".join(["1", *(f"? AS {quote(name)}" for name in values)])
+    query = f"SELECT coalesce(({for_sqlite(condition)}), 1) FROM (SELECT {row}) AS {quote(table.name)}"
     try:
         return bool(connection.execute(query, list(values.values())).fetchone()[0])
     except sqlite3.Error:
@@ -67,6 +67,6 @@ def for_sqlite(condition: str) -> str:
     return re.sub(r"(?<=[\w)\"])\s*~\s*(?=')", " REGEXP ", condition)
 
 
-def quoted(name: str) -> str:
+def quote(name: str) -> str:
     """``name`` as SQLite takes any."""
     return '"' + name.replace('"', '""') + '"'

@@ -10,12 +10,13 @@ from sqlalchemy import Column, Table
 from sqlalchemy.sql.schema import DefaultClause, ScalarElementColumnDefault
 
 from fastman_tasks.making.samples import checks
-from fastman_tasks.making.samples.conditions import compared
+from fastman_tasks.making.samples.conditions import compared_columns
+from fastman_tasks.making.samples.lookups import lookups
 from fastman_tasks.making.samples.subject import Subject
 from fastman_tasks.making.samples.values import literal
-from fastman_tasks.making.source import GeneratedNames, quoted
+from fastman_tasks.making.source import GeneratedNames, quote
 from fastman_tasks.models.columns import required, unique
-from fastman_tasks.models.references import Reference, lookups
+from fastman_tasks.models.references import Reference
 
 # What the template itself uses in the method that it writes.
 _OWN_NAMES = ("db", "rows", "row", "known", "set", "tuple", "staticmethod")
@@ -47,15 +48,15 @@ class Sample:
     @property
     def key_of_row(self) -> str:
         """``row["email"]``."""
-        return ", ".join(f"row[{quoted(name)}]" for name in self.key)
+        return ", ".join(f"row[{quote(name)}]" for name in self.key)
 
 
 def sample(subject: Subject, taken: Iterable[str] = ()) -> Sample:
     """Two rows (one where they would be the same) with every column that has to be given; ``taken`` are names that
     the file has already."""
     names = GeneratedNames([*_OWN_NAMES, *taken])
-    made = Sample(subject, names, subject.references, called={"model": subject.called(names)})
-    made.called["Session"] = names.imported("sqlalchemy.orm", "Session")
+    made = Sample(subject, names, subject.references, called={"model": subject.name_in(names)})
+    made.called["Session"] = names.import_name("sqlalchemy.orm", "Session")
     columns = subject.columns
     referring = {column for reference in made.references for column in reference.columns}
     optional = {name: column for name, column in columns.items() if _may_be_given(column)}
@@ -98,7 +99,7 @@ def _places(made: Sample) -> dict[Column[Any], int]:
     targets = {each: reference.table for reference in made.references for each in reference.columns}
     alone = [column for reference in made.references if len(reference.columns) == 1 for column in reference.columns]
     for table in made.subject.tables:
-        for together in compared(table, alone):
+        for together in compared_columns(table, alone):
             for at, column in enumerate(together):
                 places[column] = 1 + sum(targets[each] is targets[column] for each in together[:at])
     return places
@@ -136,10 +137,10 @@ def _import(made: Sample, columns: dict[str, Column[Any]]) -> None:
     """Name what the way in which rows are written needs."""
     names, subject = made.names, made.subject
     if made.upserts:
-        made.called["upsert"] = names.imported("fastman_tasks.seeding", "upsert")
+        made.called["upsert"] = names.import_name("fastman_tasks.seeding", "upsert")
         return
-    made.called["insert"] = names.imported("sqlalchemy", "insert")
-    made.called["select"] = names.imported("sqlalchemy", "select")
+    made.called["insert"] = names.import_name("sqlalchemy", "insert")
+    made.called["select"] = names.import_name("sqlalchemy", "select")
     if made.key:
         made.known = [subject.attribute(columns[name], names) for name in made.key]
         return

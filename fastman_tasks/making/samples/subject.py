@@ -11,9 +11,9 @@ from sqlalchemy import Column, FromClause, Table
 from sqlalchemy.orm import Mapper
 
 from fastman_tasks.errors import UsageError
-from fastman_tasks.making.source import GeneratedNames, importable, quoted
+from fastman_tasks.making.source import GeneratedNames, quote
 from fastman_tasks.models.columns import fixed, mapper_of
-from fastman_tasks.models.references import Reference, attribute_of, own_columns, references
+from fastman_tasks.models.references import Reference, attribute_of, importable, own_columns, references
 from fastman_tasks.names import suggestion
 
 if TYPE_CHECKING:
@@ -70,18 +70,18 @@ class Subject:
         heirs.sort(key=lambda each: (each.class_.__qualname__, each.class_.__module__))
         return 1 + 2 * [base, *heirs].index(self.mapper)
 
-    def called(self, names: GeneratedNames) -> str:
+    def name_in(self, names: GeneratedNames) -> str:
         """How it is called in the file; it is imported."""
         if self.mapper is not None:
             return names.of(self.mapper.class_)
         first = re.split(r"\W", self.name, maxsplit=1)[0]
-        return names.imported(self.module, first) + self.name[len(first) :]
+        return names.import_name(self.module, first) + self.name[len(first) :]
 
     def attribute(self, column: Column[Any], names: GeneratedNames) -> str:
         """The attribute that has every value of ``column``: that of the class that its table belongs to."""
         if self.mapper is None:
             return (
-                f"{self.called(names)}.c{f'.{column.key}' if column.key.isidentifier() else f'[{quoted(column.key)}]'}"
+                f"{self.name_in(names)}.c{f'.{column.key}' if column.key.isidentifier() else f'[{quote(column.key)}]'}"
             )
         found = [(each, name) for each in self.mapper.iterate_to_root() if (name := attribute_of(each, column))]
         owner, name = found[-1]
@@ -104,7 +104,7 @@ class Subject:
         name = attribute_of(mapper, mapper.polymorphic_on) if isinstance(mapper.polymorphic_on, Column) else None
         if name is None:
             return ""
-        return f".where({names.attribute(mapper.class_, name)} == {quoted(mapper.polymorphic_identity)})"
+        return f".where({names.attribute(mapper.class_, name)} == {quote(mapper.polymorphic_identity)})"
 
 
 def find(models: Models, wanted: str, *, required: bool) -> Subject | None:
@@ -127,7 +127,7 @@ def find(models: Models, wanted: str, *, required: bool) -> Subject | None:
         return Subject.of(_mapper(exact[0]))
     mappers = {mapper: None for class_ in models.mapped for mapper in _mapper(class_).registry.mappers}
     for table in models.tables:
-        if _squeezed(table.name) == _squeezed(wanted):
+        if _squeeze(table.name) == _squeeze(wanted):
             of = next((each for each in mappers if each.local_table is table and each.inherits is None), None)
             if of is not None and importable(of.class_):
                 return Subject.of(of)
@@ -147,7 +147,7 @@ def _mapper(class_: type) -> Mapper[Any]:
     return mapper
 
 
-def _squeezed(name: str) -> str:
+def _squeeze(name: str) -> str:
     return re.sub(r"[\W_]", "", name.lower())
 
 
@@ -159,5 +159,5 @@ def _place(models: Models, table: Table) -> tuple[str, str] | None:
                 return module.__name__, name
     for class_ in models.mapped:
         if getattr(class_, "metadata", None) is table.metadata and "." not in class_.__qualname__:
-            return class_.__module__, f"{class_.__name__}.metadata.tables[{quoted(table.key)}]"
+            return class_.__module__, f"{class_.__name__}.metadata.tables[{quote(table.key)}]"
     return None

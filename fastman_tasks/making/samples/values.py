@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Column, types
 
-from fastman_tasks.making.source import GeneratedNames, quoted
+from fastman_tasks.making.source import GeneratedNames, quote
 from fastman_tasks.models.columns import plain
 
 _NEW_YEAR = datetime(2026, 1, 1, 12)
@@ -72,23 +72,23 @@ def literal(value: Any, names: GeneratedNames) -> str:
     if isinstance(value, enum.Enum):
         return f"{names.of(type(value))}.{value.name}"
     if isinstance(value, str):
-        return quoted(value)
+        return quote(value)
     if isinstance(value, bytes):
-        return f"b{quoted(value.decode())}"
+        return f"b{quote(value.decode())}"
     if isinstance(value, Decimal):
-        return f'{names.imported("decimal", "Decimal")}("{value:f}")'
+        return f'{names.import_name("decimal", "Decimal")}("{value:f}")'
     if isinstance(value, uuid.UUID):
-        return f'{names.imported("uuid", "UUID")}("{value}")'
+        return f'{names.import_name("uuid", "UUID")}("{value}")'
     if isinstance(value, datetime):
-        zone = f", tzinfo={names.imported('datetime', 'timezone')}.utc" if value.tzinfo else ""
+        zone = f", tzinfo={names.import_name('datetime', 'timezone')}.utc" if value.tzinfo else ""
         parts = f"{value.year}, {value.month}, {value.day}, {value.hour}, {value.minute}"
-        return f"{names.imported('datetime', 'datetime')}({parts}{zone})"
+        return f"{names.import_name('datetime', 'datetime')}({parts}{zone})"
     if isinstance(value, date):
-        return f"{names.imported('datetime', 'date')}({value.year}, {value.month}, {value.day})"
+        return f"{names.import_name('datetime', 'date')}({value.year}, {value.month}, {value.day})"
     if isinstance(value, time):
-        return f"{names.imported('datetime', 'time')}({value.hour}, {value.minute})"
+        return f"{names.import_name('datetime', 'time')}({value.hour}, {value.minute})"
     if isinstance(value, timedelta):
-        return f"{names.imported('datetime', 'timedelta')}(days={value.days})"
+        return f"{names.import_name('datetime', 'timedelta')}(days={value.days})"
     # Numbers, booleans, and the empty list and dictionary.
     return repr(value)
 

@@ -1,1 +1,1 @@
-"""SQLite's tables, rebuilt without loss."""
+"""What a SQLite database has, read from the text that it keeps."""

@@ -56,7 +56,7 @@ def tokens(sql: str) -> list[Token]:
     return found
 
 
-def written(several: list[Token]) -> str:
+def join(several: list[Token]) -> str:
     """The tokens on one line, spaced as they were."""
     return "".join(f"{' ' if each.spaced else ''}{each.text}" for each in several).strip()
 
@@ -73,15 +73,15 @@ class Clause:
     @property
     def columns(self) -> list[str]:
         """The columns of a key: the names in the first parentheses."""
-        return [part[0].name for part in _split(_parenthesized(self.tokens)) if part]
+        return [part[0].name for part in _split(_first_group(self.tokens)) if part]
 
     @property
     def condition(self) -> str:
         """What a CHECK says."""
-        return written(_parenthesized(self.tokens))
+        return join(_first_group(self.tokens))
 
     def __str__(self) -> str:
-        return written(self.tokens)
+        return join(self.tokens)
 
 
 @dataclass(frozen=True)
@@ -177,15 +177,15 @@ def parse(sql: str) -> Definition | None:
             constraints.append(_clause(part))
         else:
             columns.append(_column(part))
-    return Definition(tuple(columns), tuple(constraints), written(found[closing + 1 :]).rstrip("; "))
+    return Definition(tuple(columns), tuple(constraints), join(found[closing + 1 :]).rstrip("; "))
 
 
 def parts(sql: str) -> list[list[Token]]:
     """What stands between the commas in the first parentheses of ``sql``: the columns of an index."""
-    return list(_split(_parenthesized(tokens(sql))))
+    return list(_split(_first_group(tokens(sql))))
 
 
-def _parenthesized(several: list[Token]) -> list[Token]:
+def _first_group(several: list[Token]) -> list[Token]:
     """What stands in the first parentheses."""
     opening = next((at for at, each in enumerate(several) if each.text == "("), None)
     return [] if opening is None else several[opening + 1 : _closing(several, opening)]
@@ -218,7 +218,7 @@ def _split(several: list[Token]) -> Iterator[list[Token]]:
 def _column(part: list[Token]) -> Column:
     starts = [*_starts(part), len(part)]
     clauses = [_clause(part[start:stop]) for start, stop in itertools.pairwise(starts)]
-    return Column(part[0], written(part[1 : starts[0]]), tuple(clauses))
+    return Column(part[0], join(part[1 : starts[0]]), tuple(clauses))
 
 
 def _starts(part: list[Token]) -> Iterator[int]:

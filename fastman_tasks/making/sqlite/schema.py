@@ -70,7 +70,7 @@ class Schema:
         """The index of that name."""
         return next((each for each in self.things if each.type == "index" and each.name == name), None)
 
-    def belonging_to(self, table: str) -> tuple[Thing, ...]:
+    def parts_of(self, table: str) -> tuple[Thing, ...]:
         """The table itself, its indexes and its triggers."""
         return tuple(each for each in self.things if each.table.lower() == table.lower())
 
@@ -81,7 +81,7 @@ class Schema:
             name += "_"
         return name
 
-    def mentioning(self, table: str) -> list[Thing]:
+    def find_mentions(self, table: str) -> list[Thing]:
         """The views, and the triggers of other tables, that have the name of ``table`` in them.
 
         SQLite renames no table while it finds that one of them speaks of a table that does not exist.
@@ -94,7 +94,7 @@ class Schema:
 
     def with_table(self, name: str, definition: Definition, indexes: Iterable[Thing]) -> Schema:
         """The schema with the table ``name`` as ``definition`` has it, and with these indexes."""
-        sql = definition.create(_quoted(name))
+        sql = definition.create(_quote(name))
         others = [each for each in self.things if each.type != "index" or each.table.lower() != name.lower()]
         return Schema(()).with_things(
             replace(each, sql=sql) if each.type == "table" and each.name.lower() == name.lower() else each
@@ -121,29 +121,29 @@ class Schema:
 
     def after(self, statement: str) -> Schema:
         """The schema as ``statement`` leaves it. Raises sqlite3.Error."""
-        with closing(self._made()) as connection:
+        with closing(self._build()) as connection:
             _persist(connection, statement)
             return self._of(connection.execute(_READ))
 
     def complaint(self, table: str) -> str | None:
         """What SQLite says is wrong with ``table`` and what speaks of it, if anything is."""
         try:
-            self.after(f"ALTER TABLE {_quoted(table)} RENAME TO fastman_tried")
+            self.after(f"ALTER TABLE {_quote(table)} RENAME TO fastman_tried")
         except sqlite3.Error as error:
             return str(error)
         return None
 
     @contextmanager
-    def connected(self) -> Iterator[Connection]:
+    def connect(self) -> Iterator[Connection]:
         """A connection to a database in memory with this schema."""
-        engine = create_engine("sqlite://", creator=self._made)
+        engine = create_engine("sqlite://", creator=self._build)
         try:
             with engine.connect() as connection:
                 yield connection
         finally:
             engine.dispose()
 
-    def _made(self) -> sqlite3.Connection:
+    def _build(self) -> sqlite3.Connection:
         """A database in memory with this schema; without virtual tables, whose modules need not be there."""
         connection = sqlite3.connect(":memory:")
         try:
@@ -156,7 +156,7 @@ class Schema:
         return connection
 
 
-def _quoted(name: str) -> str:
+def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 

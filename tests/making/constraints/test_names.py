@@ -5,9 +5,16 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from fastman_tasks.making.comparing.check_differences import compare, declared
+from fastman_tasks.making.constraints.check_differences import compare
 from fastman_tasks.making.constraints.existing import Check
-from fastman_tasks.making.constraints.names import columns_of, free_name, is_nameable, mentioned, object_name
+from fastman_tasks.making.constraints.names import (
+    checks_of,
+    columns_of,
+    find_mentioned,
+    free_name,
+    is_nameable,
+    object_name,
+)
 from servers import Server, execute
 
 LONG = "a_name_that_is_longer_than_sixty_three_bytes_and_so_has_to_be_cut_somewhere"
@@ -67,7 +74,7 @@ def test_the_names_are_postgresqls_own(postgresql: Server) -> None:
         columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
         keys = ", ".join(f'"{column.name}"' for column in table.primary_key.columns)
         execute(url, f'CREATE TABLE "{table.name}" ({columns}, PRIMARY KEY ({keys}))')
-        checks = declared(table)
+        checks = checks_of(table)
         for constraint in [*(each for each in constraints if each not in checks), *checks]:
             name = free_name(constraint, table.name, columns_of(constraint, table), taken)
             taken.add(name)
@@ -112,7 +119,7 @@ def test_a_name_is_cut_by_bytes() -> None:
 )
 def test_the_columns_of_a_condition(sql: str, expected: list[str]) -> None:
     """Words and quoted names count, what stands in quoted texts does not."""
-    assert mentioned(sql, ["name", "age"]) == expected
+    assert find_mentioned(sql, ["name", "age"]) == expected
 
 
 @pytest.mark.parametrize(

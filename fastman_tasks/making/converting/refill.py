@@ -14,10 +14,10 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Dialect, Enum, MetaData, Table, TextClause, UniqueConstraint
 
-from fastman_tasks.making.comparing.sql_text import unescaped
 from fastman_tasks.making.constraints import names
 from fastman_tasks.making.constraints.existing import Existing
 from fastman_tasks.making.converting import backfill, required
+from fastman_tasks.making.sql.text import unescape
 from fastman_tasks.models.columns import plain
 
 # What says nothing, by the type that a value has in Python.
@@ -127,7 +127,7 @@ def _default(operation: ops.AddColumnOp | ops.AlterColumnOp) -> str | None:
         default = operation.existing_server_default
     text = getattr(default, "arg", None)
     # MariaDB writes what a default is followed by with it.
-    return unescaped(text.text).partition(" ON UPDATE ")[0] if isinstance(text, TextClause) else None
+    return unescape(text.text).partition(" ON UPDATE ")[0] if isinstance(text, TextClause) else None
 
 
 def _is_bound(column: Column[Any], existing: Existing, change: ops.ModifyTableOps) -> bool:
@@ -139,7 +139,7 @@ def _is_bound(column: Column[Any], existing: Existing, change: ops.ModifyTableOp
     return (
         bool(column.foreign_keys)
         or any(column.name in key.columns for key in keys)
-        or any(names.mentioned(check.sql, [column.name]) for check in checks)
+        or any(names.find_mentioned(check.sql, [column.name]) for check in checks)
     )
 
 
@@ -156,15 +156,15 @@ def _neutral(column: Column[Any], dialect: Dialect) -> str | None:
 @renderers.dispatch_for(OptionalColumnOp)
 def _render_column(context: AutogenContext, operation: OptionalColumnOp) -> list[str]:
     comment = f"# Its values are gone, so {operation.column.name} comes back without NOT NULL."
-    return [comment, _rendered(context, operation, ops.AddColumnOp)]
+    return [comment, _render_as(context, operation, ops.AddColumnOp)]
 
 
 @renderers.dispatch_for(FillOp)
 def _render_fill(context: AutogenContext, operation: FillOp) -> list[str]:
-    return [f"# {operation.reason}", _rendered(context, operation, ops.ExecuteSQLOp)]
+    return [f"# {operation.reason}", _render_as(context, operation, ops.ExecuteSQLOp)]
 
 
-def _rendered(context: AutogenContext, operation: ops.MigrateOperation, like: type[ops.MigrateOperation]) -> str:
+def _render_as(context: AutogenContext, operation: ops.MigrateOperation, like: type[ops.MigrateOperation]) -> str:
     """``operation`` written as Alembic writes one that is no more than ``like``."""
     plain_operation = object.__new__(like)
     plain_operation.__dict__.update(operation.__dict__)

@@ -67,7 +67,7 @@ def with_operations(change: ops.ModifyTableOps, operations: list[ops.MigrateOper
     return part
 
 
-def changed(before: Definition, operation: ops.MigrateOperation, context: MigrationContext) -> Definition | None:
+def apply(before: Definition, operation: ops.MigrateOperation, context: MigrationContext) -> Definition | None:
     """The table ``before`` after ``operation``; None where it is one that cannot be carried out on a text."""
     match operation:
         case ops.CreateIndexOp() | ops.DropIndexOp() | ops.ExecuteSQLOp():
@@ -81,9 +81,9 @@ def changed(before: Definition, operation: ops.MigrateOperation, context: Migrat
         case ops.DropColumnOp():
             return _without_column(before, operation.column_name)
         case ops.AlterColumnOp():
-            return _altered(before, operation, context)
+            return _alter(before, operation, context)
         case ops.DropConstraintOp():
-            found = _found(before, operation)
+            found = _find(before, operation)
             return None if found is None else before.without(lambda each: each is found)
     if isinstance(operation, _ADDITIONS):
         return _with_constraints(before, [_clause(operation.to_constraint(context), context)])
@@ -114,7 +114,7 @@ def _clause(constraint: Constraint, context: MigrationContext) -> Clause:
     else:
         statement = str(AddConstraint(constraint).compile(dialect=context.dialect))
         text = statement[statement.index(" ADD ") + len(" ADD ") :]
-    return _parsed(f", {text}").constraints[0]
+    return _parse(f", {text}").constraints[0]
 
 
 def _with_constraints(before: Definition, added: list[Clause]) -> Definition:
@@ -129,14 +129,14 @@ def _without_column(before: Definition, name: str) -> Definition:
     )
 
 
-def _altered(before: Definition, operation: ops.AlterColumnOp, context: MigrationContext) -> Definition | None:
+def _alter(before: Definition, operation: ops.AlterColumnOp, context: MigrationContext) -> Definition | None:
     column = before.column(operation.column_name)
     if column is None or operation.modify_name is not None:
         return None
     after = before
     if operation.modify_type is not None:
-        wanted = _typed(operation, operation.modify_type, context)
-        had = _typed(operation, operation.existing_type, context) if operation.existing_type is not None else None
+        wanted = _define_type(operation, operation.modify_type, context)
+        had = _define_type(operation, operation.existing_type, context) if operation.existing_type is not None else None
         collation = wanted.columns[0].only("COLLATE")
         if collation or (had is not None and had.columns[0].only("COLLATE")):
             column = column.without("COLLATE")
@@ -147,14 +147,14 @@ def _altered(before: Definition, operation: ops.AlterColumnOp, context: Migratio
     if operation.modify_nullable is not None:
         column = column.without("NOT", "NULL")
         if not operation.modify_nullable:
-            column = replace(column, clauses=(*column.clauses, *_parsed("NOT NULL").columns[0].clauses))
+            column = replace(column, clauses=(*column.clauses, *_parse("NOT NULL").columns[0].clauses))
     if operation.modify_server_default is not False:
         column = column.without("DEFAULT", "GENERATED", "AS")
         column = replace(column, clauses=(*column.clauses, *_default(operation, context)))
     return after.with_column(column, instead_of=operation.column_name)
 
 
-def _typed(operation: ops.AlterColumnOp, type_: Any, context: MigrationContext) -> Definition:
+def _define_type(operation: ops.AlterColumnOp, type_: Any, context: MigrationContext) -> Definition:
     return _definition(operation.table_name, Column(operation.column_name, type_), context)
 
 
@@ -169,7 +169,7 @@ def _default(operation: ops.AlterColumnOp, context: MigrationContext) -> tuple[C
     return _definition(operation.table_name, column, context).columns[0].only("DEFAULT", "GENERATED", "AS")
 
 
-def _found(before: Definition, operation: ops.DropConstraintOp) -> Clause | None:
+def _find(before: Definition, operation: ops.DropConstraintOp) -> Clause | None:
     """The constraint that ``operation`` drops: the one of that name, or the one without a name that says the same."""
     named = [each for each in before.clauses() if each.name is not None and each.name == operation.constraint_name]
     if named:
@@ -196,7 +196,7 @@ def _plain(condition: str) -> str:
     return "".join(each.text.lower() if each.is_word else each.text for each in definition.tokens(condition))
 
 
-def _parsed(column: str) -> Definition:
+def _parse(column: str) -> Definition:
     found = definition.parse(f"CREATE TABLE t (c {column})")
     assert found is not None
     return found

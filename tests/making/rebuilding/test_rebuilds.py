@@ -17,7 +17,7 @@ from sqlalchemy import Column, Integer, String, create_engine
 
 from command import Sandbox
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making.sqlite import rebuilds
+from fastman_tasks.making.rebuilding import rebuilds
 from generated import Walk
 
 HEAD = """

@@ -15,12 +15,13 @@ from sqlalchemy import Column
 from sqlalchemy.schema import CreateIndex
 
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making.converting import restored
-from fastman_tasks.making.enums.sql import literal
-from fastman_tasks.making.sqlite import batch_losses
-from fastman_tasks.making.sqlite.changes import changed, in_parts, is_rename, needs_rebuild, with_operations
+from fastman_tasks.making.converting import refill
+from fastman_tasks.making.rebuilding import batch_losses
+from fastman_tasks.making.rebuilding.changes import apply, in_parts, is_rename, needs_rebuild, with_operations
+from fastman_tasks.making.rebuilding.operations import Rebuild, RebuildTableOp
+from fastman_tasks.making.sql.statements import StatementsOp
+from fastman_tasks.making.sql.text import literal
 from fastman_tasks.making.sqlite.definition import Definition
-from fastman_tasks.making.sqlite.operations import Rebuild, RebuildTableOp, StatementOp
 from fastman_tasks.making.sqlite.schema import Schema, Thing
 
 
@@ -34,9 +35,9 @@ def keep(context: MigrationContext, script: ops.MigrationScript) -> None:
         return
     if context.opts["render_as_batch"]:
         writer = _Writer(context)
-        upgrade.ops = list(writer.written(upgrade.ops))
+        upgrade.ops = list(writer.rewrite(upgrade.ops))
         writer.turn(downgrade.ops)
-        downgrade.ops = list(writer.written(downgrade.ops))
+        downgrade.ops = list(writer.rewrite(downgrade.ops))
 
 
 class _Writer:
@@ -55,10 +56,10 @@ class _Writer:
         """From here on, the operations lead ``back`` to the database as it was read, but for columns that cannot be
         required again."""
         self._is_back = True
-        for each in restored.optional_columns(back):
+        for each in refill.optional_columns(back):
             self._original = self._original.with_optional(each.table_name, each.column.name)
 
-    def written(self, operations: Iterable[ops.MigrateOperation]) -> Iterator[ops.MigrateOperation]:
+    def rewrite(self, operations: Iterable[ops.MigrateOperation]) -> Iterator[ops.MigrateOperation]:
         """``operations`` as they are to be written down."""
         parts = [part for operation in operations for part in in_parts(operation)]
         for at, part in enumerate(parts):
@@ -71,9 +72,9 @@ class _Writer:
                     self._schema = self._schema.without_table(part.table_name)
                     yield part
                 case ops.CreateTableOp(schema=None) if self._is_back and part.table_name in self._rewritten:
-                    things = self._original.belonging_to(part.table_name)
+                    things = self._original.parts_of(part.table_name)
                     self._schema = self._schema.with_things(things)
-                    yield from (StatementOp(each.sql) for each in things)
+                    yield from (StatementsOp(f"create {each.type} {each.name}", [each.sql]) for each in things)
                 case _:
                     self._follow(part)
                     yield part
@@ -138,7 +139,7 @@ class _Writer:
             return original
         after: Definition | None = before
         for operation in change.ops:
-            after = None if after is None else changed(after, operation, self._context)
+            after = None if after is None else apply(after, operation, self._context)
         return after
 
     def _indexes(self, change: ops.ModifyTableOps) -> list[Thing]:
@@ -168,7 +169,7 @@ class _Writer:
                 continue
             earlier = self._earlier(each.index_name)
             if earlier is not None and (earlier.name in there or not batch_losses.is_plain(earlier)):
-                after += [] if earlier.name in there else [StatementOp(earlier.sql)]
+                after += [] if earlier.name in there else [StatementsOp(f"create index {earlier.name}", [earlier.sql])]
             elif replaces and not all(isinstance(column, str | Column) for column in each.columns):
                 after.append(each)
             else:
@@ -207,7 +208,7 @@ class _Writer:
         operations = [
             each for each in change.ops if not isinstance(each, ops.CreateIndexOp) or each.index_name in written
         ]
-        mentioned = bool(self._schema.mentioning(table))
+        mentioned = bool(self._schema.find_mentions(table))
         return RebuildTableOp(
             table, operations, Rebuild(new, filling, [each.sql for each in restored], mentioned, kept)
         )

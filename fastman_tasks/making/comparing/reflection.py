@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, DefaultClause, Index, MetaData, Table, TextClause, text
 
-from fastman_tasks.making.comparing.sql_text import escaped
+from fastman_tasks.making.sql.text import escape
 
 
 def reflect(connection: Connection, name: str, schema: str | None = None) -> Table:
@@ -16,7 +16,7 @@ def reflect(connection: Connection, name: str, schema: str | None = None) -> Tab
         if str(default).startswith("nextval("):
             column.server_default = None
         elif isinstance(default, TextClause):
-            column.server_default = DefaultClause(text(escaped(default.text)))
+            column.server_default = DefaultClause(text(escape(default.text)))
     return table
 
 

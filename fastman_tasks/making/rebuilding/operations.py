@@ -10,7 +10,7 @@ from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 
-from fastman_tasks.making.comparing.sql_text import escaped
+from fastman_tasks.making.sql.statements import execute
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,6 @@ class RebuildTableOp(ops.ModifyTableOps):
         self.rebuild = rebuild
 
 
-class StatementOp(ops.ExecuteSQLOp):
-    """Executes a statement, written down as it is."""
-
-    def __init__(self, sql: str) -> None:
-        super().__init__(sql)
-        self.sql = sql
-
-
-@renderers.dispatch_for(StatementOp)
-def _render_statement(context: AutogenContext, operation: StatementOp) -> str:
-    return _execute(context, operation.sql)
-
-
 @renderers.dispatch_for(RebuildTableOp)
 def _render_rebuild(context: AutogenContext, operation: RebuildTableOp) -> list[str]:
     return list(_lines(context, operation))
@@ -59,35 +46,26 @@ def _lines(context: AutogenContext, operation: RebuildTableOp) -> Iterator[str]:
     rebuild, prefix = operation.rebuild, context.opts["alembic_module_prefix"]
     old, new = repr(str(operation.table_name)), repr(rebuild.new)
     reason = (
-        f"SQLite cannot alter {operation.table_name} in place, and batch mode would not keep {_listed(rebuild.kept)}."
+        f"SQLite cannot alter {operation.table_name} in place, and batch mode would not keep {_join(rebuild.kept)}."
     )
     yield from (f"# {line}" for line in textwrap.wrap(reason, 110))
-    yield from _rendered(context, operation, ops.DropIndexOp)
-    yield from (_execute(context, sql) for sql in rebuild.filling)
+    yield from _render_each(context, operation, ops.DropIndexOp)
+    yield from (execute(context, sql) for sql in rebuild.filling)
     yield f"{prefix}drop_table({old})"
     # SQLite renames no table while something mentions one that is not there.
     around = ["PRAGMA legacy_alter_table=ON", "PRAGMA legacy_alter_table=OFF"] if rebuild.is_mentioned else []
-    yield from (_execute(context, sql) for sql in around[:1])
+    yield from (execute(context, sql) for sql in around[:1])
     yield f"{prefix}rename_table({new}, {old})"
-    yield from (_execute(context, sql) for sql in (*around[1:], *rebuild.restoring))
-    yield from _rendered(context, operation, ops.CreateIndexOp)
+    yield from (execute(context, sql) for sql in (*around[1:], *rebuild.restoring))
+    yield from _render_each(context, operation, ops.CreateIndexOp)
 
 
-def _rendered(context: AutogenContext, operation: RebuildTableOp, kind: type[ops.MigrateOperation]) -> Iterator[str]:
+def _render_each(context: AutogenContext, operation: RebuildTableOp, kind: type[ops.MigrateOperation]) -> Iterator[str]:
     for each in operation.ops:
         if isinstance(each, kind):
             found = renderers.dispatch(each)(context, each)
             yield from [found] if isinstance(found, str) else found
 
 
-def _listed(several: Sequence[str]) -> str:
+def _join(several: Sequence[str]) -> str:
     return " and ".join([*([", ".join(several[:-1])] if several[1:] else []), several[-1]])
-
-
-def _execute(context: AutogenContext, sql: str) -> str:
-    """The call, with a line of the file for each line of ``sql``: indenting them must not change the statement."""
-    call = f"{context.opts['alembic_module_prefix']}execute"
-    lines = [repr(line) for line in escaped(sql).splitlines(keepends=True)]
-    if len(lines) == 1 and len(lines[0]) < 90:
-        return f"{call}({lines[0]})"
-    return "\n".join([f"{call}(", *(f"    {line}" for line in lines), ")"])

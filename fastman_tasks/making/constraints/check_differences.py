@@ -8,9 +8,9 @@ from types import MappingProxyType
 
 from sqlalchemy import CheckConstraint, Table
 
-from fastman_tasks.making.comparing.sql_tokens import form
 from fastman_tasks.making.constraints import names
 from fastman_tasks.making.constraints.existing import Check
+from fastman_tasks.making.sql.tokens import form
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ def compare(
     write a condition, they are the same by name, or by what they say; where these tell nothing, an unnamed one is
     taken for the one in the database that is about the same columns.
     """
-    wanted, found = declared(table), list(existing)
+    wanted, found = names.checks_of(table), list(existing)
     columns = [column.name for column in table.columns]
 
     def about(sql: str | None) -> frozenset[str]:
-        return frozenset(names.mentioned(sql or "", columns))
+        return frozenset(names.find_mentioned(sql or "", columns))
 
     def sql_of(constraint: CheckConstraint) -> str | None:
         return conditions.get(constraint) or names.sql_of(constraint)
@@ -81,16 +81,3 @@ def compare(
         )
     )
     return Differences(tuple(wanted), tuple(check for check in found if not check.is_fixed))
-
-
-def declared(table: Table) -> list[CheckConstraint]:
-    """The CHECKs that the model's ``table`` declares, on the table and on its columns, in the order of the source."""
-    on_columns = [each for column in table.columns for each in column.constraints]
-    return sorted(
-        (
-            each
-            for each in (*table.constraints, *on_columns)
-            if isinstance(each, CheckConstraint) and names.is_nameable(each)
-        ),
-        key=lambda each: each._creation_order,
-    )

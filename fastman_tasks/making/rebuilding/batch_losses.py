@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import TypeEngine
 
-from fastman_tasks.making.comparing.sql_text import escaped
+from fastman_tasks.making.sql.text import escape
 from fastman_tasks.making.sqlite.definition import Definition, Token, parts, tokens
 from fastman_tasks.making.sqlite.schema import Schema, Thing
 
@@ -35,7 +35,7 @@ def find(schema: Schema, table: str, change: ops.ModifyTableOps | None = None) -
     definition = schema.table(table)
     if definition is None:
         return []
-    found = [*_found(schema, table, definition), *_misread(schema, table, definition)]
+    found = [*_find(schema, table, definition), *_find_misread(schema, table, definition)]
     names = {each.name for each in definition.clauses()}
     for each in change.ops if change is not None else ():
         if isinstance(each, ops.DropConstraintOp) and each.constraint_name not in names:
@@ -43,10 +43,10 @@ def find(schema: Schema, table: str, change: ops.ModifyTableOps | None = None) -
     return list(dict.fromkeys(found))
 
 
-def _found(schema: Schema, table: str, definition: Definition) -> Iterator[str]:
+def _find(schema: Schema, table: str, definition: Definition) -> Iterator[str]:
     text = definition.create("t")
     yield from (_WORDS[each.keyword] for each in tokens(text) if each.keyword in _WORDS)
-    if escaped(text) != text:
+    if escape(text) != text:
         yield "a colon in a text"
     if any(each.kind == "CHECK" and each.name is None for each in definition.clauses()):
         yield "a CHECK without a name"
@@ -58,28 +58,28 @@ def _found(schema: Schema, table: str, definition: Definition) -> Iterator[str]:
     yield from (f"the index {each.name}" for each in schema.of(table, "index") if not is_plain(each))
     yield from (f"the trigger {each.name}" for each in schema.of(table, "trigger"))
     # These are not lost, but the new table would not get the old one's name.
-    yield from (f"the {each.type} {each.name}" for each in schema.mentioning(table))
+    yield from (f"the {each.type} {each.name}" for each in schema.find_mentions(table))
 
 
 def is_plain(index: Thing) -> bool:
     """Whether ``index`` is one of whole columns, in ascending order and their own collation."""
-    return all(len(part) == 1 for part in parts(index.sql)) and escaped(index.sql) == index.sql
+    return all(len(part) == 1 for part in parts(index.sql)) and escape(index.sql) == index.sql
 
 
-def _misread(schema: Schema, table: str, definition: Definition) -> Iterator[str]:
+def _find_misread(schema: Schema, table: str, definition: Definition) -> Iterator[str]:
     """What reflection takes for something else: types that SQLAlchemy does not have, and CHECKs on one line."""
-    with schema.connected() as connection:
+    with schema.connect() as connection:
         inspector = inspect(connection)
         for column in inspector.get_columns(table):
             found = definition.column(column["name"])
-            if found is not None and _compiled(connection, column["type"]) != _plain(found.type):
+            if found is not None and _type_sql(connection, column["type"]) != _plain(found.type):
                 yield f"the type {found.type}" if found.type else f"that {found.name} has no type"
         read = sorted(_plain(each["sqltext"]) for each in inspector.get_check_constraints(table))
     if read != sorted(_plain(each.condition) for each in definition.constraints if each.kind == "CHECK"):
         yield "CHECKs"
 
 
-def _compiled(connection: Connection, type_: TypeEngine[object]) -> str:
+def _type_sql(connection: Connection, type_: TypeEngine[object]) -> str:
     try:
         return _plain(str(type_.compile(dialect=connection.dialect)))
     except CompileError:

@@ -10,7 +10,7 @@ from fastman_tasks.making.constraints.existing import Existing
 
 
 def prepare(operations: ops.OpContainer, existing: Existing, *, batch: bool) -> None:
-    """Name what is dropped and has no name, as it would be called: ``sqlite_rebuilds`` finds it by what it says.
+    """Name what is dropped and has no name, as it would be called: ``rebuilding`` finds it by what it says.
 
     Raises MigrationRefused where constraints change and env.py does not ask for ``batch`` mode.
     """

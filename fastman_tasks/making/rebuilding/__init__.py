@@ -1,0 +1,1 @@
+"""SQLite's tables, rebuilt without loss."""

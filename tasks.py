@@ -7,9 +7,10 @@ from fastman_tasks import database, make, migrate
 
 @task
 def lint(c: Context) -> None:
-    """Check style and formatting."""
+    """Check style, formatting and the direction of imports."""
     c.run("ruff check .")
     c.run("ruff format --check .")
+    c.run("lint-imports")
 
 
 @task

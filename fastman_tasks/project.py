@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 class Project:
     """A project whose root is on ``sys.path``; while it is entered, its root is the current folder, and with
-    FASTMAN_EXPORT_ENV what its .env files hold is in ``os.environ``.
+    FASTMAN_EXPORT_ENV what its .env files hold is in ``os.environ``. An action enters it by itself.
 
     >>> with Project.open() as project:
     ...     project.migrator.pending()
@@ -42,6 +42,7 @@ class Project:
         self.root = root
         self.settings = settings
         self.debug = debug
+        self._depth = 0
 
     @classmethod
     def open(
@@ -66,6 +67,9 @@ class Project:
         return cls(root, settings_module.load(root, environ, configured), debug=debug)
 
     def __enter__(self) -> Project:
+        self._depth += 1
+        if self._depth > 1:
+            return self
         came_from = Path.cwd()
         with ExitStack() as stack:
             stack.enter_context(exporting(self.settings.exports))
@@ -77,7 +81,9 @@ class Project:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._entered.close()
+        self._depth -= 1
+        if not self._depth:
+            self._entered.close()
 
     @cached_property
     def configured_database(self) -> Database:

@@ -30,7 +30,7 @@ class Action:
     question: Callable[[Plan], str]
     destructive: bool = False
     preview: bool = False
-    locks: bool = True
+    locks: Callable[[Plan], bool] = lambda plan: True
 
 
 def carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
@@ -39,6 +39,11 @@ def carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
     Raises ConsentMissing where it is forbidden or not agreed to, LockTimeout after FASTMAN_LOCK_TIMEOUT, and what the
     plan and the run raise. From the first step on an error has the ``report`` of what was done.
     """
+    with action.project:
+        return _carry_out(action, consent, observer)
+
+
+def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
     project = action.project
     if action.destructive and not action.preview:
         _require_permission(project)
@@ -49,7 +54,7 @@ def carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
         try:
             if not action.preview:
                 consent(_risk(action, plan))
-            with locked(project, observer) if action.locks else ExitStack():
+            with locked(project, observer) if action.locks(plan) else ExitStack():
                 results = action.run(plan, noted)
         except FastmanError as error:
             error.report = _report(action, plan, (*(error.report.steps if error.report else ()), *noted.results))

@@ -25,12 +25,12 @@ def migrate(
     """Apply the pending migrations of ``project``, those up to ``to`` (a revision, a part of its id or of its file's
     name, a label, or "heads"), and with ``seed`` run the seeders.
 
-    With ``preview`` the steps are *planned* and have their SQL; nothing is changed, and no seeder is run. ``consent``
-    is needed on a protected database. Raises UsageError for an unknown ``to``; MigrationRefused where the plan must
-    not be carried out; MigrationFailed, which names the migration, the line and what is kept; and what
-    ``actions.seed`` raises.
+    With ``preview`` the migrations are *planned* and have their SQL; seeders run only where there are none to apply,
+    and are rolled back. ``consent`` is needed on a protected database. Raises UsageError for an unknown ``to``;
+    MigrationRefused where the plan must not be carried out; MigrationFailed, which names the migration, the line and
+    what is kept; and what ``actions.seed`` raises.
     """
-    seeding = Seeding(project) if seed else None
+    seeding = Seeding(project, preview=preview) if seed else None
 
     def plan() -> Plan:
         migrations = project.migrator.plan_migrate(to)
@@ -38,13 +38,13 @@ def migrate(
             return migrations
         seeders = seeding.plan()
         seeding.require_migrated([step.id for step in migrations.steps])
-        if preview:
-            # They need the migrations.
+        if preview and migrations.steps:
+            # The seeders need the migrations.
             return migrations
         return replace(migrations, steps=(*migrations.steps, *seeders))
 
     def run(plan: Plan, observer: Observer) -> tuple[StepResult, ...]:
-        if preview:
+        if preview and plan.migrations:
             return run_preview(project, plan)
         results = run_migrations(project, plan, observer) if plan.migrations else ()
         if seeding is None:
@@ -65,7 +65,7 @@ def migrate(
             level=lambda plan: level_to_change(project.settings, project.database, plan.losses),
             question=_question,
             preview=preview,
-            locks=not preview,
+            locks=lambda plan: not preview or bool(plan.seeders),
         ),
         consent,
         observer or Observer(),

@@ -78,7 +78,7 @@ def _roll_back(
             question=lambda plan: f"Roll back {pluralize(len(plan.steps), 'migration')}",
             destructive=True,
             preview=preview,
-            locks=not preview,
+            locks=lambda _plan: not preview,
         ),
         consent,
         observer or Observer(),

@@ -69,7 +69,7 @@ def project_task(function: Callable[..., None]) -> invoke.Task[Any]: ...
 
 @overload
 def project_task(
-    *, help: Mapping[str, str] | None = None, instead: Mapping[str, str] | None = None
+    *, help: Mapping[str, str] | None = None, instead: Mapping[str, str] | None = None, default: bool = False
 ) -> Callable[[Callable[..., None]], invoke.Task[Any]]: ...
 
 
@@ -78,6 +78,7 @@ def project_task(
     *,
     help: Mapping[str, str] | None = None,
     instead: Mapping[str, str] | None = None,
+    default: bool = False,
 ) -> Any:
     """Make an Invoke task of ``function(project, **flags)``; ``@project_task`` alone will do.
 
@@ -85,7 +86,7 @@ def project_task(
     ``flags.flags_of``). A FastmanError ends the process with its text on stderr and its code, any other error as one
     line and code 1; with Invoke's --debug the traceback comes first, and with a flag ``json`` the error is printed as
     JSON too. Invoke's --dry sets the flag ``pretend``. ``instead`` are flags, each with the positional argument that
-    may be left out with it, and is then empty.
+    may be left out with it, and is then empty. A ``default`` task is also called by the name of its collection.
     """
 
     def decorate(function: Callable[..., None]) -> Any:
@@ -127,6 +128,7 @@ def project_task(
             iterable=[name for name, flag in known.items() if flag.container is not None],
             instead=instead,
             auto_shortflags=False,
+            default=default,
         )
 
     return decorate if function is None else decorate(function)

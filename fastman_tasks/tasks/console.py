@@ -7,7 +7,8 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fastman_tasks.tasks.spelling import spell
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 
 _NAME_WIDTH = 60
+# Where lines go while stdout is redirected.
+_stdout: ContextVar[TextIO | None] = ContextVar("stdout", default=None)
 _YES = ("y", "Y", "yes", "Yes", "YES")
 
 
@@ -30,19 +33,24 @@ def _console(stream: TextIO) -> Console:
     return Console(file=stream, highlight=False, markup=False, soft_wrap=True, emoji=False)
 
 
+def _out() -> TextIO:
+    return _stdout.get() or sys.stdout
+
+
 def _write(text: str, style: str | None = None, end: str = "\n") -> None:
     # Without a terminal nothing is coloured, and importing rich would be a tenth of the command's time.
-    if sys.stdout.isatty() or os.environ.get("FORCE_COLOR"):
-        _console(sys.stdout).print(text, style=style, end=end)
+    if _out().isatty() or os.environ.get("FORCE_COLOR"):
+        _console(_out()).print(text, style=style, end=end)
     else:
         _send(text + end)
 
 
 def _send(text: str) -> None:
     # A line is shown while a migration runs: what stdout cannot spell must not be taken for an error of it.
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    sys.stdout.flush()
+    out = _out()
+    encoding = out.encoding or "utf-8"
+    out.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    out.flush()
 
 
 def line(text: str = "", style: str | None = None) -> None:
@@ -52,9 +60,16 @@ def line(text: str = "", style: str | None = None) -> None:
 
 @contextmanager
 def only_ours(wanted: bool) -> Iterator[None]:
-    """Keep stdout for what is printed here where that is ``wanted``: what env.py prints goes to stderr."""
-    with redirect_stdout(sys.stderr) if wanted else nullcontext():
+    """Keep stdout for what is printed here where that is ``wanted``: what others print in this block goes to stderr."""
+    if not wanted:
         yield
+        return
+    token = _stdout.set(_out())
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _stdout.reset(token)
 
 
 def result(name: str, took: float | None, word: str) -> None:
@@ -81,7 +96,7 @@ class Bar:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-        self._progress = Progress(*columns, console=_console(sys.stdout), transient=True)
+        self._progress = Progress(*columns, console=_console(_out()), transient=True)
         self._task = self._progress.add_task("", total=None)
         self._progress.start()
 
@@ -98,13 +113,13 @@ class Bar:
 
 def bar() -> Bar | None:
     """A progress bar; None where there is no terminal to show it on."""
-    return Bar() if sys.stdout.isatty() else None
+    return Bar() if _out().isatty() else None
 
 
 def as_json(value: Any) -> None:
     """``value`` alone on stdout."""
-    spells_all = (sys.stdout.encoding or "").lower().startswith("utf")
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not spells_all) + "\n")
+    spells_all = (_out().encoding or "").lower().startswith("utf")
+    _out().write(json.dumps(value, indent=2, ensure_ascii=not spells_all) + "\n")
 
 
 def choose(question: str) -> bool | None:

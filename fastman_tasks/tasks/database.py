@@ -35,8 +35,6 @@ def migrate(
     from fastman_tasks.tasks import reporter
 
     reporter.run(project, actions.migrate, to=to, seed=seed, pretend=pretend, json=json, force=force, confirm=confirm)
-    if seed and pretend and not json:
-        console.line("The seeders were not run: they need these migrations.")
 
 
 @project_task(

@@ -1,4 +1,4 @@
-"""Roll migrations back and see where they stand."""
+"""Apply migrations, roll them back, and see where they stand."""
 
 from __future__ import annotations
 
@@ -11,6 +11,33 @@ from fastman_tasks.tasks.boundary import project_task
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
+
+
+@project_task(
+    help={
+        "to": "Stop at this revision: its id or its file's name, or a part of either.",
+        "seed": "Run the seeders afterwards.",
+        "pretend": "Print the SQL; change nothing.",
+        "force": "Skip confirmation, even in production.",
+        "confirm": "The database's name, where data of a protected database would be lost.",
+        "json": "Print JSON.",
+    },
+    default=True,
+)
+def run(
+    project: Project,
+    to: str | None = None,
+    seed: bool = False,
+    pretend: bool = False,
+    force: bool = False,
+    confirm: str | None = None,
+    json: bool = False,
+) -> None:
+    """Apply the pending migrations; the same as database.migrate."""
+    from fastman_tasks import actions
+    from fastman_tasks.tasks import reporter
+
+    reporter.run(project, actions.migrate, to=to, seed=seed, pretend=pretend, json=json, force=force, confirm=confirm)
 
 
 @project_task(

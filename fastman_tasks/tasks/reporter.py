@@ -34,7 +34,7 @@ def run(
     pretends to. Raises what the action raises."""
     from fastman_tasks.errors import FastmanError
 
-    lines = Lines(project, migrates=action.__name__ == "migrate")
+    lines = Lines(project, migrates=action.__name__ == "migrate", seeds=bool(options.get("seed")))
     consent = prompt.consent(force=force, confirm=confirm, json=json, header=lines.header)
     try:
         # What env.py, a migration or a seeder prints is no part of the JSON, nor of SQL to be piped into a file.
@@ -62,12 +62,14 @@ class Lines(Observer):
         project: Project,
         *,
         migrates: bool = False,
+        seeds: bool = False,
         has_header: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._project = project
         self._clock = clock
         self._migrates = migrates
+        self._seeds = seeds
         self._has_header = has_header
         self._is_seeding = False
         self._next = _NEVER
@@ -163,9 +165,11 @@ class Lines(Observer):
             rolls_back = report.command in ("migrate.rollback", "migrate.reset")
             console.line("Nothing to roll back." if rolls_back else "Nothing to migrate.")
             return
-        if shows_sql:
+        if shows_sql and not self._is_seeding:
             views.sql(report, everything=self._project.debug)
             console.line("Nothing was changed.")
+            if self._seeds:
+                console.line("The seeders were not run: they need these migrations.")
             return
         if any(result.step.action == "seed" for result in report.steps):
             self._end_seeders(report)

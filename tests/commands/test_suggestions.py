@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from command import Sandbox
@@ -10,7 +12,6 @@ COMMANDS = {
     "db.seed": "database.seed",
     "db:seed": "database.seed",
     "database:seed": "database.seed",
-    "migrate": "database.migrate",
     "db:migrate": "database.migrate",
     "migrate:rollback": "migrate.rollback",
     "migrate:fresh": "migrate.reset database.migrate",
@@ -74,3 +75,33 @@ def test_commands_as_they_are_called_here(project: Sandbox) -> None:
     assert "Did you mean db.seed?" in project.inv("database.seed", code=1).stderr
     assert "Did you mean mig.rollback?" in project.inv("rollback", code=1).stderr
     assert "Did you mean db.migrate?" in project.inv("migrate:run", code=1).stderr
+
+
+def test_messages_name_commands_as_they_are_called_here(project: Sandbox) -> None:
+    """The next command can be copied where a namespace has another name, also from JSON."""
+    project.write(
+        "tasks.py",
+        "from invoke import Collection\n\nfrom fastman_tasks import database, make, migrate\n\n"
+        "ns = Collection(make)\nns.add_collection(Collection.from_module(database), 'db')\n"
+        "ns.add_collection(Collection.from_module(migrate), 'schema')\n",
+    )
+    project.add_environment()
+    project.add_migration("create_users", "1a1a", None)
+    refused = project.inv("db.migrate", env={"ENVIRONMENT": "production", "DATABASE_URL": "sqlite:///a.db"}, code=5)
+    assert refused.stderr.endswith(" To go ahead: inv db.migrate --force\n")
+    assert "First: inv db.migrate. Or both at once: inv db.migrate --seed" in (
+        project.write("database/seeders/a_seeder.py", "class ASeeder:\n    def run(self, db): ...\n")
+        and project.inv("db.seed", code=1).stderr
+    )
+    project.inv("db.migrate")
+    refused = project.inv("schema.rollback", "--json", code=5)
+    assert json.loads(refused.stdout)["error"]["next"] == "inv schema.rollback --steps=1 --force --json"
+
+
+def test_migrate_for_short(project: Sandbox) -> None:
+    """``inv migrate`` is database.migrate."""
+    project.add_environment()
+    project.add_migration("create_users", "1a1a", None)
+    assert project.inv("migrate", "--pretend").stdout.endswith("Nothing was changed.\n")
+    assert project.inv("migrate").stdout.endswith("\n1 migration applied.\n")
+    assert project.inv("migrate").stdout.endswith("\nNothing to migrate.\n")

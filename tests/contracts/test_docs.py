@@ -193,7 +193,7 @@ def test_the_two_commands_are_the_installation() -> None:
         assert README.count(line.partition(" && ")[2].partition(" && ")[0] + " &&") == 1
 
 
-@pytest.mark.parametrize("name", sorted(FLAGS))
+@pytest.mark.parametrize("name", sorted(set(FLAGS) - {"migrate.run"}))
 def test_each_command_has_a_section_with_each_of_its_flags(name: str) -> None:
     """A section a command, with one row for every flag that it has, and none for another."""
     found = re.search(rf"^## {re.escape(name)}( [A-Z]+)?\n(.*?)(?=^## )", COMMANDS, re.MULTILINE | re.DOTALL)
@@ -202,6 +202,12 @@ def test_each_command_has_a_section_with_each_of_its_flags(name: str) -> None:
     assert {flag for flag, _ in rows} == set(FLAGS[name]) and len(rows) == len(FLAGS[name])
     for flag, value in rows:
         assert bool(value) == (FLAGS[name][flag].kind is not bool), f"--{flag} of {name}"
+
+
+def test_the_same_command_by_another_name() -> None:
+    """``inv migrate`` has the flags of database.migrate."""
+    kinds = {name: {flag: found.kind for flag, found in FLAGS[name].items()} for name in FLAGS}
+    assert kinds["migrate.run"] == kinds["database.migrate"]
 
 
 def test_no_other_command_has_a_section() -> None:
@@ -310,15 +316,72 @@ def test_the_python_that_is_shown_can_be_read(name: str) -> None:
         ast.parse(block)
 
 
-def test_the_task_of_one_s_own_runs(project: Sandbox) -> None:
-    """It lists what is pending, and ends like a command when it cannot."""
-    [own_task] = blocks(section(README, "A task of your own"), "python")
-    project.write("tasks.py", own_task)
-    said = project.inv("waiting", code=1)
+OWN = section(README, "From a task of your own")
+
+
+@pytest.fixture
+def own(project: Sandbox) -> Sandbox:
+    """A project with the tasks of the README beside ours, and a migration."""
+    *tasks, fixture = blocks(OWN, "python")
+    assert len(tasks) == 4
+    collection = "\n\nfrom invoke import Collection\n\nfrom fastman_tasks import database, make, migrate\n\n"
+    names = "waiting, deploy, back, users, database, make, migrate"
+    project.write("tasks.py", "\n\n".join(tasks) + f"{collection}ns = Collection({names})\n")
+    project.write("test_shop.py", f"{fixture}\n\ndef test_url(database_url):\n    print(database_url)\n")
+    return project
+
+
+def test_what_is_pending(own: Sandbox) -> None:
+    """It ends like a command when it cannot tell."""
+    said = own.inv("waiting", code=1)
     assert said.stderr.startswith("This project has no migrations yet")
-    project.add_environment()
-    project.add_migration("create_users", "1a1a", None)
-    assert project.inv("waiting").stdout == "create_users\n"
+    own.add_environment()
+    own.add_migration("create_users", "1a1a", None)
+    assert own.inv("waiting").stdout == "create_users\n"
+
+
+def test_an_observer(own: Sandbox) -> None:
+    """It is told of each step, and the report has them."""
+    own.add_environment()
+    own.add_migration("create_users", "1a1a", None)
+    url = f"sqlite:///{own.root}/shop.db"
+    said = own.inv("deploy", env={"DATABASE_URL": url}).stdout
+    assert said == "create_users: done\nApplied to sqlite:///shop.db: 1\n"
+
+
+def test_consent_of_one_s_own(own: Sandbox) -> None:
+    """It decides; elsewhere nothing is changed. A flag has its type, and --help tells of it."""
+    own.add_environment()
+    own.add_migration("create_users", "1a1a", None)
+    for name, code in (("staging", 0), ("shop", 5)):
+        env = {"DATABASE_URL": f"sqlite:///{name}.db"}
+        own.inv("database.migrate", env=env)
+        said = own.inv("back", "--steps=1", env=env, code=code)
+        assert said.stderr == ("Roll back 1 migration on sqlite:///shop.db? Only on staging.\n" if code else "")
+        assert f"{int(bool(code))} applied" in own.inv("migrate.status", env=env).stdout
+    assert own.inv("back", "--steps=x", code=2).stderr == "--steps=x is not a whole number.\n"
+    forbidden = {"DATABASE_URL": "sqlite:///staging.db", "FASTMAN_PROHIBIT_DESTRUCTIVE": "1"}
+    own.inv("database.migrate", env=forbidden)
+    assert "FASTMAN_PROHIBIT_DESTRUCTIVE is set" in own.inv("back", env=forbidden, code=5).stderr
+
+
+def test_one_seeder(own: Sandbox) -> None:
+    """It and what it depends on, once the migrations are applied."""
+    own.add_environment()
+    own.add_migration("create_users", "1a1a", None)
+    own.write("database/seeders/user_seeder.py", "class UserSeeder:\n    def run(self, db):\n        print('seeded')\n")
+    assert "These migrations are pending" in own.inv("users", code=1).stderr
+    own.inv("database.migrate")
+    assert own.inv("users").stdout == "seeded\n"
+
+
+def test_a_fixture(own: Sandbox) -> None:
+    """Each test gets a database with all migrations."""
+    own.add_environment()
+    own.add_migration("create_users", "1a1a", None)
+    said = own.run("pytest", "-q", "-s", "-p", "no:cacheprovider", "test_shop.py").stdout
+    assert "/test.db" in said and "1 passed" in said
+    assert not (own.root / "shop.db").exists()
 
 
 def test_invoke_s_configuration_as_it_is_shown(project: Sandbox) -> None:

@@ -74,10 +74,28 @@ def only_ours(wanted: bool) -> Iterator[None]:
 
 def result(name: str, took: float | None, word: str) -> None:
     """``  name ....... 12 ms  DONE``; ``took`` in seconds."""
+    _write(_leader(name), end="")
+    end_result(took, word)
+
+
+def begin_result(name: str) -> bool:
+    """On a terminal, the part of the line that is known before ``name`` has run; whether it is there."""
+    if _out().isatty():
+        _write(_leader(name), end="")
+        return True
+    return False
+
+
+def end_result(took: float | None, word: str) -> None:
+    """The rest of that line."""
     time = "" if took is None else f"{_duration(took)}  "
     style = {"DONE": "green", "FAIL": "red"}.get(word, "yellow")
-    _write(f"  {name} {'.' * max(3, _NAME_WIDTH - len(name))} {time:>9}", end="")
+    _write(f"{time:>9}", end="")
     _write(word, style)
+
+
+def _leader(name: str) -> str:
+    return f"  {name} {'.' * max(3, _NAME_WIDTH - len(name))} "
 
 
 def _duration(seconds: float) -> str:

@@ -72,6 +72,8 @@ class Lines(Observer):
         self._seeds = seeds
         self._has_header = has_header
         self._is_seeding = False
+        # The line of a migration that is running.
+        self._has_begun = False
         self._next = _NEVER
         self._bar: console.Bar | None = None
         self._running: list[str] = []
@@ -97,6 +99,8 @@ class Lines(Observer):
         if step.action == "seed":
             self._begin_seeding()
             self._running.append(step.name)
+        else:
+            self._has_begun = console.begin_result(step.name)
 
     def step_progress(self, step: Step, done: int | None, total: int | None) -> None:
         now = self._clock()
@@ -115,6 +119,7 @@ class Lines(Observer):
             self._bar.show(f"{step.name} {done:,}{of}", done, total)
 
     def step_retrying(self, step: Step, pause: float) -> None:
+        self._break_line()
         text = f"  {step.name}: a table is locked; rolled back, trying again in {pause:g} s"
         console.line(text, style="yellow")
 
@@ -122,7 +127,12 @@ class Lines(Observer):
         if result.step.action != "seed":
             self._results.append(result)
             # Why a migration failed is said at once; the line of a seeder says what it had written.
-            if result.state == "done":
+            if result.state != "done":
+                self._break_line()
+            elif self._has_begun:
+                self._has_begun = False
+                console.end_result(result.seconds, "DONE")
+            else:
                 console.result(result.step.name, result.seconds, "DONE")
             return
         if result.state == "skipped":
@@ -138,8 +148,14 @@ class Lines(Observer):
         name = "  ".join(part for part in (result.step.name, "; ".join(notes)) if part)
         console.result(name, result.seconds, _WORDS[result.state])
 
+    def _break_line(self) -> None:
+        if self._has_begun:
+            self._has_begun = False
+            console.line()
+
     def stop(self) -> None:
         """Take the bar away. Lines are printed where it stood; it is drawn again with the next statement."""
+        self._break_line()
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -432,3 +432,13 @@ def test_an_output_that_cannot_spell_a_name(shop: Sandbox) -> None:
     assert "4 applied, 0 pending." in said
     value = json.loads(shop.inv("migrate.status", "--json", env=plain, anew=True).stdout)
     assert value["steps"][-1]["file"].endswith("größe_→.py")
+
+
+def test_a_line_is_there_while_its_migration_runs(project: Sandbox) -> None:
+    """On a terminal: the migration's name first, the rest once it has finished; a failure begins a line of its own."""
+    project.add_environment()
+    project.add_migration("1_asks", "1a", None, "assert input('Go on? ') == 'yes'")
+    said = project.terminal("database.migrate", answers=[("1_asks ......", ""), ("Go on? ", "no")], code=1)
+    assert re.search(r"\n  1_asks \.+ +Go on\? .*\n+1_asks failed: ", said, re.DOTALL)
+    said = project.terminal("database.migrate", answers=[("Go on? ", "yes")])
+    assert re.search(r"\n  1_asks \.+ +Go on\? yes\n +\d.* m?s  .*DONE", said)

@@ -88,12 +88,46 @@ def test_the_environment_is_never_written() -> None:
                 assert ast.unparse(node.value) != "os.environ", f"{name}, line {node.lineno}"
 
 
-def test_importing_the_package_imports_no_heavy_library() -> None:
+HEAVY = ("alembic", "dotenv", "flask", "mako", "rich", "sqlalchemy")
+IMPORTS = {
+    "import fastman_tasks": (*HEAVY, "invoke"),
+    "from fastman_tasks import Observer, force, named, refuse": (*HEAVY, "invoke"),
+    "import fastman_tasks.errors": (*HEAVY, "invoke"),
+    "import fastman_tasks.seeding": (*HEAVY, "invoke"),
+    "from fastman_tasks import database, make, migrate, project_task": HEAVY,
+}
+
+
+@pytest.mark.parametrize("line", IMPORTS)
+def test_importing_imports_no_heavy_library(line: str) -> None:
     """``inv --list`` and completion wait for none of them."""
-    heavy = ("alembic", "sqlalchemy", "mako", "rich", "dotenv", "flask")
-    code = f"import sys, fastman_tasks; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys; {line}; print([name for name in {IMPORTS[line]} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from fastman_tasks import database, make, migrate",
+        "from fastman_tasks import Observer, Project, actions, force, named, project_task, refuse",
+        "from fastman_tasks.seeding import Upserted, load, upsert",
+        "from fastman_tasks.runtime import run_migrations",
+        "from fastman_tasks.project import Project",
+        "from fastman_tasks.errors import FastmanError",
+    ],
+)
+def test_what_projects_import(line: str) -> None:
+    """These import paths stay."""
+    exec(line)
+
+
+def test_what_is_exported_can_be_imported() -> None:
+    """Each name of ``__all__`` is there, and no other one is."""
+    for name in fastman_tasks.__all__:
+        assert getattr(fastman_tasks, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = fastman_tasks.nothing
 
 
 def test_the_package_exports_its_modules_and_no_collection() -> None:

@@ -2,49 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dotenv import dotenv_values
-from dotenv.parser import parse_stream
 from sqlalchemy.engine import URL
 
 from fastman_tasks.databases import urls
+from fastman_tasks.env_file import VARIABLES, read_env_file
 from fastman_tasks.errors import SettingsError, UsageError
 
-#: Every variable that is read, with the other names it goes by (Laravel's, for the most part).
-VARIABLES: dict[str, tuple[str, ...]] = {
-    "DATABASE_URL": (),
-    "DB_CONNECTION": (),
-    "DB_HOST": (),
-    "DB_PORT": (),
-    "DB_NAME": ("DB_DATABASE",),
-    "DB_USER": ("DB_USERNAME",),
-    "DB_PASSWORD": (),
-    "ENVIRONMENT": ("APP_ENV",),
-    "FASTMAN_MODELS": (),
-    "FASTMAN_IGNORE_TABLES": (),
-    "FASTMAN_SEEDERS": (),
-    "FASTMAN_LOCK": (),
-    "FASTMAN_LOCK_TIMEOUT": (),
-    "FASTMAN_DDL_LOCK_TIMEOUT": (),
-    "FASTMAN_STATEMENT_TIMEOUT": (),
-    "FASTMAN_PROHIBIT_DESTRUCTIVE": (),
-    "FASTMAN_EXPORT_ENV": (),
-    "FASTMAN_ALEMBIC_NAME": (),
-    "FASTMAN_ALEMBIC_X": (),
-    "ALEMBIC_CONFIG": (),
-}
 _PARTS = ("DB_CONNECTION", "DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD")
 _PROTECTED_LOCK_TIMEOUT = 5.0
 _PRODUCTION = {"production", "prod", "live"}
 _YES, _NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_SINGLE_QUOTED = re.compile(r"\s*[^=]+=[^\S\n]*'")
 
 
 @dataclass(frozen=True)
@@ -243,42 +217,3 @@ def _configured_values(configured: Mapping[str, Any]) -> dict[str, str]:
 
     keys = {variable.removeprefix("FASTMAN_").lower(): variable for variable in VARIABLES}
     return {keys[key]: text(value) for key, value in configured.items() if key in keys and value is not None}
-
-
-def _is_ours(line: str) -> bool:
-    begins = re.match(r"\s*(?:export\s+)?(\w+)", line)
-    return begins is not None and any(begins[1] in (name, *others) for name, others in VARIABLES.items())
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """The variables of one ``.env`` file, ``${NAME}`` expanded; empty where there is no such file.
-
-    Raises SettingsError, naming file and line, when it is unreadable, not UTF-8, or malformed where it is about one of
-    our variables; what other programs read may be written as they like it.
-    """
-    try:
-        content = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError):
-        # A virtual environment may be called .env, too.
-        return {}
-    except OSError as error:
-        raise SettingsError(f"{path.name} cannot be read: {error.strerror}.") from error
-    for number, encoded in enumerate(content.splitlines(), 1):
-        try:
-            encoded.decode("utf-8")
-        except UnicodeDecodeError as error:
-            if _is_ours(encoded.decode("utf-8", "replace")):
-                raise SettingsError(f"{path.name}, line {number}: not UTF-8. Save the file as UTF-8.") from error
-    text = content.decode("utf-8-sig", "replace")
-    bindings = list(parse_stream(io.StringIO(text)))
-    for binding in bindings:
-        if binding.error and _is_ours(binding.original.string):
-            blank = len(binding.original.string) - len(binding.original.string.lstrip())
-            line = binding.original.line + binding.original.string[:blank].count("\n")
-            raise SettingsError(f"{path.name}, line {line}: not NAME=value. A value with spaces or # goes in quotes.")
-    values = {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value}
-    for binding in bindings:
-        # dotenv expands ${NAME} in single quotes too; there, as in a shell, a password is meant as it stands.
-        if binding.key and binding.value and _SINGLE_QUOTED.match(binding.original.string):
-            values[binding.key] = binding.value
-    return values

@@ -14,8 +14,9 @@ import pytest
 
 from command import Sandbox
 from fastman_tasks import settings as settings_module
+from fastman_tasks.env_file import VARIABLES, read_env_file
 from fastman_tasks.errors import SettingsError
-from fastman_tasks.settings import VARIABLES, Settings, read_env_file
+from fastman_tasks.settings import Settings
 from servers import PASSWORD, tables
 
 

@@ -17,7 +17,7 @@ from invoke import Collection, ParseError, Parser, Program
 
 from command import Sandbox
 from fastman_tasks import database, errors, make, migrate
-from fastman_tasks.settings import VARIABLES
+from fastman_tasks.env_file import VARIABLES
 from seeds import dump
 
 ROOT = Path(__file__).resolve().parent.parent.parent

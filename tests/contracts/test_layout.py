@@ -17,7 +17,7 @@ MODULES = {file.relative_to(PACKAGE).as_posix(): ast.parse(file.read_text("utf-8
 TASKS = {name for name in MODULES if name.startswith("tasks/")}
 SERVICES = {name for name in MODULES if name not in TASKS and name != "__init__.py"}
 DOORS = {
-    "dotenv": ("settings.py",),
+    "dotenv": ("env_file.py",),
     "rich": ("tasks/console.py",),
     "mako": ("making/files.py",),
     "flask": ("migrating/flask.py",),
@@ -137,3 +137,55 @@ def test_the_package_exports_its_modules_and_no_collection() -> None:
         dotted = f"fastman_tasks.{name.removesuffix('.py').replace('/', '.')}".removesuffix(".__init__")
         __import__(dotted)
         assert not {"ns", "namespace"} & set(vars(sys.modules[dotted])), dotted
+
+
+PRIVATE = {
+    ("migrating/scripts.py", "_revision_map"),
+    ("migrating/scripts.py", "_normalized_down_revisions"),
+    ("migrating/registrations.py", "_to_impl"),
+    ("migrating/registrations.py", "_registry"),
+    ("making/constraints/named_operations.py", "_namespace_metadata"),
+    ("making/constraints/names.py", "_creation_order"),
+    ("making/constraints/names.py", "_type_bound"),
+    ("seeding/discovery.py", "_is_protocol"),
+    ("tasks/boundary.py", "_project_prefix"),
+}
+
+
+def private_names(module: ast.Module) -> Iterator[str]:
+    """The private names of others that ``module`` uses: not of itself, its class or a value of its own classes."""
+    own = {node.attr for node in ast.walk(module) if isinstance(node, ast.Attribute) and is_self(node.value)}
+    own |= {node.name for node in ast.walk(module) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    for node in ast.walk(module):
+        if isinstance(node, ast.Attribute) and node.attr not in own:
+            yield node.attr
+        if (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "getattr"
+            and isinstance(node.args[1], ast.Constant)
+        ):
+            yield str(node.args[1].value)
+
+
+def is_self(node: ast.expr) -> bool:
+    """Whether ``node`` is the object of a method."""
+    return isinstance(node, ast.Name) and node.id in {"self", "cls"}
+
+
+def test_private_names_of_libraries_are_those_of_the_list() -> None:
+    """Each is used in one module, and CONTRIBUTING has it."""
+    found = {
+        (name, used)
+        for name, module in MODULES.items()
+        for used in private_names(module)
+        if used.startswith("_") and not used.startswith("__")
+    }
+    assert found == PRIVATE
+    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text("utf-8")
+    assert [used for _, used in PRIVATE if used not in text and used != "_to_impl"] == []
+
+
+def test_no_module_is_longer_than_250_lines() -> None:
+    """One idea each."""
+    long = {file.name for file in PACKAGE.rglob("*.py") if len(file.read_text("utf-8").splitlines()) > 250}
+    assert long == set()

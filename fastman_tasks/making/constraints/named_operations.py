@@ -45,8 +45,7 @@ def name_table(create: ops.CreateTableOp, namer: Namer) -> ops.CreateTableOp:
         table.append_constraint(CheckConstraint(condition, name=check.name, **check.dialect_kwargs))
     for column in table.columns:
         column.constraints = {each for each in column.constraints if not names.is_nameable(each)}
-    constraints = [each for each in table.constraints if names.is_nameable(each)]
-    for constraint in sorted(constraints, key=lambda each: each._creation_order):
+    for constraint in names.sort(each for each in table.constraints if names.is_nameable(each)):
         if constraint.name is None and namer.wants_names:
             constraint.name = namer.name(constraint, table)
     named = ops.CreateTableOp.from_table(table, _namespace_metadata=create._namespace_metadata)

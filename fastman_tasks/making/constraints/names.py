@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from sqlalchemy import CheckConstraint, Constraint, ForeignKeyConstraint, Table, TextClause, UniqueConstraint
 from sqlalchemy.engine import Dialect
@@ -13,6 +14,7 @@ from sqlalchemy.sql.elements import conv
 
 from fastman_tasks.making.sql.text import WrittenCondition, unescape
 
+ConstraintT = TypeVar("ConstraintT", bound=Constraint)
 #: NAMEDATALEN - 1: the bytes that PostgreSQL keeps of a name. MySQL takes 64 characters, SQLite any number.
 LIMIT = 63
 _LABELS = {UniqueConstraint: "key", ForeignKeyConstraint: "fkey", CheckConstraint: "check"}
@@ -49,6 +51,12 @@ def is_type_bound(constraint: object) -> bool:
     return bool(getattr(constraint, "_type_bound", False))
 
 
+def sort(constraints: Iterable[ConstraintT]) -> list[ConstraintT]:
+    """``constraints`` in the order in which the source has them."""
+    # Constraint._creation_order is SQLAlchemy's own sort key; a Table keeps its constraints in a set.
+    return sorted(constraints, key=lambda each: each._creation_order)
+
+
 def object_name(table: str, columns: Sequence[str], label: str) -> str:
     """``table_columns_label``, the longer part cut until all fits into 63 bytes, as PostgreSQL's makeObjectName()."""
     # It collects a key's columns in a buffer of that size first.
@@ -78,10 +86,8 @@ def columns_of(constraint: Constraint, table: Table | None = None) -> list[str]:
 def checks_of(table: Table) -> list[CheckConstraint]:
     """The CHECKs that the model's ``table`` declares, on the table and on its columns, in the order of the source."""
     on_columns = [each for column in table.columns for each in column.constraints]
-    return sorted(
-        (each for each in (*table.constraints, *on_columns) if isinstance(each, CheckConstraint) and is_nameable(each)),
-        key=lambda each: each._creation_order,
-    )
+    checks = (each for each in (*table.constraints, *on_columns) if isinstance(each, CheckConstraint))
+    return sort(each for each in checks if is_nameable(each))
 
 
 def find_mentioned(sql: str, columns: Iterable[str]) -> list[str]:

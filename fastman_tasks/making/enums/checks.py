@@ -10,7 +10,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import conv
 from sqlalchemy.types import TypeEngine
 
-from fastman_tasks.making.constraints.names import is_type_bound, sql_of
+from fastman_tasks.making.constraints.names import is_type_bound, sort, sql_of
 from fastman_tasks.making.enums.types import resolve
 from fastman_tasks.making.sql.text import WrittenCondition
 
@@ -20,15 +20,9 @@ _MYSQL_TEXT = re.compile(r"'((?:[^'\\]|''|\\.)*)'")
 
 def checks_of_types(table: Table, dialect: Dialect) -> list[CheckConstraint]:
     """The CHECKs that ``table`` gets from the types of its columns on a database of this ``dialect``."""
-    return sorted(
-        (
-            each
-            for each in table.constraints
-            if isinstance(each, CheckConstraint)
-            and is_type_bound(each)
-            and any(_has_check(resolve(column.type, dialect), dialect) for column in each.columns)
-        ),
-        key=lambda each: each._creation_order,
+    checks = (each for each in table.constraints if isinstance(each, CheckConstraint) and is_type_bound(each))
+    return sort(
+        each for each in checks if any(_has_check(resolve(column.type, dialect), dialect) for column in each.columns)
     )
 
 

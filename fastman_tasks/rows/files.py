@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,9 +17,7 @@ from typing import IO, Any
 from fastman_tasks.errors import LoadFailed
 
 _ROWS = 500
-_CHUNK = 1 << 18
-# No word or number that is cut off is longer where the decoder finds it wrong: -Infinity, \u1234.
-_LONGEST = 12
+_SPACE = re.compile(r"\s*")
 KINDS = (".csv", ".jsonl", ".json")
 
 
@@ -158,83 +157,42 @@ class DataFile:
                     raise self.failed(number, None, f"not JSON: {error.msg}") from error
 
     def _array(self, text: IO[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-        window = _Window(text)
-        if window.peek() == "":
+        # As a whole, item by item: json.load would not say in which line one stands.
+        content, decoder, at, line = text.read(), json.JSONDecoder(), 0, 1
+
+        def go_on(to: int) -> str:
+            """Go on to the next character that is no space, from ``to``, and return it; empty at the end."""
+            nonlocal at, line
+            found = _SPACE.match(content, to)
+            assert found is not None
+            line += content.count("\n", at, found.end())
+            at = found.end()
+            return content[at : at + 1]
+
+        if not go_on(0):
             return
-        if window.take() != "[":
-            raise self.failed(window.line, None, "not a JSON array of objects")
-        decoder = json.JSONDecoder()
-        more = window.peek() != "]"
+        if content[at] != "[":
+            raise self.failed(line, None, "not a JSON array of objects")
+        more = go_on(at + 1) != "]"
         while more:
             try:
-                yield window.line, self._object(window.line, window.value(decoder))
+                value, end = decoder.raw_decode(content, at)
             except json.JSONDecodeError as error:
-                line = window.line + error.doc[: error.pos].count("\n")
-                raise self.failed(line, None, f"not JSON: {error.msg}") from error
-            more = window.peek() == ","
+                raise self.failed(error.lineno, None, f"not JSON: {error.msg}") from error
+            yield line, self._object(line, value)
+            next = go_on(end)
+            if next not in (",", "]"):
+                raise self.failed(line, None, "not JSON: a comma or ] is missing")
+            more = next == ","
             if more:
-                window.take()
-                window.peek()
-            elif window.peek() != "]":
-                raise self.failed(window.line, None, "not JSON: a comma or ] is missing")
-        window.take()
-        if window.peek():
-            raise self.failed(window.line, None, "not JSON: something follows the ]")
+                go_on(at + 1)
+        if go_on(at + 1):
+            raise self.failed(line, None, "not JSON: something follows the ]")
 
     def _object(self, line: int, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise self.failed(line, None, f"{json.dumps(value)[:60]} is not an object")
         return value
-
-
-class _Window:
-    """A piece of a long text, which is read on as needed; ``line`` is the line of its first character."""
-
-    def __init__(self, text: IO[str]) -> None:
-        self._text = text
-        self._piece = ""
-        self._at = 0
-        self.line = 1
-
-    def peek(self) -> str:
-        """The next character that is no space; empty at the end."""
-        while True:
-            while self._at < len(self._piece) and self._piece[self._at].isspace():
-                self.line += self._piece[self._at] == "\n"
-                self._at += 1
-            if self._at < len(self._piece) or not self._more():
-                return self._piece[self._at : self._at + 1]
-
-    def take(self) -> str:
-        """The same, and go on behind it."""
-        found = self.peek()
-        self._at += 1
-        return found
-
-    def value(self, decoder: json.JSONDecoder) -> Any:
-        """The JSON value that comes next. Raises JSONDecodeError, its text beginning at ``line``."""
-        self.peek()
-        while True:
-            try:
-                value, end = decoder.raw_decode(self._piece, self._at)
-            except json.JSONDecodeError as error:
-                # Where it is not the end of the piece that is wrong, reading on would not help.
-                cut = error.msg.startswith("Unterminated string") or error.pos > len(self._piece) - _LONGEST
-                if cut and self._more():
-                    continue
-                raise json.JSONDecodeError(error.msg, self._piece[self._at :], error.pos - self._at) from error
-            # Only a number could go on in what was not read yet.
-            if end < len(self._piece) or not self._more():
-                self.line += self._piece.count("\n", self._at, end)
-                self._at = end
-                return value
-
-    def _more(self) -> bool:
-        # A long value is tried anew with each chunk: as long as what is there already, the tries stay few.
-        chunk = self._text.read(max(_CHUNK, len(self._piece) - self._at))
-        self._piece = self._piece[self._at :] + chunk
-        self._at = 0
-        return bool(chunk)
 
 
 def _json_batch(names: tuple[str, ...], rows: list[tuple[int, dict[str, Any]]]) -> Batch:

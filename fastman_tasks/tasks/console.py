@@ -51,13 +51,13 @@ def line(text: str = "", style: str | None = None) -> None:
 
 
 @contextmanager
-def only_ours(wanted: bool) -> Iterator[None]:
+def reserve_stdout(wanted: bool) -> Iterator[None]:
     """Keep stdout for what is printed here where that is ``wanted``: what env.py prints goes to stderr."""
     with redirect_stdout(sys.stderr) if wanted else nullcontext():
         yield
 
 
-def result(name: str, took: float | None, word: str) -> None:
+def print_result(name: str, took: float | None, word: str) -> None:
     """``  name ....... 12 ms  DONE``; ``took`` in seconds."""
     time = "" if took is None else f"{_duration(took)}  "
     style = {"DONE": "green", "FAIL": "red"}.get(word, "yellow")
@@ -69,7 +69,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-def relative(path: Path, root: Path) -> Path:
+def relative_path(path: Path, root: Path) -> Path:
     """``path`` as seen from ``root`` where it lies in it."""
     return path.relative_to(root) if path.is_relative_to(root) else path
 
@@ -101,7 +101,7 @@ def bar() -> Bar | None:
     return Bar() if sys.stdout.isatty() else None
 
 
-def as_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """``value`` alone on stdout."""
     spells_all = (sys.stdout.encoding or "").lower().startswith("utf")
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not spells_all) + "\n")

@@ -76,7 +76,7 @@ def level_to_roll_back(settings: Settings, database: Database, losses: Sequence[
     return "name" if loses and settings.protects(database.url) else "yes"
 
 
-def agreeing_command(risk: Risk) -> Command | None:
+def consent_command(risk: Risk) -> Command | None:
     """The command that agrees to ``risk``, where it is a command that was called."""
     if risk.command is None:
         return None

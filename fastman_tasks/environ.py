@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def exporting(values: Mapping[str, str]) -> Iterator[None]:
+def export_environ(values: Mapping[str, str]) -> Iterator[None]:
     """For this block, have ``values`` in ``os.environ``, but for what is set there already."""
     added = {name: value for name, value in values.items() if name not in os.environ}
     os.environ.update(added)

@@ -13,7 +13,7 @@ def current_branch(root: Path) -> str | None:
     return found[0] if found else None
 
 
-def holding(revision_id: str, root: Path) -> list[tuple[str, str]]:
+def branches_with_revision(revision_id: str, root: Path) -> list[tuple[str, str]]:
     """The local branches with a version file of that id: (branch, path from the repository's root)."""
     branches = _git(root, "for-each-ref", "--format=%(refname:short)", "refs/heads")
     if not branches:

@@ -73,7 +73,7 @@ def meaning(message: str, *, create: str | None = None, table: str | None = None
     return None
 
 
-def checked_message(text: str) -> str:
+def require_message(text: str) -> str:
     """``text`` as a migration's message. Raises UsageError where no file or docstring can be made of it."""
     message = _typed(text, "message", "make.migration", '"create users table"')
     if not re.search(r"[^\W_]", message):
@@ -81,12 +81,12 @@ def checked_message(text: str) -> str:
     return message
 
 
-def docstring(message: str) -> str:
+def escape_docstring(message: str) -> str:
     """``message`` so that it can stand between triple quotes."""
     return message.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def checked_table(text: str, flag: str) -> str:
+def require_table(text: str, flag: str) -> str:
     """``text`` as a table's name. Raises UsageError."""
     if not re.fullmatch(r"\w[\w $-]*", text):
         raise UsageError(f"--{flag}={text!r} is not the name of a table.")
@@ -102,7 +102,7 @@ class SeederName:
     subject: str
 
 
-def seeder(text: str) -> SeederName:
+def seeder_name(text: str) -> SeederName:
     """The seeder that ``user``, ``User``, ``UserSeeder`` and ``user_seeder`` all name.
 
     Raises UsageError where no Python module and class can be named so.

@@ -149,6 +149,6 @@ class Report:
     preview: bool = False
     details: Mapping[str, object] | None = None
 
-    def of(self, state: StepState) -> tuple[StepResult, ...]:
+    def in_state(self, state: StepState) -> tuple[StepResult, ...]:
         """The steps in ``state``."""
         return tuple(result for result in self.steps if result.state == state)

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from fastman_tasks import settings as settings_module
 from fastman_tasks.databases import urls
 from fastman_tasks.databases.database import Database
-from fastman_tasks.environ import exporting
+from fastman_tasks.environ import export_environ
 from fastman_tasks.errors import SettingsError
 from fastman_tasks.settings import Settings
-from fastman_tasks.sources import missing_variable, shown
+from fastman_tasks.sources import display_path, missing_variable
 
 if TYPE_CHECKING:
     from fastman_tasks.making.migration import MigrationWriter
@@ -72,7 +72,7 @@ class Project:
             return self
         came_from = Path.cwd()
         with ExitStack() as stack:
-            stack.enter_context(exporting(self.settings.exports))
+            stack.enter_context(export_environ(self.settings.exports))
             os.chdir(self.root)
             stack.callback(os.chdir, came_from)
             self._entered = stack.pop_all()
@@ -103,7 +103,7 @@ class Project:
                 f"ENVIRONMENT={settings.environment} and no DATABASE_URL. "
                 "In production the database has to be named; nothing is assumed."
             )
-        default = urls.anchored(urls.parse("sqlite:///app.db"), self.root)
+        default = urls.anchor(urls.parse("sqlite:///app.db"), self.root)
         return Database(default, "by default: no DATABASE_URL is set")
 
     @cached_property
@@ -111,7 +111,7 @@ class Project:
         """The database that the project's migrations act on: what its env.py connects to, if it has one."""
         if not self.has_environment:
             return self.configured_database
-        url = urls.anchored(self.migrator.state.url, self.root)
+        url = urls.anchor(self.migrator.state.url, self.root)
         # Whether a generated env.py has asked for it.
         asked = self.__dict__.get("configured_database")
         if asked is not None and asked.url == url:
@@ -119,7 +119,7 @@ class Project:
         if self.settings.url == url:
             return Database(url, f"from {self.settings.url_source}")
         source = self.environment.config_file if self.environment.names(url) else self.environment.file
-        return Database(url, f"from {shown(source, self.root)}")
+        return Database(url, f"from {display_path(source, self.root)}")
 
     @property
     def label(self) -> str:
@@ -129,14 +129,14 @@ class Project:
     @property
     def display_url(self) -> str:
         """The database's URL for people: password masked, a SQLite file relative to the root."""
-        return urls.shown(self.database.url, self.root)
+        return urls.display_url(self.database.url, self.root)
 
     def redact(self, text: str) -> str:
         """``text`` without the passwords of the project's database."""
         known = [self.__dict__.get("database"), self.__dict__.get("configured_database")]
         candidates = [self.settings.url, *(database.url for database in known if database)]
         for url in candidates:
-            text = text if url is None else urls.redacted(text, url)
+            text = text if url is None else urls.redact(text, url)
         return text
 
     def hint(self, error: BaseException) -> str | None:

@@ -9,7 +9,7 @@ from alembic import context
 from sqlalchemy import Connection, MetaData
 
 from fastman_tasks.databases.hooks import ignore_foreign_keys
-from fastman_tasks.environ import exporting
+from fastman_tasks.environ import export_environ
 from fastman_tasks.making import ignored_tables
 from fastman_tasks.migrating.environment import MODELS, PROJECT
 
@@ -23,7 +23,7 @@ def run_migrations() -> None:
     Each migration and its row in the version table share one transaction, on SQLite too.
     """
     project = _project()
-    with exporting(project.settings.exports):
+    with export_environ(project.settings.exports):
         _run(project)
 
 

@@ -123,7 +123,7 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
     return Settings(
         root=root,
         environment=environment,
-        url=None if url is None else urls.anchored(url, root),
+        url=None if url is None else urls.anchor(url, root),
         url_source=source,
         url_problem=problem,
         models=_list(text, "FASTMAN_MODELS"),

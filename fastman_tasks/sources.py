@@ -15,7 +15,7 @@ def first_line(text: object) -> str:
     return next((line.strip() for line in str(text).splitlines() if line.strip()), "")
 
 
-def described(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """``error`` in one line: a database's own message where it has one, otherwise its type and text."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         message = error.orig.args[-1] if error.orig.args else error.orig
@@ -46,7 +46,7 @@ def _is_of_environ(error: KeyError) -> bool:
     return bool(frames) and frames[-1][0].f_globals.get("__name__") == "os"
 
 
-def shown(path: Path, root: Path) -> str:
+def display_path(path: Path, root: Path) -> str:
     """``path`` as seen from ``root`` where it lies in it."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
@@ -64,11 +64,11 @@ def place(error: BaseException, root: Path, file: Path | None = None, *, folder:
         path = Path(name)
         own = path == file if file else path.is_relative_to(root) and "site-packages" not in path.parts
         if own or (folder and not file and path.is_relative_to(folder)):
-            return f"{shown(path, root)}:{line}"
+            return f"{display_path(path, root)}:{line}"
     return None
 
 
 def blame(error: BaseException, root: Path, file: Path | None = None, *, folder: Path | None = None) -> str:
     """``path:line: what went wrong``, the place left out where it is not in the user's files; see ``place``."""
     where = place(error, root, file, folder=folder)
-    return f"{where}: {described(error)}" if where else described(error)
+    return f"{where}: {describe_error(error)}" if where else describe_error(error)

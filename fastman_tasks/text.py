@@ -8,11 +8,7 @@ def pluralize(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def shortened(text: str, longest: int) -> str:
+def shorten(text: str, longest: int) -> str:
     """``text`` in one line, and no more of it than its ``longest`` first characters."""
     text = " ".join(text.split())
     return text if len(text) <= longest else f"{text[:longest]} …"
-
-
-#: Its earlier name.
-counted = pluralize

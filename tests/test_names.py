@@ -87,7 +87,7 @@ def test_the_flags_say_what_the_message_does_not() -> None:
 def test_a_message_that_is_refused(message: str, complaint: str) -> None:
     """What cannot name a file or stand in a docstring is wrong usage, and the text says why."""
     with pytest.raises(UsageError) as refused:
-        names.checked_message(message)
+        names.require_message(message)
     assert complaint in str(refused.value)
     assert str(refused.value).isprintable(), "the refusal itself would garble the terminal"
 
@@ -95,27 +95,27 @@ def test_a_message_that_is_refused(message: str, complaint: str) -> None:
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=80))
 def test_a_docstring_holds_any_message(message: str) -> None:
     """Whatever a message is made of, between triple quotes it is Python that says exactly the message."""
-    module = ast.parse(f'"""{names.docstring(message)}\n\nRevision ID: 1\n"""')
+    module = ast.parse(f'"""{names.escape_docstring(message)}\n\nRevision ID: 1\n"""')
     assert ast.get_docstring(module, clean=False) == f"{message}\n\nRevision ID: 1\n"
 
 
 @pytest.mark.parametrize("table", ["users", "order items", "a$b", "straße", "2024_sales"])
 def test_a_table_name_is_kept_as_it_is(table: str) -> None:
     """--create and --table take what databases take, unchanged."""
-    assert names.checked_table(table, "create") == table
+    assert names.require_table(table, "create") == table
 
 
 @pytest.mark.parametrize("table", ["a;b", "../x", 'a"b', "a'b", "a\\b", "a\nb", "$x"])
 def test_a_table_name_that_is_refused(table: str) -> None:
     """What is more likely a slip than a table's name is wrong usage, named with its flag."""
     with pytest.raises(UsageError, match="--create="):
-        names.checked_table(table, "create")
+        names.require_table(table, "create")
 
 
 @pytest.mark.parametrize("typed", ["user", "User", "UserSeeder", "user_seeder", "userSeeder", "user seeder", " user "])
 def test_one_seeder_under_many_names(typed: str) -> None:
     """However it is spelled, it is the same file and the same class."""
-    assert names.seeder(typed) == SeederName("user_seeder", "UserSeeder", "User")
+    assert names.seeder_name(typed) == SeederName("user_seeder", "UserSeeder", "User")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_one_seeder_under_many_names(typed: str) -> None:
 )
 def test_a_seeder_s_module_and_class(typed: str, expected: SeederName) -> None:
     """Words become snake_case for the file and CamelCase for the class; reserved words are harmless within them."""
-    assert names.seeder(typed) == expected
+    assert names.seeder_name(typed) == expected
     compile(f"class {expected.class_}: pass", expected.module, "exec")
 
 
@@ -143,4 +143,4 @@ def test_a_seeder_s_module_and_class(typed: str, expected: SeederName) -> None:
 def test_a_seeder_name_that_is_refused(typed: str) -> None:
     """What no Python module and class can be named is wrong usage."""
     with pytest.raises(UsageError):
-        names.seeder(typed)
+        names.seeder_name(typed)

@@ -54,7 +54,7 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
         try:
             if not action.preview:
                 consent(_risk(action, plan))
-            with locked(project, observer) if action.locks(plan) else ExitStack():
+            with hold_lock(project, observer) if action.locks(plan) else ExitStack():
                 results = action.run(plan, noted)
         except FastmanError as error:
             error.report = _report(action, plan, (*(error.report.steps if error.report else ()), *noted.results))
@@ -63,7 +63,7 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
 
 
 @contextmanager
-def locked(project: Project, observer: Observer) -> Iterator[None]:
+def hold_lock(project: Project, observer: Observer) -> Iterator[None]:
     """Hold the database's migration lock in this block; what the database said before is forgotten.
 
     Raises LockTimeout after FASTMAN_LOCK_TIMEOUT; DatabaseUnavailable where only env.py gets a connection.
@@ -77,7 +77,7 @@ def locked(project: Project, observer: Observer) -> Iterator[None]:
         try:
             found = lock.for_database(project.database, table, schema) if project.settings.lock else None
             if found is not None:
-                waited = stack.enter_context(lock.held(found, project.settings.lock_timeout, observer.lock_waiting))
+                waited = stack.enter_context(lock.hold(found, project.settings.lock_timeout, observer.lock_waiting))
                 observer.lock_acquired(waited)
         except DatabaseUnavailable as error:
             if not project.has_environment:

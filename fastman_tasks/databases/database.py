@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 
 from fastman_tasks.databases import urls
 from fastman_tasks.databases.failures import driver_errors
-from fastman_tasks.databases.hooks import connecting
+from fastman_tasks.databases.hooks import watch_connections
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Database:
 
         Raises DatabaseUnavailable when there is no connection, and whatever ``work`` raises.
         """
-        with connecting(reading=False), driver_errors(self.url):
+        with watch_connections(reading=False), driver_errors(self.url):
             if self._is_async:
                 from fastman_tasks.databases import async_connection
 
@@ -50,7 +50,7 @@ class Database:
 
     def hold(self) -> HeldConnection:
         """A connection in autocommit that stays open until it is closed. Raises DatabaseUnavailable."""
-        with connecting(reading=False), driver_errors(self.url):
+        with watch_connections(reading=False), driver_errors(self.url):
             if self._is_async:
                 from fastman_tasks.databases import async_connection
 

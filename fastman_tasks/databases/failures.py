@@ -37,13 +37,13 @@ def driver_errors(url: URL | None) -> Iterator[None]:
         if url is None or "not a database" not in str(error.orig):
             raise
         raise DatabaseUnavailable(
-            f"{urls.masked(url)} is no SQLite database. Move the file away, or correct DATABASE_URL."
+            f"{urls.mask(url)} is no SQLite database. Move the file away, or correct DATABASE_URL."
         ) from error
     except InvalidRequestError as error:
         if url is None or "async driver" not in str(error):
             raise
         raise SettingsError(
-            f"env.py connects with async code, and {urls.masked(url)} is not async. Set DATABASE_URL to an async one: "
+            f"env.py connects with async code, and {urls.mask(url)} is not async. Set DATABASE_URL to an async one: "
             "sqlite+aiosqlite:///app.db, postgresql+asyncpg://…"
         ) from error
     except (NoSuchModuleError, ImportError, ValueError) as error:
@@ -52,7 +52,7 @@ def driver_errors(url: URL | None) -> Iterator[None]:
         if not isinstance(error, NoSuchModuleError | ModuleNotFoundError):
             raise
         wanted = url is not None and _breaks_on(url, error)
-        which = f" ({urls.masked(url)})" if url is not None and wanted else ""
+        which = f" ({urls.mask(url)})" if url is not None and wanted else ""
         if isinstance(error, NoSuchModuleError):
             name = str(error).rpartition(":")[2]
             if name == "driver":
@@ -83,7 +83,7 @@ def _needs_greenlet(url: URL | None, error: Exception) -> DatabaseUnavailable | 
             if own.name != "greenlet":
                 package = _PACKAGES.get(own.name or "", own.name)
                 return DatabaseUnavailable(
-                    f'The driver {own.name} is not installed ({urls.masked(url)}). Install it: pip install "{package}"'
+                    f'The driver {own.name} is not installed ({urls.mask(url)}). Install it: pip install "{package}"'
                 )
         driver = url.get_driver_name()
     return DatabaseUnavailable(f"{driver} needs greenlet, which is not installed: pip install 'sqlalchemy[asyncio]'")

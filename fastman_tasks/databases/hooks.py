@@ -29,7 +29,7 @@ def require_folder(file: Path) -> None:
 
 
 @contextmanager
-def connecting(*, reading: bool, migrating: bool = False, copies: Path | None = None) -> Iterator[None]:
+def watch_connections(*, reading: bool, migrating: bool = False, copies: Path | None = None) -> Iterator[None]:
     """Watch every connection that any engine opens in this block, a foreign env.py's too.
 
     A connection that fails raises DatabaseUnavailable. While ``reading``, a SQLite file that is not there reads as an
@@ -69,12 +69,10 @@ def connecting(*, reading: bool, migrating: bool = False, copies: Path | None = 
         engines.add(connection.engine)
 
     with ExitStack() as stack:
-        stack.enter_context(
-            listening(("do_connect", connect), ("engine_connect", note), ("before_cursor_execute", begin))
-        )
+        stack.enter_context(listen(("do_connect", connect), ("engine_connect", note), ("before_cursor_execute", begin)))
         if migrating:
             # Within a transaction, which a listener of the engine's own may have begun, the pragma does nothing.
-            stack.enter_context(listening(("begin", ignore_foreign_keys), first=True))
+            stack.enter_context(listen(("begin", ignore_foreign_keys), first=True))
         try:
             yield
         finally:
@@ -156,7 +154,7 @@ def _driver_connection(connection: Connection) -> Any:
 
 
 @contextmanager
-def untouched(when: Callable[[], bool] = lambda: True) -> Iterator[None]:
+def forbid_connections(when: Callable[[], bool] = lambda: True) -> Iterator[None]:
     """Let nothing be sent to any database in this block, while ``when`` is true: not through an engine that a
     migration makes or imports either. What tries to fails with DatabaseUnavailable."""
 
@@ -164,12 +162,12 @@ def untouched(when: Callable[[], bool] = lambda: True) -> Iterator[None]:
         if when():
             raise DatabaseUnavailable("Nothing is sent to the database here.")
 
-    with listening(("do_connect", refuse), ("before_cursor_execute", refuse)):
+    with listen(("do_connect", refuse), ("before_cursor_execute", refuse)):
         yield
 
 
 @contextmanager
-def listening(*listeners: tuple[str, Callable[..., Any]], first: bool = False) -> Iterator[None]:
+def listen(*listeners: tuple[str, Callable[..., Any]], first: bool = False) -> Iterator[None]:
     """Have each listener called for its event of ``Engine``, on every engine there is, in this block; ``first``: before
     those that are there."""
     for name, listener in listeners:

@@ -40,7 +40,7 @@ class Lock(Protocol):
 
 
 @contextmanager
-def held(
+def hold(
     lock: Lock,
     timeout: float,
     on_wait: Callable[[str | None], None],

@@ -31,7 +31,7 @@ _DROPS_NO_DATA = re.compile(
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|\$(\w*)\$.*?\$\1\$")
 
 
-def keeps_everything(sql: str) -> bool:
+def loses_nothing(sql: str) -> bool:
     """Whether each statement of ``sql`` certainly loses nothing."""
     statements = [_QUOTED.sub("''", each) for each in _split(sql) if each]
     return all(
@@ -61,7 +61,7 @@ _ASKS = re.compile(
 _SAVEPOINT = re.compile(r"\s*(?P<end>rollback\s+to\s+|release\s+)?savepoint\s+(?P<name>\w+)", re.IGNORECASE)
 
 
-def changing(statements: Iterable[str]) -> tuple[str, ...]:
+def select_changes(statements: Iterable[str]) -> tuple[str, ...]:
     """``statements`` without those that only ask SQLite for its schema, and without savepoints that nothing is rolled
     back to."""
     several = [(each, _SAVEPOINT.match(each)) for each in statements]
@@ -100,7 +100,7 @@ _OPENS, _CLOSES = (re.compile(rf"\b(?:{word})\b", re.IGNORECASE) for word in ("b
 _DELETES = re.compile(r"(?:drop\s+(?:table|schema|database)|truncate|delete)\b", re.IGNORECASE)
 
 
-def effects(sql: str, dialect: str) -> Iterator[Effect]:
+def find_effects(sql: str, dialect: str) -> Iterator[Effect]:
     """What the statements of ``sql`` certainly do to tables and columns, on a database of the named ``dialect``.
 
     What is called, or stands in another statement (``WITH``, ``DO``), is not looked into.
@@ -142,7 +142,7 @@ class Copy:
     columns: frozenset[str] | None
 
 
-def copied(sql: str, dialect: str) -> Copy | None:
+def find_copy(sql: str, dialect: str) -> Copy | None:
     """What ``sql`` copies, where it is a statement that copies whole tables."""
     several = [each for each in _split(sql) if each]
     found = _COPY.fullmatch(several[0]) if len(several) == 1 else None

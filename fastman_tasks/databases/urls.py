@@ -60,7 +60,7 @@ def require_known(url: URL) -> None:
         url.get_dialect()
     except NoSuchModuleError as error:
         name = str(error).rpartition(":")[2]
-        raise SettingsError(f"Unknown database {name!r} ({masked(url)}); use sqlite, postgresql or mysql.") from error
+        raise SettingsError(f"Unknown database {name!r} ({mask(url)}); use sqlite, postgresql or mysql.") from error
 
 
 def sqlite_file(url: URL) -> Path | None:
@@ -71,21 +71,21 @@ def sqlite_file(url: URL) -> Path | None:
     return Path(name)
 
 
-def anchored(url: URL, root: Path) -> URL:
+def anchor(url: URL, root: Path) -> URL:
     """``url`` with a relative SQLite file taken from ``root`` instead of the current folder."""
     file = sqlite_file(url)
     return url if file is None else url.set(database=str(root / file))
 
 
-def shown(url: URL, root: Path) -> str:
+def display_url(url: URL, root: Path) -> str:
     """``url`` for people: password masked, a SQLite file inside ``root`` relative to it."""
     file = sqlite_file(url)
     if file is not None and file.is_relative_to(root):
         url = url.set(database=file.relative_to(root).as_posix())
-    return masked(url)
+    return mask(url)
 
 
-def masked(url: URL) -> str:
+def mask(url: URL) -> str:
     """``url`` with every password in it masked, also what a password with an unquoted @ leaves in the host."""
     secret, _, host = (url.host or "").rpartition("@")
     if secret:
@@ -110,7 +110,7 @@ def _several(value: str | Iterable[str]) -> Iterable[str]:
     return (value,) if isinstance(value, str) else value
 
 
-def redacted(text: str, url: URL) -> str:
+def redact(text: str, url: URL) -> str:
     """``text`` with the password of ``url`` masked, raw and URL-quoted.
 
     A password that can be read in the masked URL anyway (the user's own name, say) is left: masking it there would
@@ -119,7 +119,7 @@ def redacted(text: str, url: URL) -> str:
     secrets = [str(url.password)] if url.password else []
     secrets += [text for key, value in url.query.items() if "pass" in key.lower() for text in _several(value)]
     for secret in secrets:
-        if not secret or secret in masked(url):
+        if not secret or secret in mask(url):
             continue
         # SQLAlchemy itself leaves a space and a plus as they are; a traceback may hold Python's spelling.
         quoted = (quote_plus(secret), quote(secret, safe=""), quote(secret, safe=" +"), repr(secret)[1:-1])

@@ -21,7 +21,7 @@ from fastman_tasks.making.constraints.naming import lets_through
 from fastman_tasks.making.sql.text import WrittenCondition
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.revisions.graph import Revision
-from fastman_tasks.text import counted
+from fastman_tasks.text import pluralize
 
 
 class NothingExists(Existing):
@@ -64,7 +64,7 @@ def require_first(revisions: Sequence[Revision]) -> None:
     """Raises MigrationRefused where there are migrations already."""
     if revisions:
         raise MigrationRefused(
-            f"There {'is' if len(revisions) == 1 else 'are'} {counted(len(revisions), 'migration')} already, and "
+            f"There {'is' if len(revisions) == 1 else 'are'} {pluralize(len(revisions), 'migration')} already, and "
             "--baseline is for the first one. Nothing was written. See inv migrate.status"
         )
 
@@ -81,7 +81,7 @@ def require(tables: Iterable[Table], *, wanted: bool) -> None:
     if names and not wanted:
         are = "is" if len(names) == 1 else "are"
         raise MigrationRefused(
-            f"{counted(len(names), 'table')} of the models {are} in the database already, and no migration creates "
+            f"{pluralize(len(names), 'table')} of the models {are} in the database already, and no migration creates "
             f"{'it' if len(names) == 1 else 'them'} ({', '.join(names)}): create_all() did, perhaps. Nothing was "
             "written.\nAdd --baseline to begin from what is there: the migration creates it in every other database, "
             "and is marked as applied in this one."

@@ -27,8 +27,8 @@ from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.models import discovery as models
 from fastman_tasks.names import Meaning
 from fastman_tasks.settings import Settings
-from fastman_tasks.sources import shown
-from fastman_tasks.text import counted
+from fastman_tasks.sources import display_path
+from fastman_tasks.text import pluralize
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class MigrationWriter:
                 tables = draft.tables or 0
             if not tables:
                 draft = author.from_message(request.meaning, pretend)
-            metadata = f"the target_metadata of {shown(environment.file, settings.root)}"
+            metadata = f"the target_metadata of {display_path(environment.file, settings.root)}"
         if request.skeleton:
             return replace(draft, environment=written)
         modules = tuple(module.__name__ for module in found.modules) if found else (metadata,)
@@ -108,7 +108,7 @@ class _Author:
         self._decisions = decisions
         self._completed = Completed()
         # Where new files belong, and what they may need, env.py says when it runs for the first time.
-        self._history = migrator.history
+        self._graph = migrator.graph
         self._schemas: Schemas | None = None
         self._revision = NewRevision(environment, request.message, self._complete)
 
@@ -118,9 +118,10 @@ class _Author:
 
     def refuse_several_heads(self) -> None:
         """Raises MigrationRefused where there are several heads to continue."""
-        if len(self._history.heads) > 1:
+        if len(self._graph.heads) > 1:
             raise MigrationRefused(
-                f"{self._migrator.forked()}\nMerge them: alembic merge heads. Or continue one of them with Alembic: "
+                f"{self._migrator.describe_heads()}\nMerge them: alembic merge heads. "
+                "Or continue one of them with Alembic: "
                 'alembic revision --head=REVISION -m "…"'
             )
 
@@ -129,7 +130,7 @@ class _Author:
         filled = Body()
         pending = self._migrator.pending()
         if meaning and pending and meaning.kind != "create_table":
-            filled = Body(note=f"{counted(len(pending), 'migration')} pending, so the tables are not known yet")
+            filled = Body(note=f"{pluralize(len(pending), 'migration')} pending, so the tables are not known yet")
             meaning = Meaning("data", None) if meaning.kind == "data" else None
 
         def fill(heads: tuple[str, ...], context: MigrationContext) -> None:
@@ -151,7 +152,7 @@ class _Author:
     def from_models(self, metadata: Sequence[MetaData] | None, pretend: bool) -> Draft:
         """The difference between the models and the database; ``metadata`` serves where env.py names none."""
         if self._request.baseline:
-            baseline.require_first(self._history.revisions)
+            baseline.require_first(self._graph.revisions)
         self._refuse_pending()
         tables, limits = 0, list[str]()
 
@@ -164,10 +165,10 @@ class _Author:
             if not tables:
                 baseline.require([], wanted=self._request.baseline)
                 return
-            self._schemas = Schemas(context, [revision.file for revision in self._history.revisions])
+            self._schemas = Schemas(context, [revision.file for revision in self._graph.revisions])
             self._schemas.include()
             with comparison.catch_warnings() as warnings:
-                if self._request.baseline or not self._history.revisions:
+                if self._request.baseline or not self._graph.revisions:
                     baseline.require(baseline.existing_tables(context), wanted=self._request.baseline)
                 self._revision.alembic.run_autogenerate(heads, context)
             limits.extend(warnings)
@@ -193,7 +194,7 @@ class _Author:
         if pending:
             names = "\n".join(f"  {revision.name}" for revision in pending)
             raise MigrationRefused(
-                f"{counted(len(pending), 'migration')} pending, so the database cannot be compared with the models:\n"
+                f"{pluralize(len(pending), 'migration')} pending, so the database cannot be compared with the models:\n"
                 f"{names}\nNothing was written. First: inv database.migrate"
             )
 
@@ -212,5 +213,5 @@ class _Author:
         self, pretend: bool, *, tables: int | None, changes: tuple[Change, ...] = (), note: str | None = None
     ) -> Draft:
         upgrade, downgrade = self._revision.bodies()
-        file = None if pretend else self._revision.write(self._history.revisions)
+        file = None if pretend else self._revision.write(self._graph.revisions)
         return Draft(file, (), tables, changes, upgrade, downgrade, note, self._completed)

@@ -39,7 +39,7 @@ class NewRevision:
             environment.scripts,
             {
                 # It goes between the docstring's quotes, and by its letters into the file's name.
-                "message": names.docstring(message),
+                "message": names.escape_docstring(message),
                 "autogenerate": False,
                 "sql": False,
                 "head": "head",

@@ -40,8 +40,8 @@ class Request:
         used = [flag for flag, value in flags.items() if value]
         if len(used) > 1 and (baseline or check or data) and used != ["--data", "--table"]:
             raise UsageError(f"{' and '.join(used)} are mutually exclusive.")
-        message = names.checked_message(message or "check" if check else message)
-        create = names.checked_table(create, "create") if create else None
-        table = names.checked_table(table, "table") if table else None
+        message = names.require_message(message or "check" if check else message)
+        create = names.require_table(create, "create") if create else None
+        table = names.require_table(table, "table") if table else None
         meaning = names.Meaning("data", table) if data else names.meaning(message, create=create, table=table)
         return cls(message, meaning, skeleton=empty or data or bool(create or table), baseline=baseline, check=check)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fastman_tasks import names
 from fastman_tasks.errors import FileNotWritten, ModelsFailed, NoSeeders
 from fastman_tasks.making import files
-from fastman_tasks.sources import described, shown
+from fastman_tasks.sources import describe_error, display_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,13 +48,13 @@ class SeederWriter:
         SeederFailed where the seeders to call cannot be imported; FileNotWritten where the file exists already. With
         ``pretend`` nothing is written.
         """
-        from fastman_tasks.seeding.order import ENTRANCE
+        from fastman_tasks.seeding.order import ENTRY_POINT
 
-        name = names.seeder(typed)
+        name = names.seeder_name(typed)
         file = self._settings.seeders / f"{name.module}.py"
         if file.exists():
-            raise FileNotWritten(f"{shown(file, self._settings.root)} exists already; it was left as it is.")
-        is_entrance = name.class_ == ENTRANCE and not model
+            raise FileNotWritten(f"{display_path(file, self._settings.root)} exists already; it was left as it is.")
+        is_entrance = name.class_ == ENTRY_POINT and not model
         draft = self._entrance(file) if is_entrance else self._with_rows(name, file, model)
         if not pretend:
             files.write(draft.text, file)
@@ -69,7 +69,7 @@ class SeederWriter:
         except NoSeeders:
             note = "There are no seeders yet that it could call; see the comment in it."
             return SeederDraft(file, files.render("database_seeder.py", seeders=()), None, (note,))
-        calls = [each.name for each in order.ordered(order.seeders)]
+        calls = [each.name for each in order.sort(order.seeders)]
         return SeederDraft(file, files.render("database_seeder.py", seeders=calls), None)
 
     def _with_rows(self, name: SeederName, file: Path, model: str | None) -> SeederDraft:
@@ -95,14 +95,14 @@ class SeederWriter:
         """What to say where the DatabaseSeeder, which alone is run, does not call the new one."""
         for file in self._settings.seeders.rglob("database_seeder.py"):
             if name.class_ not in file.read_text("utf-8", errors="replace"):
-                where = shown(file, self._settings.root)
+                where = display_path(file, self._settings.root)
                 return [f'DatabaseSeeder does not call it: add "{name.class_}" in {where}.']
         return []
 
     def _parents(self, sample: Sample, own: str) -> tuple[list[str], tuple[str, ...]]:
         """The seeders of the models that the sample rows refer to, and what is to be said of those that cannot be
         named: there are none yet, or no seeder can go first."""
-        from fastman_tasks.models.references import circle
+        from fastman_tasks.models.references import find_circle
 
         modules = {file.stem for file in self._settings.seeders.rglob("*_seeder.py")}
         found: list[str] = []
@@ -113,12 +113,12 @@ class SeederWriter:
             if parent is None:
                 table = reference.table.description
                 notes.append(f"Its rows refer to the table {table}, which has no model: there has to be a row in it.")
-            elif sample.subject.mapper is not None and (way := circle(sample.subject.mapper, reference)):
+            elif sample.subject.mapper is not None and (way := find_circle(sample.subject.mapper, reference)):
                 columns = [each.name for each in reference.columns]
                 notes.append(_by_hand([each.class_.__name__ for each in way], columns))
             else:
                 # A row of a class that inherits is one of the model, too.
-                seeders = [names.seeder(each.class_.__name__) for each in parent.self_and_descendants]
+                seeders = [names.seeder_name(each.class_.__name__) for each in parent.self_and_descendants]
                 known = [each.class_ for each in seeders if each.module in modules and each.class_ != own]
                 found += known[:1]
                 if not known:
@@ -153,7 +153,7 @@ class SeederWriter:
             # So does a foreign key to a table that is not there.
             return sample(subject, [taken])
         except SQLAlchemyError as error:
-            raise ModelsFailed(f"The models do not fit together: {described(error)}") from error
+            raise ModelsFailed(f"The models do not fit together: {describe_error(error)}") from error
 
     def _models(self, has_environment: bool) -> Models:
         from fastman_tasks.models import discovery as models

@@ -12,7 +12,7 @@ from sqlalchemy import MetaData, Table, column, func, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.migrating.environment import Environment
-from fastman_tasks.sources import described
+from fastman_tasks.sources import describe_error
 from fastman_tasks.text import pluralize
 
 _NAME = r"(?:\"(?:[^\"]|\"\")+\"|`[^`]+`|[\w$]+)"
@@ -40,7 +40,7 @@ def find(error: BaseException) -> Cause | None:
     """The cause of ``error``, where it is one of these."""
     if not isinstance(error, DBAPIError) or error.orig is None:
         return None
-    said, statement = described(error), error.statement or ""
+    said, statement = describe_error(error), error.statement or ""
     if copied := _SQLITE.search(said):
         return Cause("null", copied["table"], copied["column"])
     altered = _ALTER.match(statement)

@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 from fastman_tasks.databases import urls
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, SettingsError
 from fastman_tasks.settings import Settings
-from fastman_tasks.sources import blame, first_line, place, shown
+from fastman_tasks.sources import blame, display_path, first_line, place
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,7 +35,7 @@ def find(settings: Settings) -> Path | None:
     root = settings.root
     if settings.alembic_config is not None:
         if not settings.alembic_config.is_file():
-            raise SettingsError(f"ALEMBIC_CONFIG: {shown(settings.alembic_config, root)} does not exist.")
+            raise SettingsError(f"ALEMBIC_CONFIG: {display_path(settings.alembic_config, root)} does not exist.")
         return settings.alembic_config
     pyproject = root / "pyproject.toml"
     if (root / "alembic.ini").is_file():
@@ -77,7 +77,7 @@ def read(file: Path, settings: Settings, attributes: dict[str, Any]) -> Config:
     with errors(file, root):
         if config.get_main_option("databases"):
             raise EnvironmentFailed(
-                f"{shown(file, root)} is a multidb environment (databases = …): one command here acts on one "
+                f"{display_path(file, root)} is a multidb environment (databases = …): one command here acts on one "
                 "database. Use alembic itself for this project."
             )
         if config.get_alembic_option("script_location") is None:
@@ -94,11 +94,11 @@ def _no_script_location(config: Config, file: Path, root: Path) -> str:
     ]
     if sections:
         return (
-            f"{shown(file, root)} has no section [{config.config_ini_section}]. "
+            f"{display_path(file, root)} has no section [{config.config_ini_section}]. "
             f"Set FASTMAN_ALEMBIC_NAME to the one that is meant: {', '.join(sections)}"
         )
     return (
-        f"{shown(file, root)} has no script_location. "
+        f"{display_path(file, root)} has no script_location. "
         "Add the folder that holds env.py: script_location = %(here)s/migrations"
     )
 
@@ -110,7 +110,7 @@ def url(file: Path, settings: Settings) -> URL | None:
     """
     if file.suffix == ".toml":
         return None
-    name = f"sqlalchemy.url in {shown(file, settings.root)}"
+    name = f"sqlalchemy.url in {display_path(file, settings.root)}"
     with errors(file, settings.root):
         try:
             text = Config(str(file), ini_section=settings.alembic_name).get_main_option("sqlalchemy.url")
@@ -119,7 +119,7 @@ def url(file: Path, settings: Settings) -> URL | None:
             raise EnvironmentFailed(f"{name} has a single %; there it is written %%.") from error
     if not text or text.startswith("driver://"):
         return None
-    return urls.anchored(urls.parse(text, name=name), settings.root)
+    return urls.anchor(urls.parse(text, name=name), settings.root)
 
 
 @contextmanager
@@ -133,21 +133,21 @@ def errors(file: Path, root: Path, folder: Path | None = None) -> Iterator[None]
     except FastmanError:
         raise
     except CommandError as error:
-        raise EnvironmentFailed(f"{shown(file, root)}: {error}") from error
+        raise EnvironmentFailed(f"{display_path(file, root)}: {error}") from error
     except InterpolationError as error:
         # Its own text shows the value from the % on, which may be a part of a password.
         raise EnvironmentFailed(
-            f"{shown(file, root)}: {error.option} in [{error.section}] has a % that stands for "
+            f"{display_path(file, root)}: {error.option} in [{error.section}] has a % that stands for "
             "nothing; a % itself is written %%."
         ) from error
     except ParsingError as error:
         line = getattr(error, "lineno", None) or error.errors[0][0]
-        raise EnvironmentFailed(f"{shown(Path(error.source), root)}:{line}: {first_line(error)}") from error
+        raise EnvironmentFailed(f"{display_path(Path(error.source), root)}:{line}: {first_line(error)}") from error
     except ConfigParserError as error:
-        raise EnvironmentFailed(f"{shown(file, root)}: {first_line(error)}") from error
+        raise EnvironmentFailed(f"{display_path(file, root)}: {first_line(error)}") from error
     except SystemExit as error:
         where = place(error, root, folder=folder)
-        raise EnvironmentFailed(f"{where or shown(file, root)}: it called sys.exit({error.code!r}).") from error
+        raise EnvironmentFailed(f"{where or display_path(file, root)}: it called sys.exit({error.code!r}).") from error
     except Exception as error:
         raise EnvironmentFailed(blame(error, root, folder=folder)) from error
 

@@ -59,7 +59,7 @@ def read(file: Path, function: Literal["upgrade", "downgrade"], dialect: str) ->
     return Reading((), f"it has no {function}()")
 
 
-def irreversible(file: Path, dialect: str) -> str | None:
+def irreversible_reason(file: Path, dialect: str) -> str | None:
     """Why a migration cannot be rolled back: no ``downgrade()``, an empty one, or NotImplementedError; None where it
     can, as far as its source tells.
 

@@ -13,7 +13,7 @@ from alembic.runtime.environment import EnvironmentContext
 from sqlalchemy.engine import URL, Connection
 
 from fastman_tasks.databases.failures import driver_errors
-from fastman_tasks.databases.hooks import connecting
+from fastman_tasks.databases.hooks import watch_connections
 from fastman_tasks.errors import EnvironmentFailed
 from fastman_tasks.migrating import flask, registrations
 
@@ -62,8 +62,8 @@ def surroundings(
         driver_errors(url),
         _application(file),
         _logging_kept(debug),
-        registrations.forgotten(),
-        connecting(reading=reading, migrating=migrating, copies=copies),
+        registrations.forget_registrations(),
+        watch_connections(reading=reading, migrating=migrating, copies=copies),
     ):
         yield
 
@@ -90,14 +90,14 @@ def _logging_kept(debug: bool) -> Iterator[None]:
 
     logging.config.fileConfig = file_config
     try:
-        with nullcontext() if debug else without_info_lines():
+        with nullcontext() if debug else hide_info_lines():
             yield
     finally:
         logging.config.fileConfig, running = original, False
 
 
 @contextmanager
-def without_info_lines() -> Iterator[None]:
+def hide_info_lines() -> Iterator[None]:
     """Leave out what Alembic logs of its own going on, wherever the application sends its log."""
 
     def is_warning(record: logging.LogRecord) -> bool:

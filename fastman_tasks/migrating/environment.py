@@ -22,9 +22,9 @@ from fastman_tasks.migrating import config as configuration
 from fastman_tasks.migrating import env_py
 from fastman_tasks.migrating.scripts import in_file_order, locations, read_headers
 from fastman_tasks.plans import Step
-from fastman_tasks.revisions.graph import History, Revision
+from fastman_tasks.revisions.graph import Revision, RevisionGraph
 from fastman_tasks.settings import Settings
-from fastman_tasks.sources import first_line, shown
+from fastman_tasks.sources import display_path, first_line
 
 #: What a generated env.py finds the open project under, in ``Config.attributes``.
 PROJECT = "fastman_tasks.project"
@@ -92,7 +92,7 @@ class Environment:
             config.set_main_option("sqlalchemy.url", text.replace("%", "%%"))
         with self.errors():
             scripts = ScriptDirectory.from_config(config)
-        if self._newest is not None and "history" in self.__dict__:
+        if self._newest is not None and "graph" in self.__dict__:
             # The version files have been read already.
             scripts.revision_map = self._newest[1].revision_map
         else:
@@ -131,7 +131,7 @@ class Environment:
             return False
 
     @cached_property
-    def history(self) -> History:
+    def graph(self) -> RevisionGraph:
         """Every revision that has a file. Raises EnvironmentFailed, naming file and line, when one cannot be read."""
         with self.errors(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -142,14 +142,14 @@ class Environment:
                 said = "; ".join(str(warning.message) for warning in caught) or f"revision {error} is not there"
                 raise EnvironmentFailed(f"The version files do not fit together: {said}.") from error
             self._refuse_duplicates([str(warning.message) for warning in caught])
-            return History(self._revision(script, parents) for script, parents in found)
+            return RevisionGraph(self._revision(script, parents) for script, parents in found)
 
     def _refuse_duplicates(self, said: Iterable[str]) -> None:
         # Alembic warns of them, and goes on with the one that it happens to read last.
         for found in filter(None, (re.fullmatch(r"Revision (.+) is present more than once", each) for each in said)):
             line = re.compile(rf"^revision\b.*=.*['\"]{re.escape(found[1])}['\"]", re.MULTILINE)
             files = sorted({file for folder in self._locations for file in folder.rglob("*.py")})
-            named = [shown(file, self.root) for file in files if line.search(file.read_text("utf-8", "replace"))]
+            named = [display_path(file, self.root) for file in files if line.search(file.read_text("utf-8", "replace"))]
             listed = "".join(f"\n  {name}" for name in named)
             raise EnvironmentFailed(
                 f"Two version files have the revision {found[1]}:{listed}\n"
@@ -203,7 +203,7 @@ class Environment:
         While ``reading`` no table, no file and no row is written. ``models`` says whether the models' metadata is
         needed (by default only when not reading). ``prepare`` is called with the connection that env.py gives
         Alembic, before Alembic uses it. ``output`` takes what Alembic writes offline, where ``dialect_name`` serves an
-        env.py that knows no URL. With ``copies`` see ``connecting``. ``options`` go to EnvironmentContext.
+        env.py that knows no URL. With ``copies`` see ``watch_connections``. ``options`` go to EnvironmentContext.
         Raises DatabaseUnavailable, EnvironmentFailed, and any FastmanError that ``steps`` raises.
         """
         self._newest = config, scripts = self._made()

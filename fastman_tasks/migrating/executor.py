@@ -18,7 +18,7 @@ from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.migrating.sent import SentStatements
 from fastman_tasks.plans import Observer, Plan, State, Step, StepResult
 from fastman_tasks.sources import blame
-from fastman_tasks.text import pluralize, shortened
+from fastman_tasks.text import pluralize, shorten
 
 #: Seconds to pause before each new try after a lock timeout.
 PAUSES = (1.0, 3.0, 9.0)
@@ -109,7 +109,7 @@ class Executor:
         return state.read(self._environment)
 
     def _undone(self, plan: Plan, state: State) -> tuple[Step, ...]:
-        now = self._environment.history.with_ancestors(state.heads)
+        now = self._environment.graph.with_ancestors(state.heads)
         return tuple(each for each in plan.steps if (each.id in now) == (each.action == "roll back"))
 
     def _run(self, plan: Plan, progress: _Progress) -> None:
@@ -150,7 +150,7 @@ class Executor:
         assert plan.state is not None
         settings = self._environment.settings
         limit = limiter(settings.table_lock_timeout(plan.state.url), settings.statement_timeout or 0.0)
-        with sent.watching(lambda: progress.sent if progress.running else None):
+        with sent.watch(lambda: progress.sent if progress.running else None):
             self._environment.run(steps, reading=False, prepare=prepare)
 
     def _failure(self, progress: _Progress, error: BaseException) -> MigrationFailed:
@@ -169,7 +169,7 @@ class Executor:
         else:
             lines = [f"{step.name} failed: {blame(error, root, step.file)}"]
         if isinstance(error, DBAPIError) and error.statement:
-            lines.append(f"  Statement: {shortened(error.statement, 1000)}")
+            lines.append(f"  Statement: {shorten(error.statement, 1000)}")
         try:
             state = self._now()
         except FastmanError as failure:
@@ -186,20 +186,20 @@ class Executor:
 
     def _again(self, plan: Plan, left: tuple[Step, ...]) -> Command:
         """The command that does what is ``left`` of ``plan``, and no more."""
-        history = self._environment.history
+        graph = self._environment.graph
         assert plan.state is not None
-        planned_from = history.with_ancestors(plan.state.heads)
+        planned_from = graph.with_ancestors(plan.state.heads)
         undone = {each.id for each in left}
         if left[0].action == "roll back":
             applied = planned_from - ({each.id for each in plan.steps} - undone)
-            newest_first = [each.id for each in reversed(history.revisions) if each.id in applied]
+            newest_first = [each.id for each in reversed(graph.revisions) if each.id in applied]
             how: tuple[str, str | int] = ("steps", len(left))
             if newest_first[: len(left)] != [each.id for each in left]:
-                how = ("to", history.heads_of(applied - undone)[-1])
+                how = ("to", graph.heads_of(applied - undone)[-1])
             return Command("migrate.rollback", flags=(how, ("accept_empty", any(each.is_empty for each in left))))
-        if planned_from | {step.id for step in plan.steps} != {revision.id for revision in history.revisions}:
+        if planned_from | {step.id for step in plan.steps} != {revision.id for revision in graph.revisions}:
             return Command("database.migrate", flags=(("to", left[-1].id),))
-        one = len(history.heads) == 1 or history.independent(history.heads)
+        one = len(graph.heads) == 1 or graph.are_independent(graph.heads)
         return Command("database.migrate", flags=() if one else (("to", "heads"),))
 
     @staticmethod
@@ -227,7 +227,7 @@ class Executor:
         return [*lines, *(["Not executed:", *_listed(left)] if left else [])]
 
     def _standing(self, plan: Plan, state: State) -> list[str]:
-        now, left = self._environment.history.with_ancestors(state.heads), self._undone(plan, state)
+        now, left = self._environment.graph.with_ancestors(state.heads), self._undone(plan, state)
         changed = len(plan.steps) - len(left)
         verb = "rolled back" if plan.steps[0].action == "roll back" else "applied"
         before = f"{pluralize(changed, 'migration')} before it {'was' if changed == 1 else 'were'} {verb}; "
@@ -236,4 +236,4 @@ class Executor:
 
 def _listed(statements: Iterable[str]) -> Iterator[str]:
     for statement in statements:
-        yield f"  {shortened(statement.rstrip().rstrip(';'), 200)}"
+        yield f"  {shorten(statement.rstrip().rstrip(';'), 200)}"

@@ -19,13 +19,13 @@ EXACT_LIMIT = 100_000
 
 
 @dataclass(frozen=True)
-class Named(Loss):
+class UncountedLoss(Loss):
     """A loss that is not counted yet. With ``kept``, all other columns of its table are lost."""
 
     kept: frozenset[str] | None = None
 
 
-def find(steps: Iterable[Step], dialect: str) -> tuple[Named, ...]:
+def find(steps: Iterable[Step], dialect: str) -> tuple[UncountedLoss, ...]:
     """What ``steps`` lose on ``dialect``, in their order. Nothing of a migration is run.
 
     Of a rollback, whatever could not be analysed counts. Forward, only what certainly drops or deletes: most data
@@ -34,7 +34,7 @@ def find(steps: Iterable[Step], dialect: str) -> tuple[Named, ...]:
     return tuple(dict.fromkeys(_find(steps, dialect)))
 
 
-def count(named: Iterable[Named], connection: Connection) -> tuple[Loss, ...]:
+def count(named: Iterable[UncountedLoss], connection: Connection) -> tuple[Loss, ...]:
     """``named`` with what is in them now. The database is only read, with a bounded cost for each table."""
     each_column = [loss for each in named for loss in _in_columns(each, connection)]
     return tuple(loss for each in each_column if (loss := _counted(each, connection)) is not None)
@@ -66,7 +66,7 @@ class _Names:
             case "add column":
                 self._columns[self.table(table), column] = None
 
-    def loss(self, operation: Operation) -> Named | None:
+    def loss(self, operation: Operation) -> UncountedLoss | None:
         """What ``operation`` drops or empties, under the names of now."""
         self.follow(operation)
         table = self.table(operation.table)
@@ -74,49 +74,49 @@ class _Names:
             return None
         match operation.kind:
             case "drop table":
-                return Named(table)
+                return UncountedLoss(table)
             case "drop column":
                 column = self.column(operation.table, operation.column)
-                return Named(table, column) if column else None
+                return UncountedLoss(table, column) if column else None
             case "replace table" if operation.columns is not None:
                 now = (self.column(operation.table, each) for each in operation.columns)
-                return Named(table, kept=frozenset(each for each in now if each))
+                return UncountedLoss(table, kept=frozenset(each for each in now if each))
         return None
 
 
-def _find(steps: Iterable[Step], dialect: str) -> Iterator[Named]:
+def _find(steps: Iterable[Step], dialect: str) -> Iterator[UncountedLoss]:
     names = _Names()
     for step in steps:
         if step.is_empty:
-            yield Named(reason=f"{step.name}: {EMPTY}; what it did is not undone")
+            yield UncountedLoss(reason=f"{step.name}: {EMPTY}; what it did is not undone")
             continue
         assert step.file is not None
         goes_back = step.action == "roll back"
         reading = read(step.file, "downgrade" if goes_back else "upgrade", dialect)
         if reading is None:
             if goes_back:
-                yield Named(reason=f"{step.name}: its source could not be analysed")
+                yield UncountedLoss(reason=f"{step.name}: its source could not be analysed")
             continue
         for operation in replacements.merge(reading.operations, dialect):
             yield from (_back if goes_back else _forward)(operation, step, names, dialect)
 
 
-def _back(operation: Operation, step: Step, names: _Names, _dialect: str) -> Iterator[Named]:
+def _back(operation: Operation, step: Step, names: _Names, _dialect: str) -> Iterator[UncountedLoss]:
     if operation.kind == "?":
-        yield Named(reason=f"{step.name}, line {operation.line}: {operation.text}")
+        yield UncountedLoss(reason=f"{step.name}, line {operation.line}: {operation.text}")
     elif operation.kind == "sql":
-        if not statements.keeps_everything(operation.text):
-            yield Named(reason=f"{step.name}: {' '.join(operation.text.split())}")
+        if not statements.loses_nothing(operation.text):
+            yield UncountedLoss(reason=f"{step.name}: {' '.join(operation.text.split())}")
     elif loss := names.loss(operation):
         yield loss
 
 
-def _forward(operation: Operation, step: Step, names: _Names, dialect: str) -> Iterator[Named]:
+def _forward(operation: Operation, step: Step, names: _Names, dialect: str) -> Iterator[UncountedLoss]:
     if operation.kind != "sql":
         if loss := names.loss(operation):
             yield loss
         return
-    for effect in statements.effects(operation.text, dialect):
+    for effect in statements.find_effects(operation.text, dialect):
         if not operation.certain and effect.kind in ("create table", "rename table", "rename column"):
             continue
         what = Operation(effect.kind, effect.table, effect.column, effect.new) if effect.kind != "delete" else None
@@ -124,12 +124,12 @@ def _forward(operation: Operation, step: Step, names: _Names, dialect: str) -> I
             if loss := names.loss(what):
                 yield loss
         elif not effect.table:
-            yield Named(reason=f"{step.name}: {effect.text}")
+            yield UncountedLoss(reason=f"{step.name}: {effect.text}")
         elif table := names.table(effect.table):
-            yield Named(table, reason=f"{step.name}: {effect.text}")
+            yield UncountedLoss(table, reason=f"{step.name}: {effect.text}")
 
 
-def _in_columns(loss: Named, connection: Connection) -> Iterator[Named]:
+def _in_columns(loss: UncountedLoss, connection: Connection) -> Iterator[UncountedLoss]:
     """``loss``; of a table that is replaced, each column that its copy has no values of."""
     if loss.table is None or loss.kept is None:
         yield loss
@@ -139,10 +139,10 @@ def _in_columns(loss: Named, connection: Connection) -> Iterator[Named]:
     if inspector.has_table(name, schema=schema or None):
         for column in inspector.get_columns(name, schema=schema or None):
             if column["name"] not in loss.kept and "computed" not in column:
-                yield Named(loss.table, column["name"])
+                yield UncountedLoss(loss.table, column["name"])
 
 
-def _counted(loss: Named, connection: Connection) -> Loss | None:
+def _counted(loss: UncountedLoss, connection: Connection) -> Loss | None:
     """``loss`` with its count; None where there is no such table or column now (an earlier step makes it)."""
     if loss.table is None:
         return Loss(reason=loss.reason)

@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 from fastman_tasks.errors import FastmanError, MigrationRefused, UsageError
 from fastman_tasks.migrating import losses, state
 from fastman_tasks.migrating import missing as branches
-from fastman_tasks.migrating.downgrades import EMPTY, MARK, irreversible
+from fastman_tasks.migrating.downgrades import EMPTY, MARK, irreversible_reason
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Action, Loss, Plan, State, Step, StepResult
-from fastman_tasks.revisions.graph import History, Revision
+from fastman_tasks.revisions.graph import Revision, RevisionGraph
 
 
 class Migrator:
@@ -25,12 +25,12 @@ class Migrator:
         self._state: State | None = None
 
     @property
-    def history(self) -> History:
+    def graph(self) -> RevisionGraph:
         """Every revision that has a file."""
         # An env.py may say where the files lie, and what they can import: it has to run first.
         if not self._environment.has_run:
             _ = self.state
-        return self._environment.history
+        return self._environment.graph
 
     @property
     def state(self) -> State:
@@ -51,16 +51,16 @@ class Migrator:
     def status(self) -> tuple[StepResult, ...]:
         """Where every migration stands, oldest first: *applied* or *pending*; those that no file has, *missing*, come
         last, each with the git branches that have it as its note."""
-        applied = self.history.with_ancestors(self.state.heads)
+        applied = self.graph.with_ancestors(self.state.heads)
         known = [
             StepResult(_step("apply", each), "applied" if each.id in applied else "pending")
-            for each in self.history.revisions
+            for each in self.graph.revisions
         ]
         root = self._environment.root
         return (
             *known,
             *(
-                StepResult(Step("apply", head, id=head), "missing", note=branches.whereabouts(head, root))
+                StepResult(Step("apply", head, id=head), "missing", note=branches.describe_branches(head, root))
                 for head in self._missing(self.state.heads)
             ),
         )
@@ -68,7 +68,7 @@ class Migrator:
     def pending(self) -> tuple[Revision, ...]:
         """Every revision that is not applied, oldest first. Raises MigrationRefused as ``plan_migrate`` does."""
         applied = self._applied(self.state.heads)
-        return tuple(revision for revision in self.history.revisions if revision.id not in applied)
+        return tuple(revision for revision in self.graph.revisions if revision.id not in applied)
 
     def replan(self, plan: Plan, heads: Collection[str]) -> Plan:
         """What is left of the migrations of ``plan`` where the database records ``heads`` by now.
@@ -93,8 +93,8 @@ class Migrator:
         """
 
         def find() -> tuple[Step, ...]:
-            revisions = self.history.upgrade(self._targets(to), self._applied(self.state.heads))
-            return tuple(_step("apply", self.history[each]) for each in revisions)
+            revisions = self.graph.upgrade(self._targets(to), self._applied(self.state.heads))
+            return tuple(_step("apply", self.graph[each]) for each in revisions)
 
         return self._plan(find)
 
@@ -150,19 +150,19 @@ class Migrator:
         applied = self._applied(self.state.heads)
         kept: set[str] = set()
         if to is not None and to != "base":
-            kept = self.history.with_ancestors(self._resolve(to))
+            kept = self.graph.with_ancestors(self._resolve(to))
             if not kept <= applied:
                 raise UsageError(
                     f"--to={to} is not applied, so nothing can be rolled back to it. See inv migrate.status"
                 )
         newest_first = [
             revision
-            for revision in reversed(self.history.revisions)
+            for revision in reversed(self.graph.revisions)
             if revision.id in applied and revision.id not in kept
         ]
         revisions = newest_first[:steps]
         dialect = self.state.url.get_dialect().name
-        reasons = {each: reason for each in revisions if (reason := irreversible(each.file, dialect))}
+        reasons = {each: reason for each in revisions if (reason := irreversible_reason(each.file, dialect))}
         stuck = {each.name: reason for each, reason in reasons.items() if not (accept_empty and reason == EMPTY)}
         if stuck:
             raise MigrationRefused(_cannot_roll_back(stuck))
@@ -170,33 +170,34 @@ class Migrator:
 
     def _applied(self, heads: Collection[str]) -> set[str]:
         if missing := self._missing(heads):
-            raise MigrationRefused(branches.explained(missing, self._environment.root))
-        return self.history.with_ancestors(heads)
+            raise MigrationRefused(branches.describe_missing(missing, self._environment.root))
+        return self.graph.with_ancestors(heads)
 
     def _missing(self, heads: Collection[str]) -> list[str]:
-        return sorted(head for head in heads if head not in self.history)
+        return sorted(head for head in heads if head not in self.graph)
 
     def _targets(self, to: str | None) -> list[str]:
         if to is not None and to != "heads":
             return self._resolve(to)
-        heads = self.history.heads
+        heads = self.graph.heads
         # A head that another one depends on is on the way to it.
-        ends = self.history.heads_of({revision.id for revision in self.history.revisions})
-        if to is None and len(ends) > 1 and not self.history.independent(heads):
+        ends = self.graph.heads_of({revision.id for revision in self.graph.revisions})
+        if to is None and len(ends) > 1 and not self.graph.are_independent(heads):
             raise MigrationRefused(
-                f"{self.forked()}\nMerge them: alembic merge heads. Or choose: --to=REVISION, or --to=heads for all."
+                f"{self.describe_heads()}\nMerge them: alembic merge heads. "
+                "Or choose one: --to=REVISION, or --to=heads for all."
             )
         return [head.id for head in heads]
 
-    def forked(self) -> str:
+    def describe_heads(self) -> str:
         """The several heads, and what leads to each, in words."""
-        heads = self.history.heads
+        heads = self.graph.heads
         lines = [f"There are {len(heads)} heads; choose one. Nothing was changed."]
-        lines_of = [self.history.with_ancestors([head.id]) for head in heads]
+        lines_of = [self.graph.with_ancestors([head.id]) for head in heads]
         shared = set.intersection(*lines_of)
         for head, line in zip(heads, lines_of, strict=True):
             lines.append(f"To {head.id}:")
-            own = [revision for revision in self.history.revisions if revision.id in line - shared]
+            own = [revision for revision in self.graph.revisions if revision.id in line - shared]
             lines += [f"  {revision.name}  {revision.message}" for revision in own]
         return "\n".join(lines)
 
@@ -211,13 +212,13 @@ class Migrator:
 
     def _named(self, name: str, error: CommandError) -> Revision:
         """The revision whose file is called ``name``, or has it in its name; it alone."""
-        fitting = self.history.named(name)
+        fitting = self.graph.find_by_name(name)
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
             listed = "".join(f"\n  {each.name}" for each in fitting)
             raise UsageError(f"--to={name} is a part of several names:{listed}") from error
-        near = "".join(f"\n  {each.name}  {each.id}" for each in self.history.near(name))
+        near = "".join(f"\n  {each.name}  {each.id}" for each in self.graph.suggest(name))
         way = f"Did you mean:{near}" if near else "See inv migrate.status"
         raise UsageError(f"--to={name}: {error}. {way}") from error
 

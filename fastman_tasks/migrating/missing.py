@@ -7,13 +7,13 @@ from pathlib import Path
 from fastman_tasks import git
 
 
-def explained(missing: list[str], root: Path) -> str:
+def describe_missing(missing: list[str], root: Path) -> str:
     """What to tell the user of the ``missing`` revision ids: the git branches that have them, and the ways out."""
     what = "a revision" if len(missing) == 1 else "revisions"
     lines = [f"The database has {what} that no file here has. Nothing was done."]
     current = git.current_branch(root)
     for revision_id in missing:
-        found = git.holding(revision_id, root)
+        found = git.branches_with_revision(revision_id, root)
         lines.append(f"  {revision_id}  {_places(found)}")
         here = [path for branch, path in found if branch == current]
         if here:
@@ -25,9 +25,9 @@ def explained(missing: list[str], root: Path) -> str:
     return "\n".join(lines)
 
 
-def whereabouts(revision_id: str, root: Path) -> str:
+def describe_branches(revision_id: str, root: Path) -> str:
     """The git branches that have a version file of that id, in words."""
-    return _places(git.holding(revision_id, root))
+    return _places(git.branches_with_revision(revision_id, root))
 
 
 def _places(found: list[tuple[str, str]]) -> str:

@@ -18,12 +18,12 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import CompileError, DBAPIError, NoInspectionAvailable, UnboundExecutionError
 
-from fastman_tasks.databases.hooks import is_copy, listening, untouched
+from fastman_tasks.databases.hooks import forbid_connections, is_copy, listen
 from fastman_tasks.errors import DatabaseUnavailable, EnvironmentFailed, MigrationFailed
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Plan, Step, StepResult
 from fastman_tasks.sources import blame
-from fastman_tasks.text import shortened
+from fastman_tasks.text import shorten
 
 _ANNOUNCEMENT = re.compile(r"-- Running (upgrade|downgrade) [^\n]*\s*")
 
@@ -37,17 +37,17 @@ def preview(environment: Environment, plan: Plan) -> tuple[tuple[StepResult, ...
     """
     assert plan.state is not None
     backend = plan.state.url.get_backend_name()
-    telling = _Telling()
-    tell = _on_a_copy if backend == "sqlite" else _offline
+    progress = _Progress()
+    render = _on_a_copy if backend == "sqlite" else _offline
     try:
-        tell(environment, plan, telling)
+        render(environment, plan, progress)
     except MigrationFailed as failure:
-        return tuple(telling.done), failure
-    return tuple(telling.done), None
+        return tuple(progress.done), failure
+    return tuple(progress.done), None
 
 
 @dataclass
-class _Telling:
+class _Progress:
     """How far a preview has come; ``asked`` is whether the running migration has asked for its connection, or whether
     there is one."""
 
@@ -70,22 +70,22 @@ class _Telling:
         self.end("it fails")
         lines = [f"{step.name} fails: {blame(error, environment.root, step.file)}"]
         if isinstance(error, DBAPIError) and error.statement:
-            lines.append(f"  Statement: {shortened(error.statement, 1000)}")
+            lines.append(f"  Statement: {shorten(error.statement, 1000)}")
         return MigrationFailed("\n".join([*lines, "Nothing was changed."]))
 
 
 _Caught = Callable[[Exception], None]
 
 
-def _steps(environment: Environment, plan: Plan, telling: _Telling, caught: _Caught) -> Iterator[MigrationStep]:
+def _steps(environment: Environment, plan: Plan, progress: _Progress, caught: _Caught) -> Iterator[MigrationStep]:
     """The steps of ``plan``; what one of them raises goes to ``caught``."""
     for step in plan.migrations:
         runs = environment.step(step)
         runs.migration_fn = _guarded(runs.migration_fn, caught)
-        telling.begin(step)
+        progress.begin(step)
         yield runs
-        if telling.running is not None:
-            telling.end()
+        if progress.running is not None:
+            progress.end()
 
 
 def _guarded(migrate: Callable[..., Any], caught: _Caught) -> Callable[..., None]:
@@ -99,25 +99,25 @@ def _guarded(migrate: Callable[..., Any], caught: _Caught) -> Callable[..., None
     return run
 
 
-def _offline(environment: Environment, plan: Plan, telling: _Telling) -> None:
+def _offline(environment: Environment, plan: Plan, progress: _Progress) -> None:
     def steps(_heads: tuple[str, ...], context: MigrationContext) -> Iterator[MigrationStep]:
-        with _noting_questions(context, telling):
-            yield from _steps(environment, plan, telling, caught)
+        with _noting_questions(context, progress):
+            yield from _steps(environment, plan, progress, caught)
 
     def caught(error: Exception) -> None:
-        if not (telling.asked or _wants_database(error)):
-            raise telling.failed(error, environment) from error
-        assert telling.running is not None
+        if not (progress.asked or _wants_database(error)):
+            raise progress.failed(error, environment) from error
+        assert progress.running is not None
         # Those after it can be told all the same.
-        telling.end(f"it needs the live database: {blame(error, environment.root, telling.running.file)}")
+        progress.end(f"it needs the live database: {blame(error, environment.root, progress.running.file)}")
 
     assert plan.state is not None
-    with untouched(lambda: telling.running is not None):
+    with forbid_connections(lambda: progress.running is not None):
         environment.run(
             steps,
             reading=True,
             as_sql=True,
-            output=_Statements(telling),
+            output=_Statements(progress),
             dialect_name=plan.state.url.get_backend_name(),
             starting_rev=plan.state.heads,
             destination_rev=plan.migrations[-1].id,
@@ -135,13 +135,13 @@ def _wants_database(error: Exception) -> bool:
 
 
 @contextmanager
-def _noting_questions(context: MigrationContext, telling: _Telling) -> Iterator[None]:
+def _noting_questions(context: MigrationContext, progress: _Progress) -> Iterator[None]:
     """Note when a migration asks for its connection, or whether it has one: it may raise an error of its own then."""
 
     def noting(ask: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(ask)
         def noted(*arguments: Any) -> Any:
-            telling.asked = True
+            progress.asked = True
             return ask(*arguments)
 
         return noted
@@ -165,9 +165,9 @@ def _noting_questions(context: MigrationContext, telling: _Telling) -> Iterator[
 class _Statements(io.StringIO):
     """Takes Alembic's offline output, a statement at a time."""
 
-    def __init__(self, telling: _Telling) -> None:
+    def __init__(self, progress: _Progress) -> None:
         super().__init__()
-        self._telling = telling
+        self._telling = progress
 
     def write(self, text: str) -> int:
         statement = text.strip()
@@ -176,12 +176,12 @@ class _Statements(io.StringIO):
         return len(text)
 
 
-def _on_a_copy(environment: Environment, plan: Plan, telling: _Telling) -> None:
+def _on_a_copy(environment: Environment, plan: Plan, progress: _Progress) -> None:
     def steps(_heads: tuple[str, ...], _context: MigrationContext) -> Iterator[MigrationStep]:
-        yield from _steps(environment, plan, telling, caught)
+        yield from _steps(environment, plan, progress, caught)
 
     def caught(error: Exception) -> None:
-        raise telling.failed(error, environment) from error
+        raise progress.failed(error, environment) from error
 
     def require_copy(connection: Connection) -> None:
         if not is_copy(connection, copies):
@@ -191,10 +191,10 @@ def _on_a_copy(environment: Environment, plan: Plan, telling: _Telling) -> None:
             )
 
     def record(_connection: Connection, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-        if telling.running is not None:
-            telling.statements.append(f"{statement.strip()};" + (f"  -- {parameters!r}" if parameters else ""))
+        if progress.running is not None:
+            progress.statements.append(f"{statement.strip()};" + (f"  -- {parameters!r}" if parameters else ""))
 
     with tempfile.TemporaryDirectory(prefix="fastman-preview-") as name:
         copies = Path(name).resolve()
-        with listening(("before_cursor_execute", record)):
+        with listen(("before_cursor_execute", record)):
             environment.run(steps, reading=False, prepare=require_copy, copies=copies)

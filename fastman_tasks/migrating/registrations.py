@@ -21,7 +21,7 @@ _MODULE = "env_py"
 
 
 @contextmanager
-def forgotten() -> Iterator[None]:
+def forget_registrations() -> Iterator[None]:
     """Forget, at the end of this block, which functions env.py has registered, and the folder that it went to."""
     listened: list[tuple[Any, str, Any]] = []
     listen, folder = event.listen, os.getcwd()  # noqa: PTH109

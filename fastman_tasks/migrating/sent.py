@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 
-from fastman_tasks.databases.hooks import listening
+from fastman_tasks.databases.hooks import listen
 
 _LEAD = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
 _READS = re.compile(
@@ -69,13 +69,13 @@ class SentStatements:
         )
         return autocommit or (not self.transactional and bool(_DDL.match(statement)))
 
-    def sent(self, connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+    def on_send(self, connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
         """A statement is sent."""
         self.settle()
         self.failed = None
         self.under_way = statement if self._commits_itself(statement, connection) else None
 
-    def carried_out(
+    def on_success(
         self, connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool
     ) -> None:
         """It was carried out."""
@@ -87,7 +87,7 @@ class SentStatements:
             if self._commits_itself(statement, connection):
                 self._keep()
 
-    def refused(self, context: ExceptionContext) -> None:
+    def on_error(self, context: ExceptionContext) -> None:
         """It failed, or nobody heard how it ended."""
         if context.statement is None:
             return
@@ -104,11 +104,11 @@ class SentStatements:
             # MySQL commits what was open before it tries a DDL statement, also one that fails.
             self._keep()
 
-    def commit(self, _connection: Connection) -> None:
+    def on_commit(self, _connection: Connection) -> None:
         """A transaction is about to be committed."""
         self._committing = True
 
-    def rollback(self, _connection: Connection) -> None:
+    def on_rollback(self, _connection: Connection) -> None:
         """A transaction is rolled back."""
         self._committing = False
         self.undone += self.open
@@ -116,7 +116,7 @@ class SentStatements:
 
 
 @contextmanager
-def watching(current: Callable[[], SentStatements | None]) -> Iterator[None]:
+def watch(current: Callable[[], SentStatements | None]) -> Iterator[None]:
     """Note what any connection is asked in this block in the ``current`` ones, if there is one."""
 
     def noting(method: Callable[..., None]) -> Callable[..., None]:
@@ -126,11 +126,11 @@ def watching(current: Callable[[], SentStatements | None]) -> Iterator[None]:
 
         return note
 
-    with listening(
-        ("before_cursor_execute", noting(SentStatements.sent)),
-        ("after_cursor_execute", noting(SentStatements.carried_out)),
-        ("handle_error", noting(SentStatements.refused)),
-        ("commit", noting(SentStatements.commit)),
-        ("rollback", noting(SentStatements.rollback)),
+    with listen(
+        ("before_cursor_execute", noting(SentStatements.on_send)),
+        ("after_cursor_execute", noting(SentStatements.on_success)),
+        ("handle_error", noting(SentStatements.on_error)),
+        ("commit", noting(SentStatements.on_commit)),
+        ("rollback", noting(SentStatements.on_rollback)),
     ):
         yield

@@ -13,7 +13,7 @@ from fastman_tasks.databases import urls
 from fastman_tasks.errors import EnvironmentFailed
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import State
-from fastman_tasks.sources import shown
+from fastman_tasks.sources import display_path
 
 # A URL, and the schema that the dialect remembers, are what somebody asked for: connect_args, a creator, USE and SET
 # search_path may have made something else of it.
@@ -62,7 +62,7 @@ def read(environment: Environment, also: Callable[[State, Connection], None] | N
         return ()
 
     environment.run(look, reading=True)
-    file = shown(environment.file, environment.root)
+    file = display_path(environment.file, environment.root)
     if not seen:
         raise EnvironmentFailed(
             f"{file} ran no migrations. It has to call context.configure(connection=…) and context.run_migrations()."
@@ -70,7 +70,7 @@ def read(environment: Environment, also: Callable[[State, Connection], None] | N
     places = dict.fromkeys((state.url, state.version_table, state.schema) for state in seen)
     if len(places) > 1:
         listed = "".join(
-            f"\n  {urls.shown(url, environment.root)}, {f'{schema}.' if schema else ''}{table}"
+            f"\n  {urls.display_url(url, environment.root)}, {f'{schema}.' if schema else ''}{table}"
             for url, table, schema in places
         )
         raise EnvironmentFailed(

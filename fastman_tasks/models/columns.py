@@ -27,7 +27,7 @@ def by_attribute(mapper: Mapper[Any]) -> dict[str, Column[Any]]:
     }
 
 
-def fixed(mapper: Mapper[Any]) -> dict[str, Any]:
+def fixed_values(mapper: Mapper[Any]) -> dict[str, Any]:
     """What every row of the class has, by column key: of classes that share a table, which one it is."""
     if isinstance(mapper.polymorphic_on, Column) and mapper.polymorphic_identity is not None:
         return {mapper.polymorphic_on.key: mapper.polymorphic_identity}
@@ -51,10 +51,10 @@ class Target:
             raise refused(f"{caller} writes one table; {self.name} is spread over several.")
         self.table = mapper.local_table
         self.columns = by_attribute(mapper)
-        self.fixed = fixed(mapper)
+        self.fixed = fixed_values(mapper)
 
 
-def plain(kind: Any) -> Any:
+def undecorate(kind: Any) -> Any:
     """The type that ``kind`` decorates, or itself."""
     # An Interval is made as a decorator, but what it decorates is only how some databases keep it.
     while isinstance(kind, TypeDecorator) and not isinstance(kind, Interval):
@@ -72,7 +72,7 @@ class NoContext:
         raise self._refusal
 
 
-def unique(table: Table, *, exact: bool) -> list[tuple[Column[Any], ...]]:
+def unique_groups(table: Table, *, exact: bool) -> list[tuple[Column[Any], ...]]:
     """The groups of columns whose values ``table`` holds once; with ``exact`` not those that are unique only in some
     rows, or in an expression: no ON CONFLICT takes these."""
     groups = [tuple(table.primary_key.columns)]
@@ -86,7 +86,7 @@ def _partial(index: Index) -> bool:
     return somewhere or not all(isinstance(each, Column) for each in index.expressions)
 
 
-def required(column: Column[Any]) -> bool:
+def is_required(column: Column[Any]) -> bool:
     """Whether a row cannot be written without a value for ``column``."""
     if column.nullable or column.default is not None or column.server_default is not None:
         return False

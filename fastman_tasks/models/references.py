@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Column, FromClause
 from sqlalchemy.orm import ColumnProperty, Mapper
 
-from fastman_tasks.models.columns import required
+from fastman_tasks.models.columns import is_required
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def attribute_of(mapper: Mapper[Any], column: Column[Any]) -> str | None:
     return next((each.key for each in mapper.column_attrs if column in each.columns), None)
 
 
-def importable(class_: type) -> bool:
+def is_importable(class_: type) -> bool:
     """Whether a file can import ``class_``: its module has it under its name."""
     value: object = sys.modules.get(class_.__module__)
     for part in class_.__qualname__.split("."):
@@ -46,7 +46,7 @@ def references(columns: Iterable[Column[Any]], mappers: Iterable[Mapper[Any]]) -
     """The foreign keys of ``columns`` that are never NULL, those of several columns first; without those whose columns
     are all in others before them. ``mappers`` are those of the models that they may refer to."""
     own, mappers = list(columns), list(mappers)
-    keys = {key.constraint for column in own if required(column) for key in column.foreign_keys if key.constraint}
+    keys = {key.constraint for column in own if is_required(column) for key in column.foreign_keys if key.constraint}
     found: list[Reference] = []
     for key in sorted(keys, key=lambda key: (-len(key.elements), *(each.target_fullname for each in key.elements))):
         pairs = {each.parent: each.column for each in key.elements}
@@ -57,7 +57,7 @@ def references(columns: Iterable[Column[Any]], mappers: Iterable[Mapper[Any]]) -
     return sorted(found, key=lambda each: (-len(each.columns), [own.index(column) for column in each.columns]))
 
 
-def circle(mapper: Mapper[Any], reference: Reference) -> list[Mapper[Any]]:
+def find_circle(mapper: Mapper[Any], reference: Reference) -> list[Mapper[Any]]:
     """The models from ``mapper`` by way of ``reference`` back to itself; empty where no way leads back."""
     seen: set[Mapper[Any]] = set()
 
@@ -91,7 +91,7 @@ def _parent(mappers: Iterable[Mapper[Any]], targets: list[Column[Any]]) -> Mappe
         each
         for each in mappers
         if each.local_table is targets[0].table
-        and importable(each.class_)
+        and is_importable(each.class_)
         and (each.inherits is None or each.inherits.local_table is not each.local_table)
         and all(attribute_of(each, target) for target in targets)
     ]

@@ -33,7 +33,7 @@ class Revision:
         return self.file.stem
 
 
-class History:
+class RevisionGraph:
     """All revisions of a project, given in the order in which Alembic reads their files."""
 
     def __init__(self, revisions: Iterable[Revision]) -> None:
@@ -57,13 +57,13 @@ class History:
     def _in_order(self, wanted: Collection[str]) -> list[str]:
         return order.newest_first({each.id: each.parents for each in self._by_id.values()}, wanted)[::-1]
 
-    def named(self, name: str) -> list[Revision]:
+    def find_by_name(self, name: str) -> list[Revision]:
         """The revisions whose file is called ``name``, with or without .py, or else has it in its name."""
         typed = name.removesuffix(".py")
         whole = [revision for revision in self.revisions if revision.name == typed]
         return whole or [revision for revision in self.revisions if typed in revision.name]
 
-    def near(self, name: str) -> list[Revision]:
+    def suggest(self, name: str) -> list[Revision]:
         """The few revisions whose id, message or file's name is most like ``name``, the nearest first."""
         known = {
             spelled: each
@@ -83,7 +83,7 @@ class History:
         implied = {parent for revision_id in ids for parent in self._by_id[revision_id].parents}
         return tuple(sorted(ids - implied))
 
-    def independent(self, heads: tuple[Revision, ...]) -> bool:
+    def are_independent(self, heads: tuple[Revision, ...]) -> bool:
         """Whether ``heads`` are meant to stay apart: each has a branch label that no other one has, or keeps its line
         in a folder of its own, or shares no ancestor with any other one."""
         lines = [self.with_ancestors([head.id]) for head in heads]

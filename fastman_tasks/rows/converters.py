@@ -14,7 +14,7 @@ from sqlalchemy import Column, types
 from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.engine import Dialect
 
-from fastman_tasks.models.columns import plain
+from fastman_tasks.models.columns import undecorate
 
 _TRUE, _FALSE = {"true", "t", "yes", "y", "on", "1"}, {"false", "f", "no", "n", "off", "0"}
 Parse = Callable[[str], Any]
@@ -26,7 +26,7 @@ class Converter:
 
     def __init__(self, column: Column[Any], dialect: Dialect) -> None:
         self.column = column
-        kind = plain(column.type)
+        kind = undecorate(column.type)
         self._parse, self._words, self._native = _reader(kind)
         self._length = kind.length if isinstance(kind, types.String) and not isinstance(kind, types.Enum) else None
         # SQLAlchemy makes None the JSON text null, which is not NULL.
@@ -36,7 +36,7 @@ class Converter:
             # On SQLite: the same at a tenth of the time.
             self._process, self._keeps_none = date.isoformat, True  # type: ignore[assignment]
 
-    def texts(self, texts: Sequence[str]) -> list[Any]:
+    def convert_texts(self, texts: Sequence[str]) -> list[Any]:
         """The values of ``texts``, an empty one being NULL where the column takes it. Raises ValueError."""
         parse: Parse | None = self._parse
         values: list[Any]
@@ -45,26 +45,26 @@ class Converter:
         else:
             values = list(map(parse, texts)) if parse else list(texts)
         self._check_length(texts)
-        return self.bound(values)
+        return self.bind(values)
 
     def value(self, text: str) -> Any:
         """The Python value of one text, which is never NULL. Raises ValueError."""
         self._check_length([text])
         return self._parse(text) if self._parse else text
 
-    def checked(self, texts: Sequence[str]) -> Sequence[str]:
-        """``texts`` as they are, where ``texts()`` would take them all. Raises ValueError."""
+    def check_texts(self, texts: Sequence[str]) -> Sequence[str]:
+        """``texts`` as they are, where ``convert_texts()`` would take them all. Raises ValueError."""
         if self._parse:
             # A deque that keeps nothing is the fastest way to call a function for each.
             deque(map(self._parse, filter(None, texts) if self.column.nullable else texts), maxlen=0)
         self._check_length(texts)
         return texts
 
-    def natives(self, values: Sequence[Any]) -> list[Any]:
+    def convert_natives(self, values: Sequence[Any]) -> list[Any]:
         """The same for what JSON holds: a text is read as in a CSV file, a number stays one. Raises ValueError."""
-        return self.bound([self._one(value) for value in values])
+        return self.bind([self._one(value) for value in values])
 
-    def bound(self, values: list[Any]) -> list[Any]:
+    def bind(self, values: list[Any]) -> list[Any]:
         """Python's values as the driver takes them."""
         process = self._process
         if process is None:
@@ -77,9 +77,9 @@ class Converter:
         """What is wrong with ``value``, as it is in the file; None where nothing is."""
         try:
             if isinstance(value, str):
-                self.texts([value])
+                self.convert_texts([value])
             else:
-                self.natives([value])
+                self.convert_natives([value])
         except (ValueError, ArithmeticError, LookupError, TypeError):
             if value == "" or value is None:
                 return "is empty, and the column takes no NULL"

@@ -50,7 +50,7 @@ class DataFile:
         self.position: Callable[[], int] = lambda: 0
 
     @contextmanager
-    def opened(self) -> Iterator[IO[bytes]]:
+    def open(self) -> Iterator[IO[bytes]]:
         """The file's content, unzipped; ``position`` tells how much of ``size`` was read. Raises LoadFailed."""
         try:
             with self.path.open("rb") as raw:
@@ -79,7 +79,7 @@ class DataFile:
                 row -= batch.size
         return 0
 
-    def copied_line(self, copied: int) -> int:
+    def copy_line(self, copied: int) -> int:
         """The same of the row that ends in line ``copied`` of what COPY reads: every row, "\r\n" after each."""
         with self._csv() as reader:
             rows = filter(None, reader)
@@ -91,21 +91,21 @@ class DataFile:
                     break
             return int(reader.line_num)
 
-    def failed(self, line: int, column: str | None, problem: str) -> LoadFailed:
+    def failure(self, line: int, column: str | None, problem: str) -> LoadFailed:
         """The error for what is wrong in ``line``."""
         return LoadFailed(f"{self.name}:{line}{f', column {column}' if column else ''}: {problem}")
 
     @contextmanager
     def _csv(self) -> Iterator[Any]:
-        with self.opened() as content:
+        with self.open() as content:
             text = io.TextIOWrapper(content, "utf-8-sig", newline="")
             reader = csv.reader(text, strict=True)
             try:
                 yield reader
             except csv.Error as error:
-                raise self.failed(reader.line_num, None, f"{error}") from error
+                raise self.failure(reader.line_num, None, f"{error}") from error
             except UnicodeDecodeError as error:
-                raise self.failed(reader.line_num + 1, None, "it, or what follows, is not UTF-8") from error
+                raise self.failure(reader.line_num + 1, None, "it, or what follows, is not UTF-8") from error
 
     def _csv_batches(self) -> Generator[Batch, None, None]:
         with self._csv() as reader:
@@ -121,7 +121,7 @@ class DataFile:
                 for number, row in enumerate(rows) if set(map(len, rows)) - {len(names)} else ():
                     if len(row) != len(names):
                         fields = f"{len(row)} field{'' if len(row) == 1 else 's'}"
-                        raise self.failed(line(number), None, f"{fields} instead of {len(names)}")
+                        raise self.failure(line(number), None, f"{fields} instead of {len(names)}")
                 yield Batch(names, list(zip(*rows, strict=True)), len(rows), True, line)
                 if not rows:
                     return
@@ -138,7 +138,7 @@ class DataFile:
         return line
 
     def _json_batches(self) -> Generator[Batch, None, None]:
-        with self.opened() as content:
+        with self.open() as content:
             text = io.TextIOWrapper(content, "utf-8-sig")
             try:
                 objects = self._lines(text) if self.kind == ".jsonl" else self._array(text)
@@ -154,7 +154,7 @@ class DataFile:
                 try:
                     yield number, self._object(number, json.loads(line))
                 except json.JSONDecodeError as error:
-                    raise self.failed(number, None, f"not JSON: {error.msg}") from error
+                    raise self.failure(number, None, f"not JSON: {error.msg}") from error
 
     def _array(self, text: IO[str]) -> Iterator[tuple[int, dict[str, Any]]]:
         # As a whole, item by item: json.load would not say in which line one stands.
@@ -172,26 +172,26 @@ class DataFile:
         if not go_on(0):
             return
         if content[at] != "[":
-            raise self.failed(line, None, "not a JSON array of objects")
+            raise self.failure(line, None, "not a JSON array of objects")
         more = go_on(at + 1) != "]"
         while more:
             try:
                 value, end = decoder.raw_decode(content, at)
             except json.JSONDecodeError as error:
-                raise self.failed(error.lineno, None, f"not JSON: {error.msg}") from error
+                raise self.failure(error.lineno, None, f"not JSON: {error.msg}") from error
             yield line, self._object(line, value)
             next = go_on(end)
             if next not in (",", "]"):
-                raise self.failed(line, None, "not JSON: a comma or ] is missing")
+                raise self.failure(line, None, "not JSON: a comma or ] is missing")
             more = next == ","
             if more:
                 go_on(at + 1)
         if go_on(at + 1):
-            raise self.failed(line, None, "not JSON: something follows the ]")
+            raise self.failure(line, None, "not JSON: something follows the ]")
 
     def _object(self, line: int, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise self.failed(line, None, f"{json.dumps(value)[:60]} is not an object")
+            raise self.failure(line, None, f"{json.dumps(value)[:60]} is not an object")
         return value
 
 

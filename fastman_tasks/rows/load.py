@@ -13,14 +13,14 @@ from sqlalchemy import Column, Connection, Table
 from sqlalchemy.orm import Session
 
 from fastman_tasks.errors import LoadFailed
-from fastman_tasks.models.columns import Target, required
+from fastman_tasks.models.columns import Target, is_required
 from fastman_tasks.plans import Counts
 from fastman_tasks.rows import sequences
 from fastman_tasks.rows.converters import Converter
 from fastman_tasks.rows.files import Batch, DataFile
-from fastman_tasks.rows.row_counts import RowCounts, found
-from fastman_tasks.rows.writers import Inserts, RowRefused, Writer, can_copy, can_copy_texts, copying
-from fastman_tasks.sources import described
+from fastman_tasks.rows.row_counts import RowCounts, find_row_counts
+from fastman_tasks.rows.writers import Inserts, RowRefused, Writer, can_copy, can_copy_texts, open_copy
+from fastman_tasks.sources import describe_error
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -50,27 +50,29 @@ def load(db: Session | AsyncSession, model: type | Table, path: str | Path) -> i
     if not isinstance(db, Session):
         return db.run_sync(load, model, path)
     connection = db.connection()
-    recorder = found(connection)
+    row_counts = find_row_counts(connection)
     file = DataFile(Path(path))
     # What was added before is written first, as the seeder has it.
     db.flush()
-    loading = _Loading(connection, model, file, recorder)
-    with recorder.exactly() if recorder else nullcontext():
+    loading = _Loading(connection, model, file, row_counts)
+    with row_counts.pause_counting() if row_counts else nullcontext():
         rows = loading.run()
-    if recorder:
-        recorder.advance(None, None)
-        recorder.report(loading.table.fullname, Counts(created=rows))
+    if row_counts:
+        row_counts.advance(None, None)
+        row_counts.report(loading.table.fullname, Counts(created=rows))
     return rows
 
 
 class _Loading:
-    def __init__(self, connection: Connection, model: type | Table, file: DataFile, recorder: RowCounts | None) -> None:
+    def __init__(
+        self, connection: Connection, model: type | Table, file: DataFile, row_counts: RowCounts | None
+    ) -> None:
         target = Target(model, "load()", LoadFailed)
         self.table = target.table
         self._connection = connection
         self._name = target.name
         self._file = file
-        self._recorder = recorder
+        self._row_counts = row_counts
         self._written: set[Column[Any]] = set()
         self._known = target.columns
         self._fixed = target.fixed
@@ -107,17 +109,17 @@ class _Loading:
             column = self._known.get(name, by_column.get(name))
             if column is None:
                 known = ", ".join(self._known)
-                raise self._file.failed(line, None, f"{self._name} has no attribute {name!r}. It has: {known}.")
+                raise self._file.failure(line, None, f"{self._name} has no attribute {name!r}. It has: {known}.")
             if column in given:
-                raise self._file.failed(line, None, f"the column {name} comes twice")
+                raise self._file.failure(line, None, f"the column {name} comes twice")
             given.append(column)
         missing = [
             name
             for name, column in self._known.items()
-            if column not in given and column.key not in self._fixed and required(column)
+            if column not in given and column.key not in self._fixed and is_required(column)
         ]
         if missing:
-            raise self._file.failed(
+            raise self._file.failure(
                 line, None, f"{self._name} needs {', '.join(missing)}, which the file does not have"
             )
         return given
@@ -129,18 +131,24 @@ class _Loading:
             yield Inserts(self._connection, self.table, [*given, *extra])
             return
         texts = first.texts and not extra and can_copy_texts(self._connection, given)
-        line = self._file.copied_line if texts else lambda row: self._file.line_of(done + row - 1)
+        line = self._file.copy_line if texts else lambda row: self._file.line_of(done + row - 1)
         names = {column.name: name for column, name in zip(given, first.names, strict=True)}
         with (
             self._copying(line, names),
-            copying(self._connection, self.table, [*given, *extra], texts=texts) as writer,
+            open_copy(self._connection, self.table, [*given, *extra], texts=texts) as writer,
         ):
             yield writer
 
     def _write(self, writer: Writer, converters: list[Converter], batch: Batch) -> None:
         if not batch.size:
             return
-        convert = Converter.checked if writer.texts else Converter.texts if batch.texts else Converter.natives
+        convert = (
+            Converter.check_texts
+            if writer.texts
+            else Converter.convert_texts
+            if batch.texts
+            else Converter.convert_natives
+        )
         pairs = list(zip(converters, batch.columns, strict=True))
         try:
             values = [convert(each, found) for each, found in pairs]
@@ -148,20 +156,20 @@ class _Loading:
             for number in range(batch.size):
                 for name, (each, found) in zip(batch.names, pairs, strict=True):
                     if problem := each.problem(found[number]):
-                        raise self._file.failed(batch.line(number), name, problem) from None
+                        raise self._file.failure(batch.line(number), name, problem) from None
             raise
         for column in self._extra:
             if column not in [each.column for each in converters]:
                 converter = Converter(column, self._connection.dialect)
-                values.append(converter.bound([self._fixed[column.key]] * batch.size))
+                values.append(converter.bind([self._fixed[column.key]] * batch.size))
         try:
             writer.write(values, batch.size)
         except RowRefused as refused:
             if refused.number is None:
                 lines = f"lines {batch.line(0)} to {batch.line(batch.size - 1)}"
-                raise LoadFailed(f"{self._file.name}, {lines}: {described(refused.error)}") from refused.error
+                raise LoadFailed(f"{self._file.name}, {lines}: {describe_error(refused.error)}") from refused.error
             line = batch.line(refused.number)
-            raise self._file.failed(line, None, described(refused.error)) from refused.error
+            raise self._file.failure(line, None, describe_error(refused.error)) from refused.error
 
     @contextmanager
     def _copying(self, line: Callable[[int], int], names: dict[str, str]) -> Iterator[None]:
@@ -181,8 +189,8 @@ class _Loading:
                 raise LoadFailed(f"{self._file.name}: {message or error}") from error
             rest = f"{where[2] or ''}:"
             column = max((name for name in names if rest.startswith(f"{name}:")), key=len, default="")
-            raise self._file.failed(line(int(where[1])), names.get(column), message) from error
+            raise self._file.failure(line(int(where[1])), names.get(column), message) from error
 
     def _advance(self) -> None:
-        if self._recorder:
-            self._recorder.advance(self._file.position(), self._file.size)
+        if self._row_counts:
+            self._row_counts.advance(self._file.position(), self._file.size)

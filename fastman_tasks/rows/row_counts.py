@@ -14,7 +14,7 @@ from fastman_tasks.plans import Counts
 T = TypeVar("T")
 
 #: Where a run's RowCounts is found by what works on its connection: ``connection.info[KEY]``.
-KEY = "fastman_tasks.recorder"
+KEY = "fastman_tasks.row_counts"
 
 _NAME = r'(?:"(?:[^"]|"")+"|`[^`]+`|\[[^\]]+\]|\w+)'
 _WRITES = re.compile(
@@ -31,7 +31,7 @@ _LONGEST, _MOST = 2000, 1000
 _Tables = dict[str, dict[str, int]]
 
 
-def written(statement: str) -> tuple[str, str] | None:
+def parse_write(statement: str) -> tuple[str, str] | None:
     """What ``statement`` does ("created", "updated" or "deleted") and to which table; None where it does neither."""
     start = _LEADING.match(statement)
     at = start.end() if start else 0
@@ -75,7 +75,7 @@ class RowCounts:
         self.latest: Any = None
 
     @contextmanager
-    def listening(self, connection: Connection) -> Iterator[None]:
+    def listen(self, connection: Connection) -> Iterator[None]:
         """Count the statements on ``connection`` in this block, and be found there by ``found``."""
         listeners = (
             ("before_cursor_execute", self._begin),
@@ -111,7 +111,7 @@ class RowCounts:
             self._tables.pop()
 
     @contextmanager
-    def exactly(self) -> Iterator[None]:
+    def pause_counting(self) -> Iterator[None]:
         """Do not count the statements of this block: who runs them knows better and will ``report``."""
         outer, self._silent = self._silent, True
         try:
@@ -193,14 +193,14 @@ class RowCounts:
             counted[kind] += max(cursor.rowcount, 0)
 
     def _parse(self, statement: str) -> tuple[str, str]:
-        found = written(statement) or ("", "")
+        found = parse_write(statement) or ("", "")
         # The statements of a bulk insert are long, and seldom the same.
         if len(statement) <= _LONGEST and len(self._parsed) < _MOST:
             self._parsed[statement] = found
         return found
 
 
-def found(connection: Connection) -> RowCounts | None:
-    """The recorder of the run that ``connection`` belongs to; None outside of one."""
-    recorder = connection.info.get(KEY)
-    return recorder if isinstance(recorder, RowCounts) else None
+def find_row_counts(connection: Connection) -> RowCounts | None:
+    """The counts of the run that ``connection`` belongs to; None outside of one."""
+    row_counts = connection.info.get(KEY)
+    return row_counts if isinstance(row_counts, RowCounts) else None

@@ -26,7 +26,7 @@ from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.elements import ColumnElement
 
 from fastman_tasks.errors import UpsertRefused
-from fastman_tasks.models.columns import NoContext, plain
+from fastman_tasks.models.columns import NoContext, undecorate
 from fastman_tasks.plans import Counts
 from fastman_tasks.rows import sequences
 from fastman_tasks.rows.arrays import Arrays
@@ -141,8 +141,8 @@ def _on_conflict(insert: Any, table: Table, keys: Sequence[Column[Any]], names: 
 
 
 def _differs(old: Column[Any], new: ColumnElement[Any]) -> ColumnElement[bool]:
-    kind = plain(old.type)
-    if isinstance(plain(kind.item_type) if isinstance(kind, ARRAY) else kind, JSON):
+    kind = undecorate(old.type)
+    if isinstance(undecorate(kind.item_type) if isinstance(kind, ARRAY) else kind, JSON):
         # PostgreSQL cannot compare JSON, nor arrays of it; JSONB it could, but the text serves as well.
         return cast(old, Text).is_distinct_from(cast(new, Text))
     return old.is_distinct_from(new)

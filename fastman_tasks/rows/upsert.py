@@ -12,9 +12,9 @@ from sqlalchemy import Column, Table
 from sqlalchemy.orm import Session
 
 from fastman_tasks.errors import UpsertRefused
-from fastman_tasks.models.columns import Target, unique
+from fastman_tasks.models.columns import Target, unique_groups
 from fastman_tasks.rows import statements
-from fastman_tasks.rows.row_counts import found
+from fastman_tasks.rows.row_counts import find_row_counts
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -68,19 +68,19 @@ def upsert(
     # What was added before is written first, as the seeder has it.
     db.flush()
     connection = db.connection()
-    recorder = found(connection)
-    with recorder.exactly() if recorder else nullcontext():
+    row_counts = find_row_counts(connection)
+    with row_counts.pause_counting() if row_counts else nullcontext():
         counts = statements.run(
             connection,
             target.table,
             target.keys,
             target.fixed,
             target.batches(rows),
-            lambda done: recorder.advance(done, None) if recorder else None,
+            lambda done: row_counts.advance(done, None) if row_counts else None,
         )
-    if recorder:
-        recorder.advance(None, None)
-        recorder.report(target.table.fullname, counts)
+    if row_counts:
+        row_counts.advance(None, None)
+        row_counts.report(target.table.fullname, counts)
     return Upserted(counts.created, counts.updated, counts.unchanged)
 
 
@@ -91,7 +91,7 @@ class _Target(Target):
         super().__init__(model, "upsert()", UpsertRefused)
         self._key = key
         self.keys = [self._column(name) for name in key]
-        if not self.keys or set(self.keys) not in map(set, unique(self.table, exact=True)):
+        if not self.keys or set(self.keys) not in map(set, unique_groups(self.table, exact=True)):
             raise UpsertRefused(
                 f"Nothing makes {', '.join(key) or 'an empty key'} unique in {self.table.fullname}: a key is a primary "
                 "key, a unique constraint or a unique index."

@@ -112,8 +112,8 @@ def _default(column: Column[Any], dialect: Dialect) -> Callable[[int], list[Any]
                 f"give it. Put {column.key} into the file."
             )
         )
-        return lambda rows: converter.bound([default.arg(context) for _ in range(rows)])
-    return lambda rows: converter.bound([default.arg] * rows)
+        return lambda rows: converter.bind([default.arg(context) for _ in range(rows)])
+    return lambda rows: converter.bind([default.arg] * rows)
 
 
 def can_copy(connection: Connection, table: Table, given: Sequence[Column[Any]]) -> bool:
@@ -137,7 +137,7 @@ def can_copy_texts(connection: Connection, given: Sequence[Column[Any]]) -> bool
 
 
 @contextmanager
-def copying(connection: Connection, table: Table, given: Sequence[Column[Any]], *, texts: bool) -> Iterator[Writer]:
+def open_copy(connection: Connection, table: Table, given: Sequence[Column[Any]], *, texts: bool) -> Iterator[Writer]:
     """A writer to one ``COPY``, whose rows are all written when the block ends."""
     preparer = connection.dialect.identifier_preparer
 

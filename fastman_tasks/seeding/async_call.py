@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from fastman_tasks.errors import SeederFailed
-from fastman_tasks.sources import described
+from fastman_tasks.sources import describe_error
 
 
 def run(method: Callable[[Callable[..., Any]], Callable[[Any], Any]], db: Session, call: Callable[..., None]) -> None:
@@ -54,7 +54,7 @@ async def _tasks_ended(seeder: Awaitable[None]) -> None:
     def note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         task, error = context.get("task") or context.get("future"), context.get("exception")
         if isinstance(task, asyncio.Task) and error is not None:
-            unnoticed.append(f"The task {_named(task)} failed with {described(error)}, and nobody awaited it.")
+            unnoticed.append(f"The task {_named(task)} failed with {describe_error(error)}, and nobody awaited it.")
         else:
             loop.default_exception_handler(context)
 

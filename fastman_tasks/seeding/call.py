@@ -17,7 +17,7 @@ from fastman_tasks.rows.row_counts import RowCounts
 from fastman_tasks.seeding.discovery import Seeder
 
 
-def run(seeder: Seeder, connection: Connection, call: Callable[[Iterable[Any]], None], recorder: RowCounts) -> None:
+def run(seeder: Seeder, connection: Connection, call: Callable[[Iterable[Any]], None], row_counts: RowCounts) -> None:
     """Call the ``run`` of ``seeder`` with a Session, or an AsyncSession, on ``connection`` and commit that session.
 
     Where ``run`` is a plain method, its ``self`` has ``call(*seeders)``, which commits the session and then calls
@@ -25,7 +25,7 @@ def run(seeder: Seeder, connection: Connection, call: Callable[[Iterable[Any]], 
     and whatever the seeder raises.
     """
     if seeder.is_async and not connection.dialect.is_async:
-        raise SeederFailed(sync_url(seeder))
+        raise SeederFailed(describe_sync_url(seeder))
     # As SQLAlchemy advises for AsyncSession: what is expired would be read again where nothing can be awaited.
     db = _session_class()(
         bind=connection, join_transaction_mode="create_savepoint", expire_on_commit=not seeder.is_async
@@ -40,9 +40,9 @@ def run(seeder: Seeder, connection: Connection, call: Callable[[Iterable[Any]], 
         if seeder.is_async:
             from fastman_tasks.seeding import async_call
 
-            async_call.run(lambda call: _method(seeder, call, recorder), db, call_others)
+            async_call.run(lambda call: _method(seeder, call, row_counts), db, call_others)
         else:
-            result = _method(seeder, call_others, recorder)(db)
+            result = _method(seeder, call_others, row_counts)(db)
             if inspect.isawaitable(result):
                 raise SeederFailed("run(db) returned something to await; write async def run(db).")
         if connection.closed:
@@ -67,7 +67,7 @@ def _session_class() -> type[Session]:
     return Session
 
 
-def sync_url(seeder: Seeder) -> str:
+def describe_sync_url(seeder: Seeder) -> str:
     """What is wrong with an async seeder where the database's URL is not async."""
     return (
         f"{seeder.name} ({seeder.where}) has an async run(db), which needs an async URL such as "
@@ -75,13 +75,13 @@ def sync_url(seeder: Seeder) -> str:
     )
 
 
-def _method(seeder: Seeder, call: Callable[..., Any], recorder: RowCounts) -> Callable[[Any], Any]:
+def _method(seeder: Seeder, call: Callable[..., Any], row_counts: RowCounts) -> Callable[[Any], Any]:
     class_: Any = seeder.class_
     if seeder.kind != "plain":
         method: Callable[[Any], Any] = class_.run
         return method
     instance = class_()
-    for name, function in (("call", call), ("progress", recorder.progress)):
+    for name, function in (("call", call), ("progress", row_counts.progress)):
         # A seeder that has one of its own, or no room for ours, does without.
         if not hasattr(instance, name):
             with suppress(AttributeError):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from fastman_tasks.errors import NoSeeders, SeederFailed
 from fastman_tasks.plans import Step
-from fastman_tasks.sources import blame, shown
+from fastman_tasks.sources import blame, display_path
 
 Kind = Literal["static", "class", "plain"]
 _STAND_IN = "fastman_seeders"
@@ -76,8 +76,8 @@ def find(folder: Path, root: Path) -> tuple[Seeder, ...]:
             raise SeederFailed(f"Two seeders are named {seeder.name}: {other.where} and {seeder.where}. Rename one.")
         found[seeder.name] = seeder
     if not found:
-        looked = f": no class …Seeder in {', '.join(shown(file, folder) for file in files[:5])}" if files else ""
-        raise NoSeeders(f"There are no seeders in {shown(folder, root)}{looked}. Make one: inv make.seeder user")
+        looked = f": no class …Seeder in {', '.join(display_path(file, folder) for file in files[:5])}" if files else ""
+        raise NoSeeders(f"There are no seeders in {display_path(folder, root)}{looked}. Make one: inv make.seeder user")
     return tuple(found.values())
 
 
@@ -110,7 +110,7 @@ def _module(file: Path, folder: Path, root: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise SeederFailed(f"{shown(file, root)} cannot be imported: {blame(error, root)}") from error
+        raise SeederFailed(f"{display_path(file, root)} cannot be imported: {blame(error, root)}") from error
     return module
 
 
@@ -129,7 +129,7 @@ def _module_name(file: Path, folder: Path, root: Path) -> str:
 def _checked(class_: type, file: Path, root: Path) -> Seeder:
     name = class_.__name__
     line = _line(class_)
-    where = f"{name} in {shown(file, root)}:{line}"
+    where = f"{name} in {display_path(file, root)}:{line}"
     run = getattr(class_, "run", None)
     if not callable(run):
         raise SeederFailed(f"{where} has no run(db). Add: def run(self, db): …")
@@ -152,7 +152,7 @@ def _checked(class_: type, file: Path, root: Path) -> Seeder:
     return Seeder(
         class_,
         file,
-        shown(file, root),
+        display_path(file, root),
         line,
         kind,
         inspect.iscoroutinefunction(run),

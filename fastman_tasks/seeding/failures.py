@@ -9,13 +9,13 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.seeding.discovery import Seeder
-from fastman_tasks.sources import described, place
-from fastman_tasks.text import shortened
+from fastman_tasks.sources import describe_error, place
+from fastman_tasks.text import shorten
 
 _LONGEST, _MOST = 300, 8
 
 
-def reason(seeder: Seeder | None, error: BaseException, root: Path) -> list[str]:
+def describe_failure(seeder: Seeder | None, error: BaseException, root: Path) -> list[str]:
     """``UserSeeder failed: file:line: message``, then the statement and its row where they are known.
 
     ``seeder`` is None where all seeders are through and the commit itself failed.
@@ -24,21 +24,21 @@ def reason(seeder: Seeder | None, error: BaseException, root: Path) -> list[str]
     if not isinstance(error, Exception | SystemExit):
         return [f"{seeder.name if seeder else 'The commit'} was interrupted."]
     if seeder is None:
-        lines = [f"The commit failed: {described(error)}"]
+        lines = [f"The commit failed: {describe_error(error)}"]
     else:
         # What the last flush finds arises in no line of the seeder.
         where = place(error, root) or place(error, root, seeder.path) or seeder.file
-        lines = [f"{seeder.name} failed: {where}: {described(error)}", *_more(error)]
+        lines = [f"{seeder.name} failed: {where}: {describe_error(error)}", *_more(error)]
     if isinstance(error, DBAPIError) and error.statement:
-        lines.append(f"  Statement: {shortened(error.statement, _LONGEST)}")
+        lines.append(f"  Statement: {shorten(error.statement, _LONGEST)}")
         # Of a batch the driver does not say which row it was.
         if error.params and isinstance(error.params, dict | tuple) and not error.ismulti:
             several = re.search(r"\)\s*,\s*\(", error.statement)
-            lines.append(f"  {'Rows' if several else 'Row'}: {shortened(repr(error.params), _LONGEST)}")
+            lines.append(f"  {'Rows' if several else 'Row'}: {shorten(repr(error.params), _LONGEST)}")
     return lines
 
 
-def standing(done: Sequence[str], *, kept: bool, in_part: bool, over: bool) -> list[str]:
+def describe_outcome(done: Sequence[str], *, kept: bool, in_part: bool, over: bool) -> list[str]:
     """What ran before a failure, and what of it is kept: with ``kept`` what is ``done``, with ``in_part`` also what
     the failed one wrote before it called others; ``over`` where a statement has ended the transaction."""
     lines = []
@@ -63,5 +63,5 @@ def _more(error: BaseException) -> list[str]:
     if isinstance(error, DBAPIError):
         return []
     parts: Sequence[BaseException] = getattr(error, "exceptions", ())
-    lines = [described(part) for part in parts] or str(error).strip().splitlines()[1:]
-    return [f"  {shortened(line, _LONGEST)}" for line in lines[:_MOST] if line.strip()]
+    lines = [describe_error(part) for part in parts] or str(error).strip().splitlines()[1:]
+    return [f"  {shorten(line, _LONGEST)}" for line in lines[:_MOST] if line.strip()]

@@ -13,7 +13,7 @@ from sqlalchemy.sql import visitors
 
 from fastman_tasks import names
 from fastman_tasks.models.columns import mapper_of
-from fastman_tasks.rows.row_counts import written
+from fastman_tasks.rows.row_counts import parse_write
 from fastman_tasks.seeding.discovery import Seeder
 
 
@@ -60,7 +60,7 @@ def advice(missing: Missing, seeder: Seeder, seeders: Sequence[Seeder]) -> str:
     wanted = [f"{subject}Seeder" for subject in (missing.model, table) if subject]
     filler = next((each for name in wanted for each in seeders if each.name == name), None)
     if filler is None:
-        made = names.seeder(missing.model or table)
+        made = names.seeder_name(missing.model or table)
         command = f"inv make.seeder {made.module.removesuffix('_seeder')}"
         return f"{said} Next: {command}, and {_depends_on(seeder, made.class_)} in {seeder.name}."
     if filler is seeder:
@@ -89,7 +89,7 @@ def _is_empty(connection: Connection, wanted: TableClause) -> bool:
 def _parents(error: IntegrityError, context: Any, connection: Connection) -> Iterator[_Found]:
     """The tables that a written row refers to and whose rows are missing: of the foreign key that the error names, or,
     as SQLite names none, of each."""
-    kind, written_to = written(error.statement or "") or ("", "")
+    kind, written_to = parse_write(error.statement or "") or ("", "")
     if kind not in ("created", "updated"):
         return
     schema, _, name = written_to.rpartition(".")

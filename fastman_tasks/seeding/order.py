@@ -10,7 +10,7 @@ from fastman_tasks.errors import SeederFailed, UsageError
 from fastman_tasks.seeding.discovery import Seeder
 
 #: A bare run runs this one alone, where there is one.
-ENTRANCE = "DatabaseSeeder"
+ENTRY_POINT = "DatabaseSeeder"
 
 
 class SeedOrder:
@@ -22,7 +22,7 @@ class SeedOrder:
 
     def __init__(self, seeders: Sequence[Seeder]) -> None:
         self._by_name = {seeder.name: seeder for seeder in seeders}
-        self.ordered(seeders)
+        self.sort(seeders)
 
     @property
     def seeders(self) -> tuple[Seeder, ...]:
@@ -30,11 +30,11 @@ class SeedOrder:
         return tuple(self._by_name.values())
 
     @property
-    def entrance(self) -> Seeder | None:
+    def entry_point(self) -> Seeder | None:
         """The seeder that a bare run begins with and that calls the others, where there is one."""
-        return self._by_name.get(ENTRANCE)
+        return self._by_name.get(ENTRY_POINT)
 
-    def ordered(self, wanted: Iterable[Seeder]) -> tuple[Seeder, ...]:
+    def sort(self, wanted: Iterable[Seeder]) -> tuple[Seeder, ...]:
         """``wanted`` and all they depend on, dependencies first, otherwise by file."""
         wanted = set(wanted)
         found: dict[str, Seeder] = {}
@@ -43,20 +43,20 @@ class SeedOrder:
                 self._place(seeder, (), found)
         return tuple(found.values())
 
-    def selected(self, wanted: str | None) -> tuple[Seeder, ...]:
+    def select(self, wanted: str | None) -> tuple[Seeder, ...]:
         """What ``wanted`` names ("UserSeeder", "user_seeder", "user" or "User"; several by commas), with all they
         depend on. For None DatabaseSeeder if there is one, otherwise every seeder.
 
         Raises UsageError for a comma without a name, and, with the known ones, for an unknown name.
         """
         if wanted is None:
-            return self.ordered([self.entrance] if self.entrance else self._by_name.values())
+            return self.sort([self.entry_point] if self.entry_point else self._by_name.values())
         typed = [name.strip() for name in wanted.split(",")]
         if not all(typed):
             raise UsageError(f"--class={wanted} has a comma without a name.")
-        return self.ordered([seeder for name in typed for seeder in self.named(name)])
+        return self.sort([seeder for name in typed for seeder in self.find_by_name(name)])
 
-    def named(self, typed: str) -> tuple[Seeder, ...]:
+    def find_by_name(self, typed: str) -> tuple[Seeder, ...]:
         """The seeders that ``typed`` names, by class, by subject or by module. Raises UsageError where none is."""
         # A report names a seeder's file.
         typed = Path(typed).stem if typed.endswith(".py") else typed

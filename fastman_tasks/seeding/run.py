@@ -69,7 +69,7 @@ class SeedRun:
 
         A seeder may commit and roll back: that ends savepoints, so a later failure still takes its rows back.
         """
-        with self._row_counts.listening(self._connection):
+        with self._row_counts.listen(self._connection):
             try:
                 self._connection.begin()
                 for seeder in seeders:
@@ -92,7 +92,7 @@ class SeedRun:
             raise SeederFailed(f"It calls others while {self._running[-1].name} runs; await one call after the other.")
         for each in chain.from_iterable(each if isinstance(each, list | tuple) else [each] for each in wanted):
             name = each.__name__ if isinstance(each, type) else str(each)
-            for seeder in self._order.ordered(self._order.named(name)):
+            for seeder in self._order.sort(self._order.find_by_name(name)):
                 if seeder in self._running:
                     path = " -> ".join([*(running.name for running in self._running), seeder.name])
                     raise SeederFailed(f"It calls itself, in a circle: {path}.")
@@ -188,9 +188,9 @@ class SeedRun:
     def _report(self, seeder: Seeder | None, error: BaseException) -> str:
         return "\n".join(
             [
-                *failures.reason(seeder, error, self._root),
+                *failures.describe_failure(seeder, error, self._root),
                 *self._advice,
-                *failures.standing(
+                *failures.describe_outcome(
                     [result.step.name for result in self._results if result.state == "done"],
                     kept=self._options.commit_each,
                     in_part=self._kept_in_part,

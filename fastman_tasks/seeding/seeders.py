@@ -28,7 +28,7 @@ class Seeders:
         return SeedOrder(discovery.find(self._settings.seeders, self._settings.root))
 
     def select(self, wanted: str | None, database: Database, options: Options) -> tuple[Seeder, ...]:
-        """The seeders that ``wanted`` names and all they depend on, in order; see ``SeedOrder.selected``.
+        """The seeders that ``wanted`` names and all they depend on, in order; see ``SeedOrder.select``.
 
         Raises SeederFailed for anything that is wrong with a seeder, UsageError for a name that none has, and
         SeedingRefused for an async one under a URL that is not. Nothing is run.
@@ -36,18 +36,18 @@ class Seeders:
         if options.random_seed is not None:
             # What the modules draw while they are imported is to be the same, too.
             random_seed.seed(options.random_seed)
-        selected = self._order.selected(wanted)
+        selected = self._order.select(wanted)
         if not database.url.get_dialect().is_async:
             for seeder in selected:
                 if seeder.is_async and seeder.runs_in(self._settings.environment):
-                    raise SeedingRefused(call.sync_url(seeder))
+                    raise SeedingRefused(call.describe_sync_url(seeder))
         return selected
 
     def list(self, wanted: str | None = None) -> tuple[tuple[Seeder, ...], tuple[Seeder, ...]]:
         """What ``select`` returns, in order, and the seeders that it leaves to a call or to their names. No database is
         needed. Raises SeederFailed and UsageError as ``select`` does."""
-        selected = self._order.selected(wanted)
-        everyone = self._order.ordered(self._order.seeders)
+        selected = self._order.select(wanted)
+        everyone = self._order.sort(self._order.seeders)
         return selected, tuple(seeder for seeder in everyone if seeder not in selected)
 
     def run(

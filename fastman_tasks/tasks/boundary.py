@@ -189,7 +189,7 @@ def _print_failure(error: BaseException, project: Project | None, command: str) 
     redact = project.redact if project else str
     report = getattr(error, "report", None)
     failure = {"code": code, "message": redact(message), "next": next}
-    console.as_json(views.report_value(project, report, command, failure))
+    console.print_json(views.report_value(project, report, command, failure))
 
 
 def _tell(error: BaseException, project: Project | None) -> tuple[str, int, str | None]:

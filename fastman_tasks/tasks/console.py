@@ -59,7 +59,7 @@ def line(text: str = "", style: str | None = None) -> None:
 
 
 @contextmanager
-def only_ours(wanted: bool) -> Iterator[None]:
+def reserve_stdout(wanted: bool) -> Iterator[None]:
     """Keep stdout for what is printed here where that is ``wanted``: what others print in this block goes to stderr."""
     if not wanted:
         yield
@@ -72,7 +72,7 @@ def only_ours(wanted: bool) -> Iterator[None]:
         _stdout.reset(token)
 
 
-def result(name: str, took: float | None, word: str) -> None:
+def print_result(name: str, took: float | None, word: str) -> None:
     """``  name ....... 12 ms  DONE``; ``took`` in seconds."""
     _write(_leader(name), end="")
     end_result(took, word)
@@ -102,7 +102,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-def relative(path: Path, root: Path) -> Path:
+def relative_path(path: Path, root: Path) -> Path:
     """``path`` as seen from ``root`` where it lies in it."""
     return path.relative_to(root) if path.is_relative_to(root) else path
 
@@ -134,7 +134,7 @@ def bar() -> Bar | None:
     return Bar() if _out().isatty() else None
 
 
-def as_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """``value`` alone on stdout."""
     spells_all = (_out().encoding or "").lower().startswith("utf")
     _out().write(json.dumps(value, indent=2, ensure_ascii=not spells_all) + "\n")

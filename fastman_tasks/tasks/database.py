@@ -82,7 +82,7 @@ def _list(project: Project, wanted: str | None, json: bool) -> None:
     from fastman_tasks.plans import Report, StepResult
 
     # What the modules print while they are imported is no part of the list.
-    with console.only_ours(True):
+    with console.reserve_stdout(True):
         first, others = project.seeders.list(wanted)
     if not json:
         views.seeders(project, first, () if wanted else others)
@@ -100,4 +100,4 @@ def _list(project: Project, wanted: str | None, json: bool) -> None:
         *(StepResult(seeder.step, "skipped", note="only when it is called, or named") for seeder in others),
     ]
     report = Report("database.seed", "", project.settings.environment, tuple(steps))
-    console.as_json(views.report_value(project, report, report.command, None))
+    console.print_json(views.report_value(project, report, report.command, None))

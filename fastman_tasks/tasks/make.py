@@ -73,7 +73,7 @@ def migration(
     )
     if not json:
         console.line(f"{project.label}\n")
-    with console.only_ours(json):
+    with console.reserve_stdout(json):
         drafted = _write(project, request, decisions, pretend, force, json)
     if json:
         _print_json(project, drafted, check)
@@ -106,7 +106,7 @@ def _print_json(project: Project, draft: Draft, check: bool) -> None:
         name = draft.file.stem if draft.file else ""
         steps.append(StepResult(Step("write", name, draft.file), "done" if draft.file else "planned", note=changes))
     report = Report("make.migration", project.display_url, project.settings.environment, tuple(steps))
-    console.as_json(views.report_value(project, report, report.command, None))
+    console.print_json(views.report_value(project, report, report.command, None))
 
 
 def _check(draft: Draft, json: bool) -> None:
@@ -140,7 +140,7 @@ def seeder(project: Project, name: str, model: str | None = None, pretend: bool 
     from fastman_tasks.making.seeder import SeederWriter
     from fastman_tasks.plans import Report, Step, StepResult, StepState
 
-    with console.only_ours(json):
+    with console.reserve_stdout(json):
         writer = SeederWriter(project.settings, lambda: project.environment)
         draft = writer.write(name, model=model, pretend=pretend)
     if not json:
@@ -149,4 +149,4 @@ def seeder(project: Project, name: str, model: str | None = None, pretend: bool 
     state: StepState = "planned" if pretend else "done"
     step = StepResult(Step("write", draft.file.stem, draft.file), state, note="; ".join(draft.notes))
     report = Report("make.seeder", project.display_url, project.settings.environment, (step,))
-    console.as_json(views.report_value(project, report, report.command, None))
+    console.print_json(views.report_value(project, report, report.command, None))

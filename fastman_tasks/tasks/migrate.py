@@ -118,12 +118,12 @@ def status(project: Project, pending: bool = False, check: bool = False, json: b
     from fastman_tasks.plans import Report
 
     # What env.py prints is no part of the JSON.
-    with console.only_ours(json):
+    with console.reserve_stdout(json):
         found = project.migrator.status()
     shown = tuple(each for each in found if not pending or each.state != "applied")
     if json:
         report = Report("migrate.status", project.display_url, project.settings.environment, shown)
-        console.as_json(views.report_value(project, report, report.command, None))
+        console.print_json(views.report_value(project, report, report.command, None))
     else:
         console.line(f"{project.label}\n")
         views.status(found, shown)

@@ -38,13 +38,13 @@ def consent(*, force: bool, confirm: str | None, json: bool, header: Callable[[]
 
 
 def _ask(risk: Risk, force: bool, json: bool) -> None:
-    from fastman_tasks.consent import agreeing_command
+    from fastman_tasks.consent import consent_command
     from fastman_tasks.errors import ConsentMissing
 
     if json or not sys.stdin.isatty():
         enough = " --force is not enough here: data would be lost." if force else ""
         why = "Nobody is asked where JSON is wanted" if json else "There is no terminal to ask on"
-        command = agreeing_command(risk)
+        command = consent_command(risk)
         if command is not None and json:
             command = replace(command, flags=(*command.flags, ("json", True)))
         raise ConsentMissing(f"{risk.question} {why}, so nothing was changed.{enough}", next=command)

@@ -38,7 +38,7 @@ def run(
     consent = prompt.consent(force=force, confirm=confirm, json=json, header=lines.header)
     try:
         # What env.py, a migration or a seeder prints is no part of the JSON, nor of SQL to be piped into a file.
-        with console.only_ours(json or (pretend and not live)):
+        with console.reserve_stdout(json or (pretend and not live)):
             observer = Observer() if json else lines
             report = action(project, preview=pretend, consent=consent, observer=observer, **options)
     except FastmanError as error:
@@ -48,7 +48,7 @@ def run(
     finally:
         lines.stop()
     if json:
-        console.as_json(views.report_value(project, report, report.command, None))
+        console.print_json(views.report_value(project, report, report.command, None))
     else:
         lines.end(report, shows_sql=pretend and not live)
     return report
@@ -133,7 +133,7 @@ class Lines(Observer):
                 self._has_begun = False
                 console.end_result(result.seconds, "DONE")
             else:
-                console.result(result.step.name, result.seconds, "DONE")
+                console.print_result(result.step.name, result.seconds, "DONE")
             return
         if result.state == "skipped":
             self.header()
@@ -146,7 +146,7 @@ class Lines(Observer):
         if result.note:
             notes.append(f"{result.note}; this is {views.environment(self._project)}")
         name = "  ".join(part for part in (result.step.name, "; ".join(notes)) if part)
-        console.result(name, result.seconds, _WORDS[result.state])
+        console.print_result(name, result.seconds, _WORDS[result.state])
 
     def _break_line(self) -> None:
         if self._has_begun:
@@ -190,8 +190,8 @@ class Lines(Observer):
         if any(result.step.action == "seed" for result in report.steps):
             self._end_seeders(report)
             return
-        self._end_migrations(report.of("skipped"))
-        empty = [result.step.name for result in report.of("done") if result.step.is_empty]
+        self._end_migrations(report.in_state("skipped"))
+        empty = [result.step.name for result in report.in_state("done") if result.step.is_empty]
         if empty:
             console.line("Skipped without undoing anything, as their downgrade() is empty:", style="yellow")
         for name in empty:

@@ -59,10 +59,10 @@ def _loss(loss: Loss) -> str:
 
 def sql(report: Report, *, everything: bool) -> None:
     """The SQL of each migration of a preview; ``everything`` with what only looks at the schema."""
-    from fastman_tasks.databases.statements import changing
+    from fastman_tasks.databases.statements import select_changes
 
     for result in report.steps:
-        statements = result.statements if everything else changing(result.statements)
+        statements = result.statements if everything else select_changes(result.statements)
         console.line(f"-- {result.step.name}", style="bold")
         if result.note:
             console.line(f"-- Not all of it can be shown: {result.note}", style="yellow")
@@ -167,7 +167,7 @@ def _step_value(result: StepResult, root: Path) -> dict[str, Any]:
         "revision": step.id if step.action in ("apply", "roll back", "stamp") else None,
         "message": step.message or None,
         "head": step.is_head,
-        "file": console.relative(step.file, root).as_posix() if step.file else None,
+        "file": console.relative_path(step.file, root).as_posix() if step.file else None,
         "state": result.state,
         "seconds": None if result.seconds is None else round(result.seconds, 6),
         "rows": {
@@ -187,7 +187,7 @@ def _step_value(result: StepResult, root: Path) -> dict[str, Any]:
 def draft(draft: Draft, root: Path, pretend: bool) -> None:
     """What was written, and what was found."""
     for file in draft.environment:
-        console.line(f"Created {console.relative(file, root)}")
+        console.line(f"Created {console.relative_path(file, root)}")
     if draft.tables is not None:
         if not draft.tables:
             console.line(f"{no_models(draft)}; written from the message.")
@@ -206,7 +206,7 @@ def draft(draft: Draft, root: Path, pretend: bool) -> None:
         console.line(f"\ndef upgrade():\n    {draft.upgrade}\n\ndef downgrade():\n    {draft.downgrade}\n")
         console.line("Nothing was written.")
     elif draft.file:
-        console.line(f"Created {console.relative(draft.file, root)}")
+        console.line(f"Created {console.relative_path(draft.file, root)}")
         if draft.is_applied:
             console.line("It is marked as applied in this database.")
     if draft.said.left:
@@ -237,7 +237,7 @@ def uncovered(draft: Draft) -> None:
 
 def seeder_draft(draft: SeederDraft, root: Path, pretend: bool) -> None:
     """What was written, or would be."""
-    console.line(draft.text if pretend else f"Created {console.relative(draft.file, root)}")
+    console.line(draft.text if pretend else f"Created {console.relative_path(draft.file, root)}")
     for note in draft.notes:
         console.line(note, style="yellow")
     if pretend:

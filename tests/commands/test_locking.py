@@ -14,9 +14,9 @@ from collections.abc import Callable
 import pytest
 
 from command import Init, Sandbox
-from fastman_tasks.actions.carry_out import locked
+from fastman_tasks.actions.carry_out import hold_lock
 from fastman_tasks.databases.database import Database
-from fastman_tasks.databases.lock import for_database, held
+from fastman_tasks.databases.lock import for_database, hold
 from fastman_tasks.databases.urls import parse
 from fastman_tasks.plans import Observer
 from processes import ROUNDS, Running, wait_for
@@ -185,7 +185,7 @@ def test_the_lock_file_of_sqlite_is_removed(project: Sandbox) -> None:
         for _ in range(60):
             lock = for_database(database, "alembic_version", None)
             assert lock is not None
-            with held(lock, 60, lambda holder: None, sleep=lambda seconds: time.sleep(0.0005)):
+            with hold(lock, 60, lambda holder: None, sleep=lambda seconds: time.sleep(0.0005)):
                 inside.append(1)
                 assert file.exists()
                 most.append(len(inside))
@@ -226,7 +226,7 @@ def test_the_lock_while_it_is_held_here(project: Sandbox, fresh_url: FreshUrl, d
     add_a_migration_that_waits(project)
     (project.root / "go").touch()
     hurried = {"FASTMAN_LOCK_TIMEOUT": "100ms"}
-    with opened(project, DATABASE_URL=url) as here, locked(here, Observer()):
+    with opened(project, DATABASE_URL=url) as here, hold_lock(here, Observer()):
         project.inv("database.migrate", env=hurried, code=4)
         pretended = project.inv("database.migrate", "--pretend", "migrate.status", "migrate.rollback", env=hurried)
         assert "Nothing was changed." in pretended.stdout
@@ -248,7 +248,7 @@ def test_the_lock_is_the_version_tables(project: Sandbox, alembic_init: Init, po
     alembic_init(project)
     project.add_migration("1_one", "1a", None, 'op.execute("CREATE TABLE one (a INT)")', folder="migrations/versions")
     hurried = {"FASTMAN_LOCK_TIMEOUT": "100ms"}
-    with opened(project, DATABASE_URL=url) as here, locked(here, Observer()):
+    with opened(project, DATABASE_URL=url) as here, hold_lock(here, Observer()):
         project.inv("database.migrate", env=hurried, code=4)
         project.replace(
             "migrations/env.py", "connection=connection,", 'connection=connection, version_table="other_version",'
@@ -271,7 +271,7 @@ def test_a_signal_while_waiting(project: Sandbox, fresh_url: FreshUrl, driver: s
     """Ctrl-C and SIGTERM end a waiter at once, with code 1."""
     url = fresh_url(driver)
     add_a_migration_that_waits(project)
-    with opened(project, DATABASE_URL=url) as here, locked(here, Observer()):
+    with opened(project, DATABASE_URL=url) as here, hold_lock(here, Observer()):
         waiter = Running(project, "database.migrate")
         waiter.read_until("waiting …")
         time.sleep(0.2)

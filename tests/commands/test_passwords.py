@@ -92,15 +92,15 @@ def test_fuzzed(password: str, more: str) -> None:
     secret = f"Mark{password}{more}er"
     url = make_url(f"postgresql+psycopg://ada:{quote(secret, safe='')}@db.example:5432/shop")
     for spelling in (url.render_as_string(hide_password=False), secret, repr(secret)[1:-1], quote(secret, safe="")):
-        redacted = urls.redacted(f"cannot reach <{spelling}>", url)
+        redacted = urls.redact(f"cannot reach <{spelling}>", url)
         assert secret not in redacted and "***" in redacted
-    assert secret not in urls.masked(url)
+    assert secret not in urls.mask(url)
     try:
         found = urls.parse(f"postgresql://ada:{secret}@db.example:port/shop")
     except SettingsError as error:
         assert secret not in str(error) and error.__suppress_context__
     else:
-        assert found.password is not None or secret not in urls.masked(found)
+        assert found.password is not None or secret not in urls.mask(found)
 
 
 def test_an_at_sign_that_is_not_quoted(project: Sandbox, alembic_init: Init) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastman_tasks.databases.statements import changing, copied, effects, keeps_everything
+from fastman_tasks.databases.statements import find_copy, find_effects, loses_nothing, select_changes
 
 BODY = "AFTER UPDATE ON a BEGIN UPDATE b SET c = CASE WHEN 1 THEN 2 END; DELETE FROM c WHERE d = ';'; END"
 
@@ -64,7 +64,7 @@ BODY = "AFTER UPDATE ON a BEGIN UPDATE b SET c = CASE WHEN 1 THEN 2 END; DELETE 
 )
 def test_what_keeps_everything(sql: str, keeps: bool) -> None:
     """Each statement has to be one that only adds; what stands in texts is not looked at."""
-    assert keeps_everything(sql) is keeps
+    assert loses_nothing(sql) is keeps
 
 
 @pytest.mark.parametrize(
@@ -104,14 +104,14 @@ def test_what_certainly_happens(sql: str, found: list[str]) -> None:
     """Each statement by itself, without comments and texts; names as PostgreSQL has them."""
     said = [
         " ".join(part for part in (each.kind, each.table, each.column, each.new) if part)
-        for each in effects(sql, "postgresql")
+        for each in find_effects(sql, "postgresql")
     ]
     assert said == found
 
 
 def test_names_on_other_databases() -> None:
     """Elsewhere a name without quotes stays as it is written."""
-    assert [each.table for each in effects("DROP TABLE Users", "sqlite")] == ["Users"]
+    assert [each.table for each in find_effects("DROP TABLE Users", "sqlite")] == ["Users"]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_names_on_other_databases() -> None:
 )
 def test_a_table_that_is_copied(sql: str, columns: set[str] | None) -> None:
     """Every row of it, with the columns that are read."""
-    copy = copied(sql, "sqlite")
+    copy = find_copy(sql, "sqlite")
     assert copy is not None
     assert (copy.old, copy.new, copy.columns) == ("a", "b", columns)
 
@@ -145,7 +145,7 @@ def test_a_table_that_is_copied(sql: str, columns: set[str] | None) -> None:
 )
 def test_what_may_leave_rows_out(sql: str) -> None:
     """Any other statement is no copy."""
-    assert copied(sql, "sqlite") is None
+    assert find_copy(sql, "sqlite") is None
 
 
 def test_what_changes_something() -> None:
@@ -158,4 +158,4 @@ def test_what_changes_something() -> None:
         "RELEASE SAVEPOINT one;",
     ]
     kept = ["SAVEPOINT two;", "PRAGMA user_version = 3;", "SELECT a FROM users;", "ROLLBACK TO SAVEPOINT two;"]
-    assert changing([*asked, *kept]) == tuple(kept)
+    assert select_changes([*asked, *kept]) == tuple(kept)

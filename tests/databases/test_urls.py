@@ -53,7 +53,7 @@ def test_a_relative_file_is_taken_from_the_root() -> None:
     """Only a SQLite file with a relative path is moved: not memory, not a file: URI, not an absolute path."""
 
     def anchored(text: str) -> str | None:
-        return urls.anchored(urls.parse(text), ROOT).database
+        return urls.anchor(urls.parse(text), ROOT).database
 
     assert anchored("sqlite:///data/app.db") == "/srv/shop/data/app.db"
     assert anchored("sqlite+aiosqlite:///app.db") == "/srv/shop/app.db"
@@ -68,7 +68,7 @@ def test_what_is_shown_hides_the_password_and_the_root() -> None:
     """People see no password, wherever in the URL it is, and a file as seen from the root."""
 
     def shown(text: str) -> str:
-        return urls.shown(urls.anchored(urls.parse(text), ROOT), ROOT)
+        return urls.display_url(urls.anchor(urls.parse(text), ROOT), ROOT)
 
     assert shown("sqlite:///data/app.db") == "sqlite:///data/app.db"
     assert shown("sqlite:////var/app.db") == "sqlite:////var/app.db"
@@ -84,21 +84,21 @@ def test_an_at_sign_that_is_not_quoted(password: str) -> None:
     with pytest.raises(SettingsError, match=r"are URL-quoted \(%40") as refused:
         urls.parse(f"postgresql://u:{password}@localhost/d")
     assert "ses" not in str(refused.value)
-    assert "ses" not in urls.masked(make_url(f"postgresql://u:{password}@localhost/d"))
+    assert "ses" not in urls.mask(make_url(f"postgresql://u:{password}@localhost/d"))
 
 
 def test_every_spelling_of_a_password_is_redacted() -> None:
     """A message has the password raw, or quoted as a URL or as a form: none of them stays."""
     url = URL.create("postgresql", "u", PASSWORD, "h", database="d")
     text = f"a {PASSWORD} b {quote(PASSWORD, safe='')} c {quote_plus(PASSWORD)} d"
-    assert urls.redacted(text, url) == "a *** b *** c *** d"
-    assert urls.redacted("nothing to hide", url.set(password=None)) == "nothing to hide"
+    assert urls.redact(text, url) == "a *** b *** c *** d"
+    assert urls.redact("nothing to hide", url.set(password=None)) == "nothing to hide"
 
 
 def test_a_password_that_is_no_secret_is_left() -> None:
     """Where user and password are one word, masking each "shop" of a message would tell the password."""
     url = URL.create("postgresql", "shop", "shop", "h", database="shop")
-    assert urls.redacted("database shop of user shop", url) == "database shop of user shop"
+    assert urls.redact("database shop of user shop", url) == "database shop of user shop"
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1))

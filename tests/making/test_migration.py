@@ -304,8 +304,8 @@ def test_hostile_messages(plain: Skeletons, flags: dict[str, bool]) -> None:
         assert documented is not None
         assert documented.startswith(f"{message}\n\nRevision ID: "), message
         with opened(plain.sandbox, DATABASE_URL=plain.url) as project:
-            assert project.migrator.history.revisions[-1].file == draft.file
-            assert project.migrator.history.revisions[-1].message == message.strip()
+            assert project.migrator.graph.revisions[-1].file == draft.file
+            assert project.migrator.graph.revisions[-1].message == message.strip()
         draft.file.unlink()
     assert written > 20
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fastman_tasks.migrating.downgrades import EMPTY, irreversible, read
+from fastman_tasks.migrating.downgrades import EMPTY, irreversible_reason, read
 from fastman_tasks.migrating.reading.directives import Operation
 
 REFUSES = "its downgrade() raises NotImplementedError"
@@ -311,7 +311,7 @@ def test_what_cannot_be_rolled_back(tmp_path: Path, up: str, down: str, why: str
         def refuse():
             raise NotImplementedError("gone")
     """
-    assert irreversible(write(tmp_path, down, head, up), "postgresql") == why
+    assert irreversible_reason(write(tmp_path, down, head, up), "postgresql") == why
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_a_downgrade_that_is_not_in_the_file(tmp_path: Path, text: str, why: str
     file = tmp_path / "one.py"
     file.write_text(text, "utf-8")
     reading = read(file, "downgrade", "sqlite")
-    assert irreversible(file, "sqlite") == why
+    assert irreversible_reason(file, "sqlite") == why
     assert (reading is None) is (why is None)
 
 
@@ -356,7 +356,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     py_compile.compile(str(write(tmp_path, "pass")), str(compiled))
     for file in (compiled, tmp_path / "gone.py"):
         assert read(file, "downgrade", "sqlite") is None
-        assert irreversible(file, "sqlite") is None
+        assert irreversible_reason(file, "sqlite") is None
 
 
 def test_a_file_that_is_too_much(tmp_path: Path) -> None:
@@ -385,5 +385,5 @@ def test_nothing_is_run(tmp_path: Path) -> None:
     mark = f"open({str(trace)!r}, 'a').write('x')"
     file = write(tmp_path, f"{mark}\nhelper()", f"{mark}\ndef helper(x={mark}):\n    {mark}\n", up=mark)
     assert read(file, "downgrade", "sqlite") is not None
-    assert irreversible(file, "sqlite") is None
+    assert irreversible_reason(file, "sqlite") is None
     assert not trace.exists()

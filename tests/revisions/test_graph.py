@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastman_tasks.revisions.graph import History, Revision
+from fastman_tasks.revisions.graph import Revision, RevisionGraph
 
 
 def revision(id: str, *parents: str, file: str | None = None) -> Revision:
@@ -12,16 +12,16 @@ def revision(id: str, *parents: str, file: str | None = None) -> Revision:
     return Revision(id, Path(f"{file or id}.py"), f"message of {id}", parents)
 
 
-def ids(history: History) -> list[str]:
+def ids(graph: RevisionGraph) -> list[str]:
     """The revisions' ids, oldest first."""
-    return [each.id for each in history.revisions]
+    return [each.id for each in graph.revisions]
 
 
 def test_several_heads_are_meant_to_stay_apart_or_not() -> None:
     """By a label of their own, by a folder of their own, or by having nothing in common; otherwise they are a fork."""
 
     def independent(*made: Revision) -> bool:
-        return History(made).independent(History(made).heads)
+        return RevisionGraph(made).are_independent(RevisionGraph(made).heads)
 
     def head(id: str, *parents: str, label: str = "", location: str = "versions") -> Revision:
         labels = (label,) if label else ()
@@ -38,20 +38,22 @@ def test_several_heads_are_meant_to_stay_apart_or_not() -> None:
 
 def test_ancestors_are_counted_through_branches_and_merges() -> None:
     """A revision implies all that it revises, through every parent; an id that no file has implies nothing."""
-    history = History([revision("a"), revision("l", "a"), revision("r", "a"), revision("m", "l", "r"), revision("x")])
-    assert history.with_ancestors(["m"]) == {"a", "l", "r", "m"}
-    assert history.with_ancestors(["l", "x"]) == {"a", "l", "x"}
-    assert history.with_ancestors(["gone"]) == set()
-    assert history.with_ancestors([]) == set()
-    assert "a" in history
-    assert "gone" not in history
+    graph = RevisionGraph(
+        [revision("a"), revision("l", "a"), revision("r", "a"), revision("m", "l", "r"), revision("x")]
+    )
+    assert graph.with_ancestors(["m"]) == {"a", "l", "r", "m"}
+    assert graph.with_ancestors(["l", "x"]) == {"a", "l", "x"}
+    assert graph.with_ancestors(["gone"]) == set()
+    assert graph.with_ancestors([]) == set()
+    assert "a" in graph
+    assert "gone" not in graph
 
 
 def test_a_long_line_is_no_deeper_than_a_short_one() -> None:
     """Thousands of revisions are walked without recursion."""
-    history = History([revision("0"), *(revision(str(n), str(n - 1)) for n in range(1, 5000))])
-    assert ids(history) == [str(n) for n in range(5000)]
-    assert len(history.with_ancestors(["4999"])) == 5000
+    graph = RevisionGraph([revision("0"), *(revision(str(n), str(n - 1)) for n in range(1, 5000))])
+    assert ids(graph) == [str(n) for n in range(5000)]
+    assert len(graph.with_ancestors(["4999"])) == 5000
 
 
 def test_a_revision_is_called_by_its_file() -> None:

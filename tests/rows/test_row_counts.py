@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastman_tasks.rows.row_counts import written
+from fastman_tasks.rows.row_counts import parse_write
 
 CASES = [
     ("INSERT INTO users (id) VALUES (1)", ("created", "users")),
@@ -25,4 +25,4 @@ CASES = [
 @pytest.mark.parametrize(("statement", "found"), CASES)
 def test_written(statement: str, found: tuple[str, str] | None) -> None:
     """Quoted names, schemas, comments and each database's own words."""
-    assert written(statement) == found
+    assert parse_write(statement) == found

@@ -18,7 +18,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from fastman_tasks.databases.database import Database
 from fastman_tasks.databases.urls import parse
 from fastman_tasks.errors import UpsertRefused
-from fastman_tasks.models.columns import unique
+from fastman_tasks.models.columns import unique_groups
 from fastman_tasks.rows.upsert import Upserted
 from fastman_tasks.seeding import upsert
 from seeds import EVERY, POSTGRESQL, SQLITE
@@ -304,8 +304,8 @@ def test_an_index_of_an_expression_is_no_key() -> None:
     """ON CONFLICT does not take its column."""
     table = sa.Table("t", sa.MetaData(), sa.Column("a", sa.Integer, primary_key=True), sa.Column("b", sa.String(9)))
     sa.Index("ix", sa.func.lower(table.c.b), unique=True)
-    assert unique(table, exact=True) == [(table.c.a,)]
-    assert unique(table, exact=False) == [(table.c.a,), (table.c.b,)]
+    assert unique_groups(table, exact=True) == [(table.c.a,)]
+    assert unique_groups(table, exact=False) == [(table.c.a,), (table.c.b,)]
 
 
 REFUSED = [

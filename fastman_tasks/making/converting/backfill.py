@@ -10,7 +10,7 @@ from sqlalchemy import Boolean, Column, Date, DateTime, Dialect, Interval, Strin
 from sqlalchemy.exc import SQLAlchemyError
 
 from fastman_tasks.errors import UsageError
-from fastman_tasks.models.columns import plain
+from fastman_tasks.models.columns import undecorate
 from fastman_tasks.rows.converters import Converter
 
 
@@ -35,7 +35,7 @@ def assign(texts: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
 
 def parse(text: str, column: Column[Any], label: str, dialect: Dialect) -> str:
     """What ``text`` stands for in ``column``, as SQL. Raises UsageError for what is no value of its type."""
-    kind = plain(column.type)
+    kind = undecorate(column.type)
     if text.lower() == "now" and isinstance(kind, DateTime):
         return "CURRENT_TIMESTAMP"
     if text.lower() == "now" and isinstance(kind, Date):
@@ -51,12 +51,12 @@ def parse(text: str, column: Column[Any], label: str, dialect: Dialect) -> str:
 def render(value: Any, column: Column[Any], dialect: Dialect) -> str:
     """``value``, as the application has it, as SQL. Raises ValueError where there is no way to write it."""
     kind: Any = column.type
-    if isinstance(plain(kind), Boolean) and isinstance(value, bool):
+    if isinstance(undecorate(kind), Boolean) and isinstance(value, bool):
         # Every database takes it, PostgreSQL nothing else.
         return "true" if value else "false"
-    if isinstance(plain(kind), types.JSON):
+    if isinstance(undecorate(kind), types.JSON):
         kind, value = String(), json.dumps(value)
-    if isinstance(plain(kind), types.LargeBinary | Interval):
+    if isinstance(undecorate(kind), types.LargeBinary | Interval):
         raise ValueError
     try:
         sql = str(literal(value, kind).compile(dialect=dialect, compile_kwargs={"literal_binds": True}))

@@ -18,7 +18,7 @@ from fastman_tasks.making.constraints import names
 from fastman_tasks.making.constraints.existing import Existing
 from fastman_tasks.making.converting import backfill, required
 from fastman_tasks.making.sql.text import unescape
-from fastman_tasks.models.columns import plain
+from fastman_tasks.models.columns import undecorate
 
 # What says nothing, by the type that a value has in Python.
 _NEUTRAL: dict[type, Any] = {
@@ -145,7 +145,7 @@ def _is_bound(column: Column[Any], existing: Existing, change: ops.ModifyTableOp
 
 def _neutral(column: Column[Any], dialect: Dialect) -> str | None:
     """A value that says nothing, as SQL; None where ``column``'s type has none."""
-    kind = plain(column.type)
+    kind = undecorate(column.type)
     try:
         value = kind.enums[0] if isinstance(kind, Enum) and kind.enums else _NEUTRAL.get(kind.python_type)
         return None if value is None else backfill.render(value, column, dialect)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Column, ColumnElement, Connection, MetaData, Table, Text, cast, func, literal_column, select
 
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.text import counted
+from fastman_tasks.text import pluralize
 
 
 def refuse_strange(
@@ -40,7 +40,7 @@ def refuse_strange(
     found = connection.execute(query).all()
     if found:
         dotted = ".".join(filter(None, place))
-        rows = " and ".join(f"{counted(count, 'row')} with {value!r}" for value, count in found)
+        rows = " and ".join(f"{pluralize(count, 'row')} with {value!r}" for value, count in found)
         raise MigrationRefused(
             f"{dotted} has {rows}, which the models do not have as a member. Nothing was written.\n"
             f"Change these rows first, in a migration made with --empty, or add the member to the models.{hint}"

@@ -15,7 +15,7 @@ from fastman_tasks.making.samples.lookups import lookups
 from fastman_tasks.making.samples.subject import Subject
 from fastman_tasks.making.samples.values import literal
 from fastman_tasks.making.source import GeneratedNames, quote
-from fastman_tasks.models.columns import required, unique
+from fastman_tasks.models.columns import is_required, unique_groups
 from fastman_tasks.models.references import Reference
 
 # What the template itself uses in the method that it writes.
@@ -60,7 +60,9 @@ def sample(subject: Subject, taken: Iterable[str] = ()) -> Sample:
     columns = subject.columns
     referring = {column for reference in made.references for column in reference.columns}
     optional = {name: column for name, column in columns.items() if _may_be_given(column)}
-    needed = [name for name, column in columns.items() if required(column) or column in referring or _repeats(column)]
+    needed = [
+        name for name, column in columns.items() if is_required(column) or column in referring or _repeats(column)
+    ]
     chosen = needed or list(optional)[:3]
     if not _unique_together({name: columns[name] for name in chosen}):
         # A key that nobody has to give is still the one to know a row by.
@@ -170,6 +172,6 @@ def _unique_together(chosen: dict[str, Column[Any]], exact: bool = False) -> lis
     ``exact`` only those that are unique as they are, in every row."""
     names = {column: name for name, column in chosen.items()}
     tables = {id(column.table): column.table for column in names}.values()
-    groups = [group for table in tables if isinstance(table, Table) for group in unique(table, exact=exact)]
+    groups = [group for table in tables if isinstance(table, Table) for group in unique_groups(table, exact=exact)]
     found = {tuple(names[column] for column in group) for group in groups if group and set(group) <= set(names)}
     return sorted(found, key=lambda group: (len(group), group))

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Mapper
 
 from fastman_tasks.errors import UsageError
 from fastman_tasks.making.source import GeneratedNames, quote
-from fastman_tasks.models.columns import fixed, mapper_of
-from fastman_tasks.models.references import Reference, attribute_of, importable, own_columns, references
+from fastman_tasks.models.columns import fixed_values, mapper_of
+from fastman_tasks.models.references import Reference, attribute_of, is_importable, own_columns, references
 from fastman_tasks.names import suggestion
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Subject:
     @property
     def fixed(self) -> dict[str, Any]:
         """What every row has, by column key, without being given it."""
-        return {} if self.mapper is None else fixed(self.mapper)
+        return {} if self.mapper is None else fixed_values(self.mapper)
 
     @property
     def first_number(self) -> int:
@@ -129,7 +129,7 @@ def find(models: Models, wanted: str, *, required: bool) -> Subject | None:
     for table in models.tables:
         if _squeeze(table.name) == _squeeze(wanted):
             of = next((each for each in mappers if each.local_table is table and each.inherits is None), None)
-            if of is not None and importable(of.class_):
+            if of is not None and is_importable(of.class_):
                 return Subject.of(of)
             if (place := _place(models, table)) is not None:
                 return Subject(place[1], table, None, place[0], list(mappers))

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Column, types
 
 from fastman_tasks.making.source import GeneratedNames, quote
-from fastman_tasks.models.columns import plain
+from fastman_tasks.models.columns import undecorate
 
 _NEW_YEAR = datetime(2026, 1, 1, 12)
 _NEIGHBOURS = 20
@@ -28,7 +28,7 @@ _TEXT = r"'((?:[^']|'')*)'"
 
 def value(column: Column[Any], name: str, number: int) -> Any:
     """What row ``number``, counted from 1, has in ``column``, whose attribute is ``name``."""
-    kind = plain(column.type)
+    kind = undecorate(column.type)
     make = next((make for class_, make in _MAKERS if isinstance(kind, class_)), None)
     if make is not None:
         return make(kind, name, number)
@@ -38,7 +38,7 @@ def value(column: Column[Any], name: str, number: int) -> Any:
 
 def near(column: Column[Any], name: str, condition: str) -> Iterator[Any]:
     """Other values for ``column`` that the SQL ``condition`` may want: those that it names, and those beside them."""
-    kind = plain(column.type)
+    kind = undecorate(column.type)
     texts = [text.replace("''", "'") for text in re.findall(_TEXT, condition)]
     numbers = [Fraction(text) for text in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?", re.sub(_TEXT, "", condition))]
     if isinstance(kind, types.Enum):

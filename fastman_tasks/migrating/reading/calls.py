@@ -79,7 +79,7 @@ def call(callee: Any, arguments: Arguments) -> tuple[Any, Operation | None]:
         case Directive("batch_alter_table", None):
             return directives.batch(arguments), None
         case Directive():
-            return Thing.INERT, directives.carry_out(callee, arguments)
+            return Thing.INERT, directives.interpret(callee, arguments)
         case Library():
             return _library(callee, arguments), None
         case Builtin():
@@ -189,7 +189,7 @@ def forget(changed: Any) -> None:
         changed[Thing.INERT] = Thing.ANYTHING
 
 
-def yields(node: ast.AST) -> bool:
+def is_generator(node: ast.AST) -> bool:
     """Whether the function ``node`` is a generator."""
     return any(isinstance(each, (ast.Yield, ast.YieldFrom)) for each in ast.walk(node))
 

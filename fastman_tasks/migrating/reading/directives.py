@@ -75,7 +75,7 @@ _LOSE_NOTHING = frozenset({
 })  # fmt: skip
 
 
-def carry_out(directive: Directive, arguments: Arguments) -> Operation | None:
+def interpret(directive: Directive, arguments: Arguments) -> Operation | None:
     """What ``directive`` does, called with ``arguments``; None where nothing is lost by it, and nothing made.
 
     Raises CannotTellError.

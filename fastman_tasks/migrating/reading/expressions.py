@@ -21,7 +21,7 @@ from fastman_tasks.migrating.reading.meanings import (
     join,
     reaches,
 )
-from fastman_tasks.migrating.reading.operators import computed, item, unknown
+from fastman_tasks.migrating.reading.operators import compute, item, unknown_value
 
 #: Calls that are followed before a file counts as too long to be analysed.
 _MOST_CALLS = 10_000
@@ -58,10 +58,10 @@ class Expressions(ABC):
                 return self._call(node, scope)
             case ast.Tuple() | ast.Set():
                 items, complete = self._items(node.elts, scope)
-                return tuple(items) if complete else unknown(items)
+                return tuple(items) if complete else unknown_value(items)
             case ast.List():
                 items, complete = self._items(node.elts, scope)
-                return items if complete else unknown(items)
+                return items if complete else unknown_value(items)
             case ast.Dict():
                 return self._dict(node, scope)
             case ast.BoolOp():
@@ -78,14 +78,14 @@ class Expressions(ABC):
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp():
                 made: list[Any] = []
                 known = self._comprehension(node.generators, node.elt, Scope(outer=scope), made)
-                return made if known else unknown(made)
+                return made if known else unknown_value(made)
             case ast.DictComp():
                 self._comprehension(node.generators, ast.Tuple([node.key, node.value]), Scope(outer=scope), [])
                 return Thing.INERT
             case ast.Starred() | ast.Await():
                 return self.value(node.value, scope)
         values = [self.value(child, scope) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
-        return computed(node, values)
+        return compute(node, values)
 
     def decide(self, node: ast.expr, scope: Scope) -> bool | None:
         """Whether ``node`` is true; None where that is not known."""
@@ -121,7 +121,7 @@ class Expressions(ABC):
         try:
             returned, operation = calls.call(callee, arguments)
         except CannotTellError:
-            self.findings.unknown(node)
+            self.findings.note_unknown(node)
             return Thing.ANYTHING
         if operation is not None:
             self.findings.note(operation, node)
@@ -144,7 +144,7 @@ class Expressions(ABC):
         values = [self.value(each, scope) for each in node.values]
         keys = [None if each is None else self.value(each, scope) for each in node.keys]
         if None in node.keys or not all(isinstance(key, (str, int, type(None))) for key in keys):
-            return unknown(values)
+            return unknown_value(values)
         return dict(zip(keys, values, strict=True))
 
     def _bool(self, node: ast.BoolOp, scope: Scope) -> Any:
@@ -184,7 +184,7 @@ class Expressions(ABC):
         found = self.value(first.iter, scope)
         several = elements(found)
         known = several is not None
-        for each in several if several is not None else [unknown([found])]:
+        for each in several if several is not None else [unknown_value([found])]:
             outer = self.findings.maybe
             self.findings.maybe += not known
             self.bind(first.target, each, scope)
@@ -203,11 +203,11 @@ class Expressions(ABC):
             case ast.Tuple() | ast.List():
                 parts = elements(value)
                 if parts is None or len(parts) != len(target.elts):
-                    parts = [unknown([value])] * len(target.elts)
+                    parts = [unknown_value([value])] * len(target.elts)
                 for each, part in zip(target.elts, parts, strict=True):
                     self.bind(each, part, scope)
             case ast.Starred():
-                self.bind(target.value, unknown([value]), scope)
+                self.bind(target.value, unknown_value([value]), scope)
             case ast.Subscript():
                 calls.forget(self.value(target.value, scope))
                 self.value(target.slice, scope)

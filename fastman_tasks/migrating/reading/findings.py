@@ -36,12 +36,12 @@ class Findings:
         if self.maybe and operation.kind in ("create table", "add column"):
             return
         if self.maybe and operation.kind in ("rename table", "rename column"):
-            self.unknown(node)
+            self.note_unknown(node)
             return
         self.operations.append(replace(operation, line=node.lineno, certain=not self.maybe))
         self._places.append(node)
 
-    def unknown(self, node: ast.expr) -> None:
+    def note_unknown(self, node: ast.expr) -> None:
         """Keep that the call ``node`` could not be analysed: once, and once for all calls in it."""
         while self.operations and self.operations[-1].kind == "?" and _encloses(node, self._places[-1]):
             self.operations.pop()

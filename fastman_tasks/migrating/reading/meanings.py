@@ -156,7 +156,7 @@ _INERT_MODULES = frozenset({
 _SQLALCHEMY = frozenset({"sqlalchemy", "sqlmodel"})
 
 
-def imported(module: str, name: str | None = None) -> Any:
+def resolve_import(module: str, name: str | None = None) -> Any:
     """What ``import module``, or ``from module import name``, binds."""
     root = module.partition(".")[0]
     dotted = f"{module}.{name}" if name else module

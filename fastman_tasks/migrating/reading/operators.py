@@ -16,7 +16,7 @@ _COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
-def computed(node: ast.expr, values: list[Any]) -> Any:
+def compute(node: ast.expr, values: list[Any]) -> Any:
     """What an operator makes of ``values``, its operands in the order of the source."""
     try:
         match node:
@@ -38,10 +38,10 @@ def computed(node: ast.expr, values: list[Any]) -> Any:
         pass
     if isinstance(node, (ast.Compare, ast.UnaryOp, ast.JoinedStr, ast.FormattedValue)):
         return Thing.INERT
-    return unknown(values)
+    return unknown_value(values)
 
 
-def unknown(values: list[Any]) -> Thing:
+def unknown_value(values: list[Any]) -> Thing:
     """What is made of ``values``, or is one of them, nobody knows which."""
     return Thing.ANYTHING if reaches(values) or Thing.ANYTHING in values else Thing.INERT
 
@@ -54,5 +54,5 @@ def item(of: Any, key: Any) -> Any:
         except (LookupError, TypeError, ValueError):
             return Thing.ANYTHING
     if isinstance(of, dict):
-        return unknown(list(of.values()))
-    return unknown(elements(of) or [of])
+        return unknown_value(list(of.values()))
+    return unknown_value(elements(of) or [of])

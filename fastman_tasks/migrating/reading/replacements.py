@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fastman_tasks.databases.statements import Effect, copied, effects
+from fastman_tasks.databases.statements import Effect, find_copy, find_effects
 from fastman_tasks.migrating.reading.directives import Operation
 
 
@@ -46,7 +46,7 @@ def _replacement(operations: Sequence[Operation], renaming: Operation, dialect: 
     if dropping is None or making is None:
         return None
     for copying in before[before.index(making) : before.index(dropping)]:
-        copy = copied(copying.text, dialect) if copying.kind == "sql" and copying.certain else None
+        copy = find_copy(copying.text, dialect) if copying.kind == "sql" and copying.certain else None
         if copy is not None and (copy.old, copy.new) == (effect.new, effect.table):
             replacement = Operation("replace table", effect.new, line=dropping.line, columns=copy.columns)
             return _Steps(making, copying, dropping), replacement
@@ -56,7 +56,7 @@ def _replacement(operations: Sequence[Operation], renaming: Operation, dialect: 
 def _effect(operation: Operation, dialect: str) -> Effect | None:
     """What ``operation`` does to a table, called as an operation or sent as a statement."""
     if operation.kind == "sql":
-        found = list(effects(operation.text, dialect))
+        found = list(find_effects(operation.text, dialect))
         return found[0] if len(found) == 1 else None
     if operation.kind in ("create table", "drop table", "rename table"):
         return Effect(operation.kind, operation.table, new=operation.new)

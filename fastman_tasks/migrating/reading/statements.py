@@ -11,8 +11,8 @@ from typing import Any
 from fastman_tasks.migrating.reading import calls
 from fastman_tasks.migrating.reading.directives import Arguments, Operation
 from fastman_tasks.migrating.reading.expressions import Expressions
-from fastman_tasks.migrating.reading.meanings import Function, Scope, Thing, elements, imported, join
-from fastman_tasks.migrating.reading.operators import unknown
+from fastman_tasks.migrating.reading.meanings import Function, Scope, Thing, elements, join, resolve_import
+from fastman_tasks.migrating.reading.operators import unknown_value
 
 _DEEPEST = 20
 
@@ -43,7 +43,7 @@ class Follower(Expressions):
         refuses = False
         try:
             for decorator in function.decorators:
-                self.findings.unknown(decorator)
+                self.findings.note_unknown(decorator)
             self._run(function, Arguments())
         except RefusalError:
             refuses = True
@@ -51,12 +51,12 @@ class Follower(Expressions):
 
     def _enter(self, function: Function, arguments: Arguments, node: ast.Call) -> Any:
         if self._depth >= _DEEPEST:
-            self.findings.unknown(node)
+            self.findings.note_unknown(node)
             return Thing.ANYTHING
-        odd = isinstance(function.node, ast.AsyncFunctionDef) or calls.yields(function.node)
+        odd = isinstance(function.node, ast.AsyncFunctionDef) or calls.is_generator(function.node)
         if odd or function.decorators:
             # Who runs its body, and how often, is not known.
-            self.findings.unknown(node)
+            self.findings.note_unknown(node)
             self.findings.maybe += 1
             self._run(function, arguments)
             self.findings.maybe -= 1
@@ -138,11 +138,11 @@ class Follower(Expressions):
             case ast.Import():
                 for alias in node.names:
                     root = alias.name.partition(".")[0]
-                    scope.names[alias.asname or root] = imported(alias.name if alias.asname else root)
+                    scope.names[alias.asname or root] = resolve_import(alias.name if alias.asname else root)
             case ast.ImportFrom():
                 for alias in node.names:
                     foreign = node.level or not node.module or alias.name == "*"
-                    found = Thing.ANYTHING if foreign else imported(str(node.module), alias.name)
+                    found = Thing.ANYTHING if foreign else resolve_import(str(node.module), alias.name)
                     scope.names[alias.asname or alias.name] = found
             case ast.Assign():
                 found = self.value(node.value, scope)
@@ -182,7 +182,7 @@ class Follower(Expressions):
         if several is None:
 
             def turn() -> bool:
-                self.bind(node.target, unknown([found]), scope)
+                self.bind(node.target, unknown_value([found]), scope)
                 return self._block(node.body, scope)
 
             self._repeat(turn, scope)

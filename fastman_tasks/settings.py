@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from fastman_tasks.databases import urls
 from fastman_tasks.errors import SettingsError, UsageError
 
-#: Every variable that is read, with the other names it goes by (Laravel's, for the most part).
+#: Every variable that is read, with its aliases (mostly Laravel's).
 VARIABLES: dict[str, tuple[str, ...]] = {
     "DATABASE_URL": (),
     "DB_CONNECTION": (),
@@ -49,14 +49,14 @@ _SINGLE_QUOTED = re.compile(r"\s*[^=]+=[^\S\n]*'")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the project's surroundings say.
+    """The settings of a project.
 
-    ``url`` is None where nobody gave one; ``url_source`` says who did (".env", "the environment", …). What they gave
-    may be no URL, or parts of another program's: ``url_problem`` is then the error for whoever needs the URL.
-    ``environment`` is None where it is not set. ``models`` are names of modules and ``ignore_tables`` of tables, both
-    with wildcards; ``seeders`` is an absolute folder. ``unset`` is what the .env files hold and the environment does
-    not, whoever it is for; ``export_env`` wants it there. Times are in seconds; ``ddl_lock_timeout`` and
-    ``statement_timeout`` are None where they are not set, 0 for no limit. ``alembic_config`` is an absolute file,
+    ``url`` is None if none is set; ``url_source`` says where it is from (".env", "the environment", …). If the value is
+    not a valid URL, or is a part of another program's settings, ``url_problem`` is the error to raise when the URL is
+    needed. ``environment`` is None if it is not set. ``models`` are names of modules and ``ignore_tables`` of tables,
+    both with wildcards; ``seeders`` is an absolute folder. ``unset`` are the values of the .env files that the
+    environment does not have; ``export_env`` exports them. Times are in seconds; ``ddl_lock_timeout`` and
+    ``statement_timeout`` are None if they are not set, 0 for no limit. ``alembic_config`` is an absolute file,
     ``alembic_name`` its section, ``alembic_x`` texts like ``key=value``.
     """
 
@@ -81,11 +81,11 @@ class Settings:
 
     @property
     def exports(self) -> Mapping[str, str]:
-        """What is to be in the environment while a command runs, for code that reads it there."""
+        """The variables to export while a command runs."""
         return self.unset if self.export_env else {}
 
     def table_lock_timeout(self, url: URL) -> float:
-        """Seconds that a migration of the database at ``url`` waits for a table's lock; 0 for no limit."""
+        """Returns the seconds that a migration of the database at ``url`` waits for a table's lock; 0 for no limit."""
         if self.ddl_lock_timeout is not None:
             return self.ddl_lock_timeout
         return _PROTECTED_LOCK_TIMEOUT if self.protects(url) else 0.0
@@ -96,9 +96,9 @@ class Settings:
         return (self.environment or "").lower() in _PRODUCTION
 
     def protects(self, url: URL) -> bool:
-        """Whether a mistake in the database at ``url`` may reach real users.
+        """Whether the database at ``url`` is protected, as a mistake in it may affect real users.
 
-        True in production, and where ENVIRONMENT is not set and the database is on another machine.
+        True in production, and if ENVIRONMENT is not set and the database is on another machine.
         """
         return self.production or (self.environment is None and not urls.is_local(url))
 
@@ -118,9 +118,9 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
 
     ``environ`` is the shell's environment; ``configured`` is ``fastman.*`` of Invoke's configuration, whose keys
     are the variables' names in lower case, without FASTMAN_. The first of environment, ``.env.<ENVIRONMENT>``,
-    ``.env`` and configuration that has a value wins; an empty value is none.
+    ``.env`` and configuration that has a value wins; an empty value counts as not set.
 
-    Raises SettingsError for a file that cannot be read and for values that cannot be used, but for the database's URL.
+    Raises SettingsError for a file that cannot be read and for invalid values, except for the database's URL.
     """
     shell = _Layer("the environment", environ)
     base = _Layer(".env", read_env_file(root / ".env"))
@@ -129,7 +129,7 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
     files = [base]
     if environment:
         name = f".env.{environment}"
-        # Whatever else another program calls its environment has no file here, and does not lead out of the project.
+        # Any other name is another program's: it has no file here, and must not lead out of the project.
         if re.fullmatch(r"[\w.-]+", environment):
             files.insert(0, _Layer(name, read_env_file(root / name)))
     layers = [shell, *files, invoke]
@@ -180,7 +180,7 @@ def _list(text: Mapping[str, str], name: str) -> tuple[str, ...]:
 def _switch(text: Mapping[str, str], name: str, *, default: bool) -> bool:
     value = text.get(name, "").lower()
     if value and value not in _YES | _NO:
-        raise UsageError(f"{name}={value} is neither on nor off.")
+        raise UsageError(f"{name}={value} is not valid. Write on or off.")
     return value in _YES if value else default
 
 
@@ -198,7 +198,7 @@ def _seconds(text: Mapping[str, str], name: str, *, default: _Default) -> _Defau
 
 
 def seconds(duration: str) -> float | None:
-    """The seconds of a ``duration`` such as 500ms, 5s or 2m; None where it is not one."""
+    """Returns the seconds of a ``duration`` such as 500ms, 5s or 2m; None if it is not valid."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)", duration.strip(), re.ASCII)
     return float(match[1]) * _UNITS[match[2]] if match else None
 
@@ -220,9 +220,11 @@ def _url(values: Mapping[str, tuple[str, str] | None]) -> tuple[URL | None, str]
         return URL.create(connection, database=text.get("DB_NAME", "app.db")), source
     if ":" in connection:
         # Not repeated: it may hold a password.
-        raise SettingsError("DB_CONNECTION is a whole URL; that goes in DATABASE_URL.")
+        raise SettingsError("DB_CONNECTION contains a URL. Set DATABASE_URL instead.")
     if not re.fullmatch(r"\w+(\+\w+)?", connection):
-        raise SettingsError(f"DB_CONNECTION={connection!r} is not a database; use sqlite, postgresql or mysql.")
+        raise SettingsError(
+            f"DB_CONNECTION={connection!r} is not a supported database; use sqlite, postgresql or mysql."
+        )
     port = text.get("DB_PORT")
     if port is not None and not (port.isdecimal() and int(port) < 65536):
         raise SettingsError(f"DB_PORT={port!r} is not a port number.")
@@ -251,10 +253,10 @@ def _is_ours(line: str) -> bool:
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """The variables of one ``.env`` file, ``${NAME}`` expanded; empty where there is no such file.
+    """Returns the variables of one ``.env`` file, ``${NAME}`` expanded; empty if there is no such file.
 
-    Raises SettingsError, naming file and line, when it is unreadable, not UTF-8, or malformed where it is about one of
-    our variables; what other programs read may be written as they like it.
+    Raises SettingsError, naming file and line, if it is unreadable, not UTF-8, or malformed in a line with one of our
+    variables; lines for other programs are not checked.
     """
     try:
         content = path.read_bytes()
@@ -275,10 +277,12 @@ def read_env_file(path: Path) -> dict[str, str]:
         if binding.error and _is_ours(binding.original.string):
             blank = len(binding.original.string) - len(binding.original.string.lstrip())
             line = binding.original.line + binding.original.string[:blank].count("\n")
-            raise SettingsError(f"{path.name}, line {line}: not NAME=value. A value with spaces or # goes in quotes.")
+            raise SettingsError(
+                f"{path.name}, line {line}: expected NAME=value. Quote a value that contains spaces or #."
+            )
     values = {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value}
     for binding in bindings:
-        # dotenv expands ${NAME} in single quotes too; there, as in a shell, a password is meant as it stands.
+        # dotenv expands ${NAME} in single quotes too; in a shell, and here, they quote a password literally.
         if binding.key and binding.value and _SINGLE_QUOTED.match(binding.original.string):
             values[binding.key] = binding.value
     return values

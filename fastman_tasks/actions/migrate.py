@@ -22,12 +22,12 @@ def migrate(
     consent: Consent = refuse,
     observer: Observer | None = None,
 ) -> Report:
-    """Apply the pending migrations of ``project``, those up to ``to`` (a revision, a part of its id or of its file's
-    name, a label, or "heads"), and with ``seed`` run the seeders.
+    """Apply the pending migrations of ``project``, at most up to ``to`` (a revision, a part of its id or of its
+    file's name, a label, or "heads"); with ``seed`` also run the seeders. Returns a Report.
 
-    With ``preview`` the steps are *planned* and have their SQL; nothing is changed, and no seeder is run. ``consent``
-    is needed on a protected database. Raises UsageError for an unknown ``to``; MigrationRefused where the plan must
-    not be carried out; MigrationFailed, which names the migration, the line and what is kept; and what
+    With ``preview`` the steps are *planned* and contain their SQL; nothing is changed, and no seeder is run.
+    ``consent`` is needed on a protected database. Raises UsageError for an unknown ``to``, MigrationRefused if the
+    plan cannot be run, MigrationFailed, which names the migration, the line and what is committed, and whatever
     ``actions.seed`` raises.
     """
     seeding = Seeding(project) if seed else None
@@ -39,7 +39,7 @@ def migrate(
         seeders = seeding.plan()
         seeding.require_migrated([step.id for step in migrations.steps])
         if preview:
-            # They need the migrations.
+            # The seeders need the migrations.
             return migrations
         return replace(migrations, steps=(*migrations.steps, *seeders))
 
@@ -79,15 +79,15 @@ def _question(plan: Plan) -> str:
 
 
 def run_migrations(project: Project, plan: Plan, observer: Observer) -> tuple[StepResult, ...]:
-    """Carry out the migrations of ``plan``. Whoever calls it holds the lock."""
+    """Run the migrations of ``plan`` and return their results. The caller holds the lock."""
     from fastman_tasks.migrating.executor import Executor
 
     return Executor(project.environment, project.migrator, observer).run(plan)
 
 
 def run_preview(project: Project, plan: Plan) -> tuple[StepResult, ...]:
-    """The SQL of each migration of ``plan``. Raises MigrationFailed for one that fails, with the report of those before
-    it."""
+    """Returns the SQL of each migration of ``plan``. Raises MigrationFailed for one that fails, with a report of the
+    migrations before it."""
     from fastman_tasks.migrating.preview import preview
 
     results, failure = preview(project.environment, plan)

@@ -1,4 +1,4 @@
-"""Read a data file in batches: .csv, .jsonl and .json, each also with .gz after it."""
+"""Read a data file in batches: .csv, .jsonl and .json, each optionally with .gz after it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from fastman_tasks.errors import LoadFailed
 
 _ROWS = 500
 _CHUNK = 1 << 18
-# No word or number that is cut off is longer where the decoder finds it wrong: -Infinity, \u1234.
+# The longest word or number that may be cut off where the decoder reports an error: -Infinity, \u1234.
 _LONGEST = 12
 KINDS = (".csv", ".jsonl", ".json")
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows that have the same ``names``, column by column. ``texts``: every value is a text, as in a CSV file.
-    ``line`` gives the line that a row, by its number in the batch, ends in; that of a CSV file's header for -1."""
+    """Rows with the same ``names``, column by column. With ``texts`` every value is a text, as in a CSV file. ``line``
+    returns the line in which a row, by its number in the batch, ends; for -1 the line of a CSV file's header."""
 
     names: tuple[str, ...]
     columns: list[Sequence[Any]]
@@ -35,7 +35,7 @@ class Batch:
 
 
 class DataFile:
-    """The file at ``path``. Raises LoadFailed for one that is not there or of another kind."""
+    """The file at ``path``. Raises LoadFailed if it does not exist or has another extension."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,7 +44,7 @@ class DataFile:
         self.zipped = lower.suffix == ".gz"
         self.kind = lower.with_suffix("").suffix if self.zipped else lower.suffix
         if self.kind not in KINDS:
-            raise LoadFailed(f"{path.name}: load() reads {', '.join(KINDS)}, each also with .gz after it.")
+            raise LoadFailed(f"{path.name}: load() reads {', '.join(KINDS)}, each optionally with .gz after it.")
         if not path.is_file():
             raise LoadFailed(f"{path.name} is not in {path.parent}.")
         self.size = path.stat().st_size
@@ -52,7 +52,7 @@ class DataFile:
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """The file's content, unzipped; ``position`` tells how much of ``size`` was read. Raises LoadFailed."""
+        """Yields the decompressed content; ``position`` returns how much of ``size`` was read. Raises LoadFailed."""
         try:
             with self.path.open("rb") as raw:
                 self.position = raw.tell
@@ -67,12 +67,12 @@ class DataFile:
             self.position = lambda: 0
 
     def batches(self) -> Generator[Batch, None, None]:
-        """All rows; a CSV file that has only a header gives a batch of none. Raises LoadFailed for what is no CSV or
-        JSON, with its line. To be closed."""
+        """Returns a generator of all rows, to be closed; a CSV file with only a header yields an empty batch. Raises
+        LoadFailed, with the line, for invalid CSV or JSON."""
         return self._csv_batches() if self.kind == ".csv" else self._json_batches()
 
     def line_of(self, row: int) -> int:
-        """The line that ``row``, by its number in the whole file, ends in."""
+        """Returns the line in which ``row``, by its number in the whole file, ends."""
         with closing(self.batches()) as batches:
             for batch in batches:
                 if row < batch.size:
@@ -81,7 +81,7 @@ class DataFile:
         return 0
 
     def copy_line(self, copied: int) -> int:
-        """The same of the row that ends in line ``copied`` of what COPY reads: every row, "\r\n" after each."""
+        """Returns the line of the row that ends in line ``copied`` of what COPY reads: every row, "\r\n" after each."""
         with self._csv() as reader:
             rows = filter(None, reader)
             next(rows)
@@ -93,7 +93,7 @@ class DataFile:
             return int(reader.line_num)
 
     def failure(self, line: int, column: str | None, problem: str) -> LoadFailed:
-        """The error for what is wrong in ``line``."""
+        """Returns the error for a ``problem`` in ``line``."""
         return LoadFailed(f"{self.name}:{line}{f', column {column}' if column else ''}: {problem}")
 
     @contextmanager
@@ -106,11 +106,11 @@ class DataFile:
             except csv.Error as error:
                 raise self.failure(reader.line_num, None, f"{error}") from error
             except UnicodeDecodeError as error:
-                raise self.failure(reader.line_num + 1, None, "it, or what follows, is not UTF-8") from error
+                raise self.failure(reader.line_num + 1, None, "this line, or a later one, is not UTF-8") from error
 
     def _csv_batches(self) -> Generator[Batch, None, None]:
         with self._csv() as reader:
-            # A blank line is no row.
+            # Blank lines are skipped.
             found = filter(None, reader)
             header = next(found, None)
             if header is None:
@@ -130,7 +130,7 @@ class DataFile:
 
     def _csv_line(self, start: int) -> Callable[[int], int]:
         def line(number: int) -> int:
-            # Only wanted after an error: the lines of rows are not kept, a field may have several.
+            # Only needed after an error: line numbers are not kept, and a field may have several lines.
             with self._csv() as reader:
                 for _row in islice(filter(None, reader), start + number + 2):
                     pass
@@ -179,7 +179,7 @@ class DataFile:
                 raise self.failure(window.line, None, "not JSON: a comma or ] is missing")
         window.take()
         if window.peek():
-            raise self.failure(window.line, None, "not JSON: something follows the ]")
+            raise self.failure(window.line, None, "not JSON: unexpected text after the ]")
 
     def _object(self, line: int, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -188,7 +188,7 @@ class DataFile:
 
 
 class _Window:
-    """A piece of a long text, which is read on as needed; ``line`` is the line of its first character."""
+    """A part of a long text, of which more is read as needed; ``line`` is the line of its first character."""
 
     def __init__(self, text: IO[str]) -> None:
         self._text = text
@@ -197,7 +197,7 @@ class _Window:
         self.line = 1
 
     def peek(self) -> str:
-        """The next character that is no space; empty at the end."""
+        """Returns the next character that is not a space; empty at the end."""
         while True:
             while self._at < len(self._piece) and self._piece[self._at].isspace():
                 self.line += self._piece[self._at] == "\n"
@@ -206,31 +206,31 @@ class _Window:
                 return self._piece[self._at : self._at + 1]
 
     def take(self) -> str:
-        """The same, and go on behind it."""
+        """Returns the same and moves past it."""
         found = self.peek()
         self._at += 1
         return found
 
     def value(self, decoder: json.JSONDecoder) -> Any:
-        """The JSON value that comes next. Raises JSONDecodeError, its text beginning at ``line``."""
+        """Returns the next JSON value. Raises JSONDecodeError with a text that starts at ``line``."""
         self.peek()
         while True:
             try:
                 value, end = decoder.raw_decode(self._piece, self._at)
             except json.JSONDecodeError as error:
-                # Where it is not the end of the piece that is wrong, reading on would not help.
+                # Reading on only helps if the error is at the end of this part.
                 cut = error.msg.startswith("Unterminated string") or error.pos > len(self._piece) - _LONGEST
                 if cut and self._more():
                     continue
                 raise json.JSONDecodeError(error.msg, self._piece[self._at :], error.pos - self._at) from error
-            # Only a number could go on in what was not read yet.
+            # Only a number could continue in what has not been read yet.
             if end < len(self._piece) or not self._more():
                 self.line += self._piece.count("\n", self._at, end)
                 self._at = end
                 return value
 
     def _more(self) -> bool:
-        # A long value is tried anew with each chunk: as long as what is there already, the tries stay few.
+        # A long value is decoded again with each chunk, so each chunk is as long as what is there already.
         chunk = self._text.read(max(_CHUNK, len(self._piece) - self._at))
         self._piece = self._piece[self._at :] + chunk
         self._at = 0

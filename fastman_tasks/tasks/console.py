@@ -1,4 +1,4 @@
-"""Lines, colour, one progress bar, and the answer to a question: all that is printed or read."""
+"""Lines, colour, one progress bar and questions: everything that is printed or read."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _YES = ("y", "Y", "yes", "Yes", "YES")
 def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
-    # Lines are the user's to wrap: a path or a URL that is cut in two cannot be copied.
+    # The terminal wraps the lines: a path or a URL that is split cannot be copied.
     return Console(file=stream, highlight=False, markup=False, soft_wrap=True, emoji=False)
 
 
 def _write(text: str, style: str | None = None, end: str = "\n") -> None:
-    # Without a terminal nothing is coloured, and importing rich would be a tenth of the command's time.
+    # Without a terminal there is no colour, and importing rich would take a tenth of the command's time.
     if sys.stdout.isatty() or os.environ.get("FORCE_COLOR"):
         _console(sys.stdout).print(text, style=style, end=end)
     else:
@@ -39,26 +39,26 @@ def _write(text: str, style: str | None = None, end: str = "\n") -> None:
 
 
 def _send(text: str) -> None:
-    # A line is shown while a migration runs: what stdout cannot spell must not be taken for an error of it.
+    # A line is printed while a migration runs: an encoding error here must not look like one of the migration.
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
 
 
 def line(text: str = "", style: str | None = None) -> None:
-    """One line of text, with our commands as they are called here."""
+    """Print one line, with our commands spelled as in this tasks.py."""
     _write(spell(text), style)
 
 
 @contextmanager
 def reserve_stdout(wanted: bool) -> Iterator[None]:
-    """Keep stdout for what is printed here where that is ``wanted``: what env.py prints goes to stderr."""
+    """If ``wanted``, keep stdout for what this module prints: whatever env.py prints goes to stderr."""
     with redirect_stdout(sys.stderr) if wanted else nullcontext():
         yield
 
 
 def print_result(name: str, took: float | None, word: str) -> None:
-    """``  name ....... 12 ms  DONE``; ``took`` in seconds."""
+    """Print ``  name ....... 12 ms  DONE``; ``took`` is in seconds."""
     time = "" if took is None else f"{_duration(took)}  "
     style = {"DONE": "green", "FAIL": "red"}.get(word, "yellow")
     _write(f"  {name} {'.' * max(3, _NAME_WIDTH - len(name))} {time:>9}", end="")
@@ -70,7 +70,7 @@ def _duration(seconds: float) -> str:
 
 
 def relative_path(path: Path, root: Path) -> Path:
-    """``path`` as seen from ``root`` where it lies in it."""
+    """Returns ``path`` relative to ``root`` if it is inside it."""
     return path.relative_to(root) if path.is_relative_to(root) else path
 
 
@@ -86,35 +86,35 @@ class Bar:
         self._progress.start()
 
     def show(self, text: str, done: int | None = None, total: int | None = None, *, restart: bool = False) -> None:
-        """Show ``text`` and, where it is known, how much is ``done``; ``restart`` forgets what was done before."""
+        """Show ``text`` and, if it is known, how much is ``done``; ``restart`` sets the bar back to zero."""
         if restart:
             self._progress.reset(self._task, total=None)
         self._progress.update(self._task, description=text, completed=done, total=total)
 
     def stop(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._progress.stop()
 
 
 def bar() -> Bar | None:
-    """A progress bar; None where there is no terminal to show it on."""
+    """Returns a progress bar; None without a terminal."""
     return Bar() if sys.stdout.isatty() else None
 
 
 def print_json(value: Any) -> None:
-    """``value`` alone on stdout."""
+    """Print ``value`` as JSON on stdout."""
     spells_all = (sys.stdout.encoding or "").lower().startswith("utf")
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not spells_all) + "\n")
 
 
 def choose(question: str) -> bool | None:
-    """Whether the user says yes to ``question``; None where the user cancels (Ctrl-C, Ctrl-D)."""
+    """Returns whether the user answers yes to ``question``; None if the user cancels (Ctrl-C, Ctrl-D)."""
     answer = ask(f"{question} [y/N]")
     return None if answer is None else answer in _YES
 
 
 def ask(question: str) -> str | None:
-    """What the user answers to ``question``; None where the user cancels (Ctrl-C, Ctrl-D)."""
+    """Returns the user's answer to ``question``; None if the user cancels (Ctrl-C, Ctrl-D)."""
     try:
         return input(f"{question} ").strip()
     except (EOFError, KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""What may go wrong for the user's data, and who may agree to it."""
+"""The risk of a command to the user's data, and who may consent to it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ Level = Literal["none", "yes", "name"]
 
 @dataclass(frozen=True)
 class Risk:
-    """What a command is about to do with ``database``: ``steps``, and ``losses`` with them.
+    """What a command is about to do to ``database``: its ``steps``, and the ``losses`` they cause.
 
-    ``level`` is the consent that it needs. ``command`` is what was called, for those who refuse to say how to agree.
+    ``level`` is the consent that it needs. ``command`` is the command that was called, for an error that says how to
+    consent.
     """
 
     level: Level
@@ -32,26 +33,26 @@ class Risk:
     command: Command | None = None
 
 
-#: Returns where the user agrees to a risk, and raises ConsentMissing where not. It is called before anything changes,
-#: with level "none" too.
+#: Returns if the user agrees to a risk, and raises ConsentMissing otherwise. It is called before anything changes, also
+#: with level "none".
 Consent = Callable[[Risk], None]
 
 
 def refuse(risk: Risk) -> None:
-    """Agree to nothing that needs consent. Raises ConsentMissing."""
+    """Refuse every ``risk`` that needs consent. Raises ConsentMissing."""
     if risk.level != "none":
         ways = f"consent=named({risk.database.name!r})" if risk.level == "name" else "consent=force"
         raise ConsentMissing(f"{risk.question} Nothing was changed: it needs consent, such as {ways}.")
 
 
 def force(risk: Risk) -> None:
-    """Agree, but for the loss of data on a protected database. Raises ConsentMissing."""
+    """Agree to every ``risk`` except the loss of data in a protected database. Raises ConsentMissing."""
     if risk.level == "name":
         refuse(risk)
 
 
 def named(name: str) -> Consent:
-    """Agree to everything on the database called ``name``; on another one it raises UsageError."""
+    """Returns a Consent that agrees to everything on the database ``name``, and raises UsageError on any other."""
 
     def agree(risk: Risk) -> None:
         require_name(name, risk.database)
@@ -60,24 +61,24 @@ def named(name: str) -> Consent:
 
 
 def require_name(name: str, database: Database, *, flag: str = "") -> None:
-    """Raises UsageError, which says with which ``flag`` it came, where ``database`` has another ``name``."""
+    """Raises UsageError, which quotes the ``flag`` that it came with, if ``database`` has another ``name``."""
     if name != database.name:
         raise UsageError(f"{flag}{name} is not this database's name, {database.name}. Nothing was changed.")
 
 
 def level_to_change(settings: Settings, database: Database, losses: Sequence[Loss] = ()) -> Level:
-    """What applying migrations, which lose ``losses``, or running seeders needs."""
+    """Returns the consent needed to apply migrations that cause ``losses``, or to run seeders."""
     return level_to_roll_back(settings, database, losses) if settings.protects(database.url) else "none"
 
 
 def level_to_roll_back(settings: Settings, database: Database, losses: Sequence[Loss]) -> Level:
-    """What rolling back needs."""
+    """Returns the consent needed to roll back."""
     loses = not all(loss.is_harmless for loss in losses)
     return "name" if loses and settings.protects(database.url) else "yes"
 
 
 def consent_command(risk: Risk) -> Command | None:
-    """The command that agrees to ``risk``, where it is a command that was called."""
+    """Returns the command with the flag that consents to ``risk``; None if no command was called."""
     if risk.command is None:
         return None
     flag = ("confirm", risk.database.name) if risk.level == "name" else ("force", True)

@@ -1,4 +1,4 @@
-"""What a ``.env`` file says."""
+"""Read a ``.env`` file."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _SINGLE_QUOTED = re.compile(r"\s*[^=]+=[^\S\n]*'")
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """The variables of one ``.env`` file, ``${NAME}`` expanded; empty where there is no such file.
+    """Returns the variables of one ``.env`` file, ``${NAME}`` expanded; empty if there is no such file.
 
-    Raises SettingsError, naming file and line, when it is unreadable, not UTF-8, or malformed where it is about one of
-    our variables; what other programs read may be written as they like it.
+    Raises SettingsError, naming file and line, if it is unreadable, not UTF-8, or malformed in a line with one of our
+    variables; lines for other programs are not checked.
     """
     try:
         content = path.read_bytes()
@@ -62,10 +62,12 @@ def read_env_file(path: Path) -> dict[str, str]:
         if binding.error and _is_ours(binding.original.string):
             blank = len(binding.original.string) - len(binding.original.string.lstrip())
             line = binding.original.line + binding.original.string[:blank].count("\n")
-            raise SettingsError(f"{path.name}, line {line}: not NAME=value. A value with spaces or # goes in quotes.")
+            raise SettingsError(
+                f"{path.name}, line {line}: expected NAME=value. Quote a value that contains spaces or #."
+            )
     values = {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value}
     for binding in bindings:
-        # dotenv expands ${NAME} in single quotes too; there, as in a shell, a password is meant as it stands.
+        # dotenv expands ${NAME} in single quotes too; in a shell, and here, they quote a password literally.
         if binding.key and binding.value and _SINGLE_QUOTED.match(binding.original.string):
             values[binding.key] = binding.value
     return values

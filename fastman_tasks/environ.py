@@ -1,4 +1,4 @@
-"""What the .env files hold, put into the environment for code that reads it there."""
+"""The values of the .env files, exported for code that reads ``os.environ``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def export_environ(values: Mapping[str, str]) -> Iterator[None]:
-    """For this block, have ``values`` in ``os.environ``, but for what is set there already."""
+    """Set ``values`` in ``os.environ`` for this block, except for variables that are already set."""
     added = {name: value for name, value in values.items() if name not in os.environ}
     os.environ.update(added)
     try:

@@ -1,4 +1,4 @@
-"""Everything that can go wrong for a user, each with the exit code it ends in."""
+"""The errors that a user can cause, each with its exit code."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Command:
-    """A command to be typed: ``task`` ("migrate.rollback"), its ``words`` and flags. A flag that is None or False is
-    left out, one with several values is repeated."""
+    """A command to type: ``task`` ("migrate.rollback"), its ``words`` and flags. A flag that is None or False is left
+    out; one with several values is repeated."""
 
     task: str
     words: tuple[str, ...] = ()
@@ -32,11 +32,11 @@ class Command:
 
 
 class FastmanError(Exception):
-    """Something the user has to know of; its text says what happened and what to do.
+    """An error that is reported to the user; its message says what happened and what to do.
 
-    ``code`` is the process's exit code: 1 failed, 2 wrong usage, 4 the lock was not free in
-    time, 5 refused for want of consent. ``next`` is the command that goes on from here, if one does; ``report`` what
-    the action had done when it failed, if it had begun.
+    ``code`` is the exit code of the process: 1 failed, 2 wrong usage, 4 the lock was not free in time, 5 consent is
+    missing. ``next`` is the command to run next, if there is one. ``report`` is what the action had done when it
+    failed, if it had started.
     """
 
     code: ClassVar[int] = 1
@@ -48,28 +48,28 @@ class FastmanError(Exception):
 
 
 class UsageError(FastmanError):
-    """A flag, an argument or a name that makes no sense; nothing has been touched."""
+    """A flag, an argument or a name is not valid; nothing was changed."""
 
     code = 2
 
 
 class LockTimeout(FastmanError):
-    """Somebody else held the migration lock for longer than FASTMAN_LOCK_TIMEOUT."""
+    """Another process held the migration lock for longer than FASTMAN_LOCK_TIMEOUT."""
 
     code = 4
 
 
 class ConsentMissing(FastmanError):
-    """The user declined, or could not be asked."""
+    """The user did not agree, or could not be asked."""
 
     code = 5
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Something dropped, ``old``, and something added, ``new``, that could be one thing with a new name.
+    """``old`` is dropped and ``new`` is added: it may be a rename.
 
-    ``flag`` is what --rename takes for it, such as ``users.name:full_name``; ``question`` asks a person.
+    ``flag`` is the value of --rename for it, such as ``users.name:full_name``; ``question`` asks the user.
     """
 
     old: str
@@ -78,12 +78,12 @@ class Candidate:
     question: str
 
     def excludes(self, other: Candidate) -> bool:
-        """Whether both cannot be: they are about the same dropped or added thing."""
+        """Whether the two are mutually exclusive: they share what is dropped or what is added."""
         return self.old == other.old or self.new == other.new
 
 
 class RenamesUndecided(ConsentMissing):
-    """Something may have been renamed, and nobody has said so; ``candidates`` are what to ask about, in order."""
+    """Something may have been renamed, and no flag decides it; ``candidates`` are to be asked about in order."""
 
     def __init__(self, message: str, candidates: Sequence[Candidate]) -> None:
         super().__init__(message)
@@ -91,11 +91,11 @@ class RenamesUndecided(ConsentMissing):
 
 
 class SettingsError(FastmanError):
-    """A variable or a ``.env`` file that cannot be used."""
+    """A variable or a ``.env`` file is not valid."""
 
 
 class DatabaseUnavailable(FastmanError):
-    """No connection: the server is down, the database absent, the password wrong, the driver missing."""
+    """No connection: the server is down, the database or the driver is missing, or the password is wrong."""
 
 
 class EnvironmentFailed(FastmanError):
@@ -111,11 +111,11 @@ class ModelsFailed(FastmanError):
 
 
 class MigrationRefused(FastmanError):
-    """A plan that must not be carried out, found before anything is touched."""
+    """A plan cannot be run; raised before anything is changed."""
 
 
 class StateChanged(MigrationRefused):
-    """The database is no longer where it was when the plan was made; nothing of the plan was carried out."""
+    """The database has changed since the plan was made; the plan was not run."""
 
 
 class MigrationFailed(FastmanError):
@@ -131,16 +131,16 @@ class NoSeeders(SeederFailed):
 
 
 class SeedingRefused(FastmanError):
-    """Seeders must not run as things stand, found before anything is touched."""
+    """Seeders cannot run yet; raised before anything is changed."""
 
 
 class UpsertRefused(FastmanError):
-    """Rows that cannot be told apart by their key, or do not fit the model; nothing of their batch was written."""
+    """Rows are not unique by their key, or do not fit the model; their batch was not written."""
 
 
 class LoadFailed(FastmanError):
-    """A data file that cannot be read, does not fit its table, or holds a bad value; file and line are named."""
+    """A data file cannot be read, does not fit its table, or contains an invalid value; names file and line."""
 
 
 class FileNotWritten(FastmanError):
-    """A file that was to be generated exists already, or its folder cannot be written."""
+    """A file to generate already exists, or its folder is not writable."""

@@ -1,4 +1,4 @@
-"""What git knows of the project's files. Without git or a repository: nothing."""
+"""What git knows about the project's files; nothing without git or a repository."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 def current_branch(root: Path) -> str | None:
-    """The branch that is checked out in ``root``; None where none is."""
+    """Returns the branch that is checked out in ``root``; None if there is none."""
     found = _git(root, "branch", "--show-current")
     return found[0] if found else None
 
 
 def branches_with_revision(revision_id: str, root: Path) -> list[tuple[str, str]]:
-    """The local branches with a version file of that id: (branch, path from the repository's root)."""
+    """Returns the local branches that have a version file with that id: (branch, path from the repository's root)."""
     branches = _git(root, "for-each-ref", "--format=%(refname:short)", "refs/heads")
     if not branches:
         return []

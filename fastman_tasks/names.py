@@ -1,4 +1,4 @@
-"""File, class and table names from what a user typed. Pure functions."""
+"""Names of files, classes and tables from what the user typed. Pure functions."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class Meaning:
 
 
 def meaning(message: str, *, create: str | None = None, table: str | None = None) -> Meaning | None:
-    """What ``message`` asks for; None where it is not understood.
+    """Returns what ``message`` asks for; None if it cannot be interpreted.
 
-    ``create`` is a table to create whatever the message says, ``table`` the table that it is about.
+    ``create`` is a table to create, whatever the message says; ``table`` is the table that the message is about.
     """
     if create:
         return Meaning("create_table", create)
@@ -74,20 +74,20 @@ def meaning(message: str, *, create: str | None = None, table: str | None = None
 
 
 def require_message(text: str) -> str:
-    """``text`` as a migration's message. Raises UsageError where no file or docstring can be made of it."""
+    """Returns ``text`` as a migration's message. Raises UsageError if it cannot name a file."""
     message = _typed(text, "message", "make.migration", '"create users table"')
     if not re.search(r"[^\W_]", message):
-        raise UsageError(f"The message {text!r} has no letter or digit to name a file with.")
+        raise UsageError(f"The message {text!r} needs a letter or a digit, for the name of its file.")
     return message
 
 
 def escape_docstring(message: str) -> str:
-    """``message`` so that it can stand between triple quotes."""
+    """Returns ``message`` escaped for use between triple quotes."""
     return message.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def require_table(text: str, flag: str) -> str:
-    """``text`` as a table's name. Raises UsageError."""
+    """Returns ``text`` as a table's name. Raises UsageError if it is not a valid one."""
     if not re.fullmatch(r"\w[\w $-]*", text):
         raise UsageError(f"--{flag}={text!r} is not the name of a table.")
     return text
@@ -103,24 +103,26 @@ class SeederName:
 
 
 def seeder_name(text: str) -> SeederName:
-    """The seeder that ``user``, ``User``, ``UserSeeder`` and ``user_seeder`` all name.
+    """Returns the seeder that ``user``, ``User``, ``UserSeeder`` and ``user_seeder`` all name.
 
-    Raises UsageError where no Python module and class can be named so.
+    Raises UsageError if ``text`` cannot name a Python module and class.
     """
     parts = _words(_typed(text, "name", "make.seeder", "user"))
     if len(parts) > 1 and parts[-1].lower() == "seeder":
         parts.pop()
     subject = _camel(parts)
     if not subject.isidentifier():
-        raise UsageError(f"{text!r} cannot name a class; use letters, digits and _, beginning with a letter.")
+        raise UsageError(
+            f"{text!r} is not a valid name for a class; use letters, digits and _, beginning with a letter."
+        )
     stem = "_".join(part.lower() for part in parts)
     module = f"{stem}_seeder"
     return SeederName(module, f"{subject}Seeder", subject)
 
 
 def suggestion(typed: str, known: Iterable[str], ending: str = "") -> str:
-    """``Did you mean UserSeeder? Known: UserSeeder, PostSeeder, RoleSeeder.``: what is near to ``typed`` first, the
-    others sorted. An ``ending`` that all have does not make them alike."""
+    """Returns ``Did you mean UserSeeder? Known: UserSeeder, PostSeeder, RoleSeeder.``: the names most like ``typed``
+    first, the others sorted. An ``ending`` that all have is ignored."""
     by_text = {name.lower().removesuffix(ending.lower()): name for name in sorted(known)}
     text = typed.lower().removesuffix(ending.lower())
     near = [by_text[each] for each in difflib.get_close_matches(text, by_text, n=3, cutoff=0.65)]
@@ -129,7 +131,7 @@ def suggestion(typed: str, known: Iterable[str], ending: str = "") -> str:
 
 
 def camel(text: str) -> str:
-    """``user_seeder`` as ``UserSeeder``."""
+    """Returns ``user_seeder`` as ``UserSeeder``."""
     return _camel(_words(text))
 
 
@@ -150,5 +152,5 @@ def _typed(text: str, what: str, task: str, example: str) -> str:
     if not text.isprintable():
         raise UsageError(f"The {what} {text!r} has characters that cannot be printed, such as a line break.")
     if len(text) > 200:
-        raise UsageError(f"The {what} has {len(text)} characters; 200 are enough.")
+        raise UsageError(f"The {what} has {len(text)} characters; the limit is 200.")
     return text.strip()

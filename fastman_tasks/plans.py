@@ -1,4 +1,4 @@
-"""The values through which planning, running and reporting talk. They need no library."""
+"""The values that planning, running and reporting exchange. They need no library."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
 Action = Literal["apply", "roll back", "seed", "stamp", "write"]
-#: What became of a step; *applied*, *pending* and *missing* are where a migration stands, *planned* what would run.
+#: The result of a step; *applied*, *pending* and *missing* are the status of a migration, *planned* is what would run.
 StepState = Literal["done", "skipped", "failed", "planned", "applied", "pending", "missing"]
 
 
 @dataclass(frozen=True)
 class State:
-    """What env.py connects to: its URL, the revisions in its version table, and which table that is.
+    """The database that env.py connects to: its URL, the revisions in its version table, and which table that is.
 
-    ``has_metadata`` is whether env.py names the metadata of models.
+    ``has_metadata`` is whether env.py sets ``target_metadata``.
     """
 
     url: URL
@@ -31,7 +31,7 @@ class State:
 
 @dataclass(frozen=True)
 class Step:
-    """One migration or seeder and what is done with it.
+    """One migration or seeder, and what to do with it.
 
     ``name`` is what people call it: the file's name without ``.py``, or the seeder's class. ``id`` is a migration's
     revision; ``file`` is None where a revision has none. ``is_empty`` is whether its ``downgrade()`` undoes nothing.
@@ -48,7 +48,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Counts:
-    """The rows of one table that a step wrote, or found as they should be."""
+    """The rows of one table that a step created, updated, deleted or left unchanged."""
 
     created: int = 0
     updated: int = 0
@@ -58,8 +58,8 @@ class Counts:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What became of ``step``, and the ``seconds`` it took; ``rows`` are what a seeder wrote, by table, and
-    ``statements`` the SQL of a preview. ``note`` is what else there is to say."""
+    """The result of ``step``, and the ``seconds`` it took. ``rows`` are what a seeder wrote, by table; ``statements``
+    the SQL of a preview; ``note`` is a remark on the result."""
 
     step: Step
     state: StepState
@@ -71,7 +71,7 @@ class StepResult:
 
 @dataclass(frozen=True)
 class Loss:
-    """What a plan loses: a table or a column, with the rows or values that are in it now.
+    """Data that a plan loses: a table or a column, with the number of rows or values in it now.
 
     ``rows`` is None where they could not be counted; ``precision`` says how good the number is. ``reason`` is a
     statement, or code, that may lose something: in place of a ``table``, or beside the one that it empties.
@@ -85,13 +85,13 @@ class Loss:
 
     @property
     def is_harmless(self) -> bool:
-        """Whether it is certain that nothing is lost."""
+        """Whether certainly no data is lost."""
         return self.rows == 0 and self.precision == "exact"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps to carry out in that order from ``state`` on, and what they lose. ``state`` is None without migrations."""
+    """Steps to run in this order, starting from ``state``, and their losses. ``state`` is None without migrations."""
 
     steps: tuple[Step, ...]
     state: State | None = None
@@ -109,9 +109,9 @@ class Plan:
 
 
 class Observer:
-    """Is told how an action comes along, and does nothing about it: override what you want to know.
+    """Is notified of the progress of an action. The methods do nothing: override the ones you need.
 
-    The methods are called in the thread of the action, between its statements. What one raises ends the action.
+    They are called in the thread of the action, between its statements. An exception in one ends the action.
     """
 
     def lock_waiting(self, holder: str | None) -> None:
@@ -124,10 +124,10 @@ class Observer:
         """``step`` starts."""
 
     def step_progress(self, step: Step, done: int | None, total: int | None) -> None:
-        """``step`` is working; a loop of its has ``done`` so many of ``total`` (None: not known)."""
+        """``step`` is running; a loop in it has finished ``done`` of ``total`` items (None: unknown)."""
 
     def step_retrying(self, step: Step, pause: float) -> None:
-        """``step`` met a locked table, was rolled back, and is tried again in ``pause`` seconds."""
+        """``step`` ran into a locked table, was rolled back, and is retried in ``pause`` seconds."""
 
     def step_finished(self, result: StepResult) -> None:
         """A step has finished, was skipped, or failed."""
@@ -137,8 +137,8 @@ class Observer:
 class Report:
     """What a command did. ``command`` is its name ("migrate.rollback"), ``database`` the URL with its password masked.
 
-    Without ``steps`` there was nothing to do. A step that another process carried out in the meantime is *skipped*.
-    ``details`` is what a command has to say beyond that, in values that JSON knows.
+    Without ``steps`` there was nothing to do. A step that another process ran in the meantime is *skipped*.
+    ``details`` are further results of a command, as values that JSON supports.
     """
 
     command: str

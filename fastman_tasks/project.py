@@ -1,6 +1,6 @@
-"""One project folder: its settings, its database and the services that work on it, put together once.
+"""One project: its settings, its database and its services, composed in one place.
 
-A service, and the library that it is the door to, is imported when it is first asked for.
+A service, and the library that it uses, is imported when it is first needed.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class Project:
         configured: Mapping[str, Any] | None = None,
         debug: bool = False,
     ) -> Project:
-        """The project in ``root``; by default the nearest folder, from here upwards, with a tasks.py or tasks/.
+        """Returns the project in ``root``; by default in the nearest folder upwards that has a tasks.py or tasks/.
 
-        ``configured`` is ``fastman.*`` of Invoke's configuration; ``debug`` lets Alembic's own log lines through.
+        ``configured`` is ``fastman.*`` of Invoke's configuration; ``debug`` shows Alembic's own log lines.
         Raises SettingsError.
         """
         root = (root or _nearest_root(Path.cwd())).resolve()
@@ -87,9 +87,9 @@ class Project:
 
     @cached_property
     def configured_database(self) -> Database:
-        """The database that the settings name, or else alembic.ini, or else the default: for an env.py that asks.
+        """The database that the settings name, or else alembic.ini, or else the default. A generated env.py uses it.
 
-        Raises SettingsError where there is none, or what names it cannot be used.
+        Raises SettingsError if there is none, or if its URL is not valid.
         """
         settings = self.settings
         if settings.url is not None:
@@ -101,14 +101,14 @@ class Project:
         if settings.production:
             raise SettingsError(
                 f"ENVIRONMENT={settings.environment} and no DATABASE_URL. "
-                "In production the database has to be named; nothing is assumed."
+                "In production the database must be set explicitly."
             )
         default = urls.anchor(urls.parse("sqlite:///app.db"), self.root)
         return Database(default, "by default: no DATABASE_URL is set")
 
     @cached_property
     def database(self) -> Database:
-        """The database that the project's migrations act on: what its env.py connects to, if it has one."""
+        """The database that the migrations act on: the one that env.py connects to, if there is an env.py."""
         if not self.has_environment:
             return self.configured_database
         url = urls.anchor(self.migrator.state.url, self.root)
@@ -132,7 +132,7 @@ class Project:
         return urls.display_url(self.database.url, self.root)
 
     def redact(self, text: str) -> str:
-        """``text`` without the passwords of the project's database."""
+        """Returns ``text`` with the passwords of the project's database masked."""
         known = [self.__dict__.get("database"), self.__dict__.get("configured_database")]
         candidates = [self.settings.url, *(database.url for database in known if database)]
         for url in candidates:
@@ -140,12 +140,12 @@ class Project:
         return text
 
     def hint(self, error: BaseException) -> str | None:
-        """What helps where ``error`` comes from a variable that is in a .env file and not in the environment."""
+        """Returns what to do if ``error`` comes from a variable that is in a .env file and not in the environment."""
         name = missing_variable(error)
         if name is None or name not in self.settings.unset:
             return None
         return (
-            f"{name} is set in .env, but not in the environment. FASTMAN_EXPORT_ENV=1 in .env puts all of it there "
+            f"{name} is set in .env, but not in the environment. Set FASTMAN_EXPORT_ENV=1 in .env to export all of it "
             "while a command runs."
         )
 
@@ -158,18 +158,18 @@ class Project:
 
     @cached_property
     def environment(self) -> Environment:
-        """The project's Alembic environment. Raises NoEnvironment where there is none."""
+        """The project's Alembic environment. Raises NoEnvironment if there is none."""
         return self.environment_of(None)
 
     def environment_of(self, config_file: Path | None) -> Environment:
-        """The Alembic environment that ``config_file`` configures; None is the project's own."""
+        """Returns the Alembic environment that ``config_file`` configures; None is the project's own."""
         from fastman_tasks.migrating.environment import PROJECT, Environment
 
         return Environment(self.settings, config_file=config_file, attributes={PROJECT: self}, debug=self.debug)
 
     @cached_property
     def migrator(self) -> Migrator:
-        """Plans and applies migrations. Raises NoEnvironment where there is no Alembic environment."""
+        """Plans migrations. Raises NoEnvironment if there is no Alembic environment."""
         from fastman_tasks.migrating.migrator import Migrator
 
         return Migrator(self.environment)
@@ -190,7 +190,7 @@ class Project:
 
 
 def _import_alembic_from_elsewhere(folders: tuple[Path, ...]) -> None:
-    """Import Alembic before a folder of the project's that is called alembic, too, and is a package."""
+    """Import Alembic before a package of the project that is also called alembic."""
     if any((folder / "alembic" / "__init__.py").is_file() for folder in folders):
         before = sys.path[:]
         sys.path[:] = [entry for entry in before if Path(entry).resolve() not in folders]

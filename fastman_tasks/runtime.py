@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run_migrations() -> None:
-    """Configure Alembic's context for the project and run what Alembic was asked to run.
+    """Configure Alembic's context for the project and run the migrations that Alembic was asked to run.
 
     Each migration and its row in the version table share one transaction, on SQLite too.
     """

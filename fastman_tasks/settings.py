@@ -23,14 +23,14 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 @dataclass(frozen=True)
 class Settings:
-    """What the project's surroundings say.
+    """The settings of a project.
 
-    ``url`` is None where nobody gave one; ``url_source`` says who did (".env", "the environment", …). What they gave
-    may be no URL, or parts of another program's: ``url_problem`` is then the error for whoever needs the URL.
-    ``environment`` is None where it is not set. ``models`` are names of modules and ``ignore_tables`` of tables, both
-    with wildcards; ``seeders`` is an absolute folder. ``unset`` is what the .env files hold and the environment does
-    not, whoever it is for; ``export_env`` wants it there. Times are in seconds; ``ddl_lock_timeout`` and
-    ``statement_timeout`` are None where they are not set, 0 for no limit. ``alembic_config`` is an absolute file,
+    ``url`` is None if none is set; ``url_source`` says where it is from (".env", "the environment", …). If the value is
+    not a valid URL, or is a part of another program's settings, ``url_problem`` is the error to raise when the URL is
+    needed. ``environment`` is None if it is not set. ``models`` are names of modules and ``ignore_tables`` of tables,
+    both with wildcards; ``seeders`` is an absolute folder. ``unset`` are the values of the .env files that the
+    environment does not have; ``export_env`` exports them. Times are in seconds; ``ddl_lock_timeout`` and
+    ``statement_timeout`` are None if they are not set, 0 for no limit. ``alembic_config`` is an absolute file,
     ``alembic_name`` its section, ``alembic_x`` texts like ``key=value``.
     """
 
@@ -55,11 +55,11 @@ class Settings:
 
     @property
     def exports(self) -> Mapping[str, str]:
-        """What is to be in the environment while a command runs, for code that reads it there."""
+        """The variables to export while a command runs."""
         return self.unset if self.export_env else {}
 
     def table_lock_timeout(self, url: URL) -> float:
-        """Seconds that a migration of the database at ``url`` waits for a table's lock; 0 for no limit."""
+        """Returns the seconds that a migration of the database at ``url`` waits for a table's lock; 0 for no limit."""
         if self.ddl_lock_timeout is not None:
             return self.ddl_lock_timeout
         return _PROTECTED_LOCK_TIMEOUT if self.protects(url) else 0.0
@@ -70,9 +70,9 @@ class Settings:
         return (self.environment or "").lower() in _PRODUCTION
 
     def protects(self, url: URL) -> bool:
-        """Whether a mistake in the database at ``url`` may reach real users.
+        """Whether the database at ``url`` is protected, as a mistake in it may affect real users.
 
-        True in production, and where ENVIRONMENT is not set and the database is on another machine.
+        True in production, and if ENVIRONMENT is not set and the database is on another machine.
         """
         return self.production or (self.environment is None and not urls.is_local(url))
 
@@ -92,9 +92,9 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
 
     ``environ`` is the shell's environment; ``configured`` is ``fastman.*`` of Invoke's configuration, whose keys
     are the variables' names in lower case, without FASTMAN_. The first of environment, ``.env.<ENVIRONMENT>``,
-    ``.env`` and configuration that has a value wins; an empty value is none.
+    ``.env`` and configuration that has a value wins; an empty value counts as not set.
 
-    Raises SettingsError for a file that cannot be read and for values that cannot be used, but for the database's URL.
+    Raises SettingsError for a file that cannot be read and for invalid values, except for the database's URL.
     """
     shell = _Layer("the environment", environ)
     base = _Layer(".env", read_env_file(root / ".env"))
@@ -103,7 +103,7 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
     files = [base]
     if environment:
         name = f".env.{environment}"
-        # Whatever else another program calls its environment has no file here, and does not lead out of the project.
+        # Any other name is another program's: it has no file here, and must not lead out of the project.
         if re.fullmatch(r"[\w.-]+", environment):
             files.insert(0, _Layer(name, read_env_file(root / name)))
     layers = [shell, *files, invoke]
@@ -154,7 +154,7 @@ def _list(text: Mapping[str, str], name: str) -> tuple[str, ...]:
 def _switch(text: Mapping[str, str], name: str, *, default: bool) -> bool:
     value = text.get(name, "").lower()
     if value and value not in _YES | _NO:
-        raise UsageError(f"{name}={value} is neither on nor off.")
+        raise UsageError(f"{name}={value} is not valid. Write on or off.")
     return value in _YES if value else default
 
 
@@ -172,7 +172,7 @@ def _seconds(text: Mapping[str, str], name: str, *, default: _Default) -> _Defau
 
 
 def seconds(duration: str) -> float | None:
-    """The seconds of a ``duration`` such as 500ms, 5s or 2m; None where it is not one."""
+    """Returns the seconds of a ``duration`` such as 500ms, 5s or 2m; None if it is not valid."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)", duration.strip(), re.ASCII)
     return float(match[1]) * _UNITS[match[2]] if match else None
 
@@ -194,9 +194,11 @@ def _url(values: Mapping[str, tuple[str, str] | None]) -> tuple[URL | None, str]
         return URL.create(connection, database=text.get("DB_NAME", "app.db")), source
     if ":" in connection:
         # Not repeated: it may hold a password.
-        raise SettingsError("DB_CONNECTION is a whole URL; that goes in DATABASE_URL.")
+        raise SettingsError("DB_CONNECTION contains a URL. Set DATABASE_URL instead.")
     if not re.fullmatch(r"\w+(\+\w+)?", connection):
-        raise SettingsError(f"DB_CONNECTION={connection!r} is not a database; use sqlite, postgresql or mysql.")
+        raise SettingsError(
+            f"DB_CONNECTION={connection!r} is not a supported database; use sqlite, postgresql or mysql."
+        )
     port = text.get("DB_PORT")
     if port is not None and not (port.isdecimal() and int(port) < 65536):
         raise SettingsError(f"DB_PORT={port!r} is not a port number.")

@@ -1,4 +1,4 @@
-"""Where in the user's own files an error arose."""
+"""Where in the user's files an error was raised."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fastman_tasks.errors import FastmanError
 
 
 def first_line(text: object) -> str:
-    """The first line of ``text`` that is not blank; empty where there is none."""
+    """Returns the first line of ``text`` that is not blank; empty if there is none."""
     return next((line.strip() for line in str(text).splitlines() if line.strip()), "")
 
 
 def describe_error(error: BaseException) -> str:
-    """``error`` in one line: a database's own message where it has one, otherwise its type and text."""
+    """Returns ``error`` as one line: the database's own message if it has one, otherwise its type and text."""
     if isinstance(error, DBAPIError) and error.orig is not None:
         message = error.orig.args[-1] if error.orig.args else error.orig
         # asyncpg keeps apart which values it is about; SQLAlchemy's own error comes from its.
@@ -32,7 +32,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def missing_variable(error: BaseException) -> str | None:
-    """The environment variable whose absence ``error``, or what it comes from, is about."""
+    """Returns the environment variable whose absence caused ``error``; None for any other error."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, KeyError) and _is_of_environ(cause):
@@ -47,15 +47,15 @@ def _is_of_environ(error: KeyError) -> bool:
 
 
 def display_path(path: Path, root: Path) -> str:
-    """``path`` as seen from ``root`` where it lies in it."""
+    """Returns ``path`` relative to ``root`` if it is inside it."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def place(error: BaseException, root: Path, file: Path | None = None, *, folder: Path | None = None) -> str | None:
-    """``path:line`` of the innermost line of ``file``, or of any file in ``root`` or ``folder``, that ``error`` passed
-    through.
+    """Returns ``path:line`` of the innermost line of ``file``, or of any file in ``root`` or ``folder``, in the
+    traceback of ``error``.
 
-    Paths are relative to ``root`` where they lie in it. None where no such line is known.
+    Paths are relative to ``root`` if they are inside it. None if there is no such line.
     """
     frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError) and error.filename:
@@ -69,6 +69,6 @@ def place(error: BaseException, root: Path, file: Path | None = None, *, folder:
 
 
 def blame(error: BaseException, root: Path, file: Path | None = None, *, folder: Path | None = None) -> str:
-    """``path:line: what went wrong``, the place left out where it is not in the user's files; see ``place``."""
+    """Returns ``path:line: what went wrong``; without the place if it is not in the user's files. See ``place``."""
     where = place(error, root, file, folder=folder)
     return f"{where}: {describe_error(error)}" if where else describe_error(error)

@@ -1,5 +1,5 @@
 % if table is None:
-# The table as this migration knows it, whatever becomes of the model; --table=TABLE fills this in.
+# The table as it is at this migration, whatever the model becomes later; --table=TABLE fills this in.
 # users = sa.table("users", sa.column("id", sa.Integer), sa.column("email", sa.String))
 # connection = op.get_bind()
 # batch = sa.select(users.c.id).order_by(users.c.id).limit(500)
@@ -11,7 +11,7 @@
 #     keys = connection.scalars(batch.where(users.c.id > keys[-1])).all()
 pass
 % else:
-# The table as this migration knows it, whatever becomes of the model.
+# The table as it is at this migration, whatever the model becomes later.
 ${name} = sa.table(
     ${repr(table)},
 % for column in columns:

@@ -2,7 +2,7 @@ from sqlalchemy.orm import Session
 
 
 class DatabaseSeeder:
-    """What inv database.seed runs: the seeders that are called here, in this order."""
+    """The entry point of inv database.seed: it calls the seeders in this order."""
 
     def run(self, db: Session) -> None:
 % if seeders:

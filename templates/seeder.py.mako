@@ -39,7 +39,7 @@ class ${name.class_}:
 % if sample.upserts:
         ${sample.called['upsert']}(db, ${sample.called['model']}, rows, key=[${", ".join(f'"{each}"' for each in sample.key)}])
 % elif not sample.key:
-        # Nothing makes a row unique: they are added only while there are none.
+        # No column is unique, so rows are only added to an empty table.
         if ${sample.is_empty}:
             db.execute(${sample.called['insert']}(${sample.called['model']}), rows)
 % else:

@@ -81,7 +81,7 @@ def test_the_flags_say_what_the_message_does_not() -> None:
         ("\x1b[31mred", "cannot be printed"),
         ("caf\udce9", "cannot be printed"),
         ("a" * 201, "201 characters"),
-        ("?!/_..", "no letter or digit"),
+        ("?!/_..", "needs a letter or a digit"),
     ],
 )
 def test_a_message_that_is_refused(message: str, complaint: str) -> None:

@@ -187,9 +187,9 @@ def test_files_of_windows_editors(tmp_path: Path) -> None:
     ("content", "line"),
     [
         (b"A=1\n\nDB_NAME=caf\xe9\n", ".env, line 3: not UTF-8"),
-        (b"A=1\nENVIRONMENT='open\n", ".env, line 2: not NAME=value"),
-        (b"A=1\n\n  \nexport DB_NAME 1\n", ".env, line 4: not NAME=value"),
-        (b"A=1\nDB_PASSWORD 'sesame\n", ".env, line 2: not NAME=value"),
+        (b"A=1\nENVIRONMENT='open\n", ".env, line 2: expected NAME=value"),
+        (b"A=1\n\n  \nexport DB_NAME 1\n", ".env, line 4: expected NAME=value"),
+        (b"A=1\nDB_PASSWORD 'sesame\n", ".env, line 2: expected NAME=value"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_with_its_line(tmp_path: Path, content: bytes, line: str) -> None:
@@ -220,8 +220,8 @@ def test_a_folder_that_is_called_like_the_file(tmp_path: Path) -> None:
         ({"DB_HOST": "h", "DB_PASSWORD": "sesame"}, "DB_HOST, DB_PASSWORD set without DB_CONNECTION"),
         ({"DB_CONNECTION": "mysql", "DB_PORT": "80x"}, "DB_PORT='80x' is not a port"),
         ({"DB_CONNECTION": "mysql", "DB_PORT": "65536"}, "DB_PORT='65536' is not a port"),
-        ({"DB_CONNECTION": "my sql"}, "DB_CONNECTION='my sql' is not a database"),
-        ({"DB_CONNECTION": "postgresql://u:sesame@h/d"}, "DB_CONNECTION is a whole URL; that goes in DATABASE_URL"),
+        ({"DB_CONNECTION": "my sql"}, "DB_CONNECTION='my sql' is not a supported database"),
+        ({"DB_CONNECTION": "postgresql://u:sesame@h/d"}, "DB_CONNECTION contains a URL. Set DATABASE_URL instead"),
         ({"DATABASE_URL": "sesame"}, "DATABASE_URL is not a database URL"),
     ],
 )
@@ -363,7 +363,7 @@ def test_a_malformed_env_file_end_to_end(project: Sandbox) -> None:
     """One line on stderr with file and line, exit 1, for every command alike."""
     project.write(".env", "A=1\nDB_PASSWORD='sesame\n")
     failed = project.inv("database.seed", code=1)
-    assert failed.stderr.startswith(".env, line 2: not NAME=value.")
+    assert failed.stderr.startswith(".env, line 2: expected NAME=value.")
     assert failed.stdout == ""
     assert "sesame" not in failed.stderr
 

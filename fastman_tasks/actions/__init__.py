@@ -1,4 +1,4 @@
-"""What the commands do, to be called from a task of your own: each returns a Report, or raises FastmanError.
+"""The commands as functions, to be called from your own tasks. Each returns a Report or raises FastmanError.
 
 >>> from fastman_tasks import Project, actions, force
 >>> with Project.open() as project:

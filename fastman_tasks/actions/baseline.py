@@ -1,4 +1,4 @@
-"""Write the migration of the tables that are there already, and mark it as applied."""
+"""Write the migration that creates the existing tables, and mark it as applied."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from fastman_tasks.project import Project
 def baseline(
     project: Project, message: str, write: Callable[[], Draft], *, consent: Consent, observer: Observer
 ) -> Draft:
-    """What ``write`` has written, under the migration lock; it marks its migration as applied.
+    """Call ``write``, which marks its migration as applied, under the migration lock, and return its draft.
 
-    Raises ConsentMissing, LockTimeout, and what ``write`` raises.
+    Raises ConsentMissing, LockTimeout, and whatever ``write`` raises.
     """
     written: list[Draft] = []
 

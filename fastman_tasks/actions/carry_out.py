@@ -1,4 +1,4 @@
-"""The only way in which a database is changed: forbidden? consent, lock, run, report."""
+"""The only way to change a database: check that it is allowed, ask for consent, lock, run, report."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from fastman_tasks.errors import Command, ConsentMissing, DatabaseUnavailable, F
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
 from fastman_tasks.project import Project
 
-#: Carries out what is left of a plan, once the lock is held, and tells the observer of each step. What it does is
-#: planned again by whoever reads the database under the lock.
+#: Runs what is left of a plan while the lock is held, and notifies the observer of each step. It plans again from what
+#: it reads under the lock.
 Run = Callable[[Plan, Observer], tuple[StepResult, ...]]
 
 
 @dataclass
 class Action:
-    """What is to be done in ``project``. ``command`` is what was called; ``destructive`` is what
-    FASTMAN_PROHIBIT_DESTRUCTIVE forbids. ``plan`` reads; ``level`` says which consent its plan needs, and ``question``
-    what to agree to. With ``preview`` nothing stays changed, and nobody has to agree."""
+    """What to do in ``project``.
+
+    ``command`` is the command that was called. ``plan`` only reads; ``level`` returns the consent that its plan needs,
+    ``question`` what to ask for it. A ``destructive`` action is refused under FASTMAN_PROHIBIT_DESTRUCTIVE. With
+    ``preview`` no change is kept, and no consent is needed.
+    """
 
     project: Project
     command: Command
@@ -34,10 +37,10 @@ class Action:
 
 
 def carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
-    """Plan ``action``, have ``consent`` agree, and run it under the migration lock.
+    """Plan ``action``, ask for ``consent``, run it under the migration lock, and return its Report.
 
-    Raises ConsentMissing where it is forbidden or not agreed to, LockTimeout after FASTMAN_LOCK_TIMEOUT, and what the
-    plan and the run raise. From the first step on an error has the ``report`` of what was done.
+    Raises ConsentMissing if it is prohibited or consent is refused, LockTimeout after FASTMAN_LOCK_TIMEOUT, and
+    whatever the plan and the run raise. An error that is raised after the first step has a ``report`` of what was done.
     """
     with action.project:
         return _carry_out(action, consent, observer)
@@ -64,9 +67,9 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
 
 @contextmanager
 def hold_lock(project: Project, observer: Observer) -> Iterator[None]:
-    """Hold the database's migration lock in this block; what the database said before is forgotten.
+    """Hold the database's migration lock in this block. The state that was read before is discarded.
 
-    Raises LockTimeout after FASTMAN_LOCK_TIMEOUT; DatabaseUnavailable where only env.py gets a connection.
+    Raises LockTimeout after FASTMAN_LOCK_TIMEOUT, and DatabaseUnavailable if only env.py can connect.
     """
     from fastman_tasks.databases import lock
 
@@ -83,8 +86,8 @@ def hold_lock(project: Project, observer: Observer) -> Iterator[None]:
             if not project.has_environment:
                 raise
             raise DatabaseUnavailable(
-                f"{error}\nThe migration lock needs a connection of its own. Where only env.py reaches the "
-                "database, and nobody else migrates at the same time, FASTMAN_LOCK=off does without it."
+                f"{error}\nThe migration lock needs its own connection. If only env.py can reach the database, "
+                "and no other process migrates at the same time, set FASTMAN_LOCK=off."
             ) from error
         if found is not None and project.has_environment:
             project.migrator.forget_state()
@@ -94,7 +97,7 @@ def hold_lock(project: Project, observer: Observer) -> Iterator[None]:
 def _require_permission(project: Project) -> None:
     if project.settings.prohibit_destructive:
         raise ConsentMissing(
-            "FASTMAN_PROHIBIT_DESTRUCTIVE is set: rolling back is refused here, whatever the flags. Nothing was "
+            "FASTMAN_PROHIBIT_DESTRUCTIVE is set: rolling back is prohibited here, whatever the flags. Nothing was "
             "changed."
         )
 
@@ -118,7 +121,7 @@ def _report(action: Action, plan: Plan, results: tuple[StepResult, ...]) -> Repo
 
 @dataclass
 class _Noted(Observer):
-    """Keeps what finished for the report of a failure, and passes everything on."""
+    """Keeps the finished steps for the report of a failure, and forwards every call."""
 
     observer: Observer
     results: list[StepResult] = field(default_factory=list)

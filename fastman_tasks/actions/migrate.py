@@ -22,8 +22,8 @@ def migrate(
     consent: Consent = refuse,
     observer: Observer | None = None,
 ) -> Report:
-    """Apply the pending migrations of ``project``, those up to ``to`` (a revision, a part of its id or of its file's
-    name, a label, or "heads"), and with ``seed`` run the seeders.
+    """Apply the pending migrations of ``project``, at most up to ``to`` (a revision, a part of its id or of its
+    file's name, a label, or "heads"); with ``seed`` also run the seeders. Returns a Report.
 
     With ``preview`` the migrations are *planned* and have their SQL; seeders run only where there are none to apply,
     and are rolled back. ``consent`` is needed on a protected database. Raises UsageError for an unknown ``to``;
@@ -79,15 +79,15 @@ def _question(plan: Plan) -> str:
 
 
 def run_migrations(project: Project, plan: Plan, observer: Observer) -> tuple[StepResult, ...]:
-    """Carry out the migrations of ``plan``. Whoever calls it holds the lock."""
+    """Run the migrations of ``plan`` and return their results. The caller holds the lock."""
     from fastman_tasks.migrating.executor import Executor
 
     return Executor(project.environment, project.migrator, observer).run(plan)
 
 
 def run_preview(project: Project, plan: Plan) -> tuple[StepResult, ...]:
-    """The SQL of each migration of ``plan``. Raises MigrationFailed for one that fails, with the report of those before
-    it."""
+    """Returns the SQL of each migration of ``plan``. Raises MigrationFailed for one that fails, with a report of the
+    migrations before it."""
     from fastman_tasks.migrating.preview import preview
 
     results, failure = preview(project.environment, plan)

@@ -23,17 +23,18 @@ def rollback(
     consent: Consent = refuse,
     observer: Observer | None = None,
 ) -> Report:
-    """Roll back the newest ``steps`` applied migrations (default 1), or all but ``to`` and its ancestors.
+    """Roll back the newest ``steps`` applied migrations (default 1), or all but ``to`` and its ancestors. Returns a
+    Report.
 
-    ``accept_empty`` passes over a ``downgrade()`` that is empty: what it did is not undone. With ``preview`` the steps
-    are *planned* and have their SQL. ``consent`` is always needed. Raises UsageError for numbers and revisions that
-    make no sense; MigrationRefused for a migration that cannot be rolled back, before anything is changed;
-    MigrationFailed; ConsentMissing.
+    ``accept_empty`` rolls back past a ``downgrade()`` that is empty: its migration is not undone. With ``preview`` the
+    steps are *planned* and contain their SQL. ``consent`` is always needed. Raises UsageError for invalid numbers and
+    unknown revisions, MigrationRefused for a migration that cannot be rolled back, before anything is changed,
+    MigrationFailed and ConsentMissing.
     """
     if steps is not None and to is not None:
         raise UsageError("--steps and --to are mutually exclusive.")
     if steps is not None and steps < 1:
-        raise UsageError(f"--steps={steps} is not a number of migrations: 1, 2, 3, …")
+        raise UsageError(f"--steps={steps} is not valid: roll back at least 1 migration.")
     count = 1 if steps is None and to is None else steps
     command = Command("migrate.rollback", flags=(("steps", count), ("to", to), ("accept_empty", accept_empty)))
     return _roll_back(
@@ -54,7 +55,7 @@ def reset(
     consent: Consent = refuse,
     observer: Observer | None = None,
 ) -> Report:
-    """Roll back every applied migration; otherwise as ``rollback``."""
+    """Roll back every applied migration. Takes, returns and raises what ``rollback`` does."""
     command = Command("migrate.reset", flags=(("accept_empty", accept_empty),))
     plan = lambda: project.migrator.plan_rollback(accept_empty=accept_empty)  # noqa: E731
     return _roll_back(project, command, plan, preview, consent, observer)

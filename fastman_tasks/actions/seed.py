@@ -26,13 +26,13 @@ def seed(
     consent: Consent = refuse,
     observer: Observer | None = None,
 ) -> Report:
-    """Run the seeders of ``project``; ``only`` those that it names ("UserSeeder", "user", several by commas) and what
-    they depend on.
+    """Run the seeders of ``project``, or ``only`` those named ("UserSeeder", "user", several separated by commas) and
+    their dependencies. Returns a Report.
 
-    ``commit_each`` keeps each seeder that has finished, whatever happens to the next; ``random_seed`` makes what
-    random, Faker and polyfactory draw the same in every run. With ``preview`` they are run, and everything is rolled
-    back. ``consent`` is needed on a protected database. Raises UsageError for an unknown name; SeedingRefused where
-    migrations are pending; SeederFailed, with file, line and the database's message: all changes are then rolled back.
+    ``commit_each`` commits after each seeder. ``random_seed`` makes random, Faker and polyfactory generate the same
+    data in every run. With ``preview`` the seeders run, and everything is rolled back. ``consent`` is needed on a
+    protected database. Raises UsageError for an unknown name, SeedingRefused if migrations are pending, and
+    SeederFailed, with file, line and the database's message; all changes are then rolled back.
     """
     if preview and commit_each:
         raise UsageError("--pretend and --commit-each are mutually exclusive.")
@@ -41,7 +41,7 @@ def seed(
 
     def ask(risk: Risk) -> None:
         if risk.level != "none":
-            # Under the lock it is looked at again; nobody is to answer in vain.
+            # Checked again under the lock; here it saves a question that would be of no use.
             seeding.require_migrated()
         consent(risk)
 
@@ -61,7 +61,7 @@ def seed(
 
 
 class Seeding:
-    """One run of seeders: selected when it is planned, run under the lock. See ``seed``."""
+    """One run of seeders: they are selected when it is planned, and run under the lock. See ``seed``."""
 
     def __init__(
         self,
@@ -85,12 +85,12 @@ class Seeding:
         return tuple(seeder.step for seeder in self._selected)
 
     def run(self, observer: Observer) -> tuple[StepResult, ...]:
-        """Run them. Whoever calls it holds the lock."""
+        """Run them and return their results. The caller holds the lock."""
         self.require_migrated()
         return self._project.seeders.run(self._selected, self._project.database, self._options, observer)
 
     def require_migrated(self, planned: Collection[str] = ()) -> None:
-        """Raises SeedingRefused where migrations are pending that are not ``planned`` either."""
+        """Raises SeedingRefused if there are pending migrations other than the ``planned`` ones."""
         project = self._project
         if project.has_environment:
             pending = [revision for revision in project.migrator.pending() if revision.id not in planned]
@@ -98,7 +98,7 @@ class Seeding:
                 names = "".join(f"\n  {revision.name}" for revision in pending)
                 raise SeedingRefused(
                     f"These migrations are pending, so nothing was seeded:{names}\n"
-                    "First: inv database.migrate. Or both at once: inv database.migrate --seed"
+                    "Run inv database.migrate first, or do both: inv database.migrate --seed"
                 )
         if not planned and not project.database.exists:
-            raise SeedingRefused(f"{project.display_url} does not exist yet. First: inv database.migrate")
+            raise SeedingRefused(f"{project.display_url} does not exist yet. Run inv database.migrate first.")

@@ -1,4 +1,4 @@
-"""Connections under an async URL, for code that is not async. Imported only where a URL is async."""
+"""Connections with an async URL, for code that is not async. Imported only if a URL is async."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-# SQLAlchemy's asyncio needs greenlet, which only the extra async is sure to bring; its absence is named so.
+# SQLAlchemy's asyncio needs greenlet, which only the extra "async" installs; so a missing one is reported as such.
 import greenlet  # noqa: F401
 from sqlalchemy import Connection, pool
 from sqlalchemy.engine import URL
@@ -58,10 +58,10 @@ def _engine(url: URL) -> AsyncEngine:
 
 
 class HeldConnection:
-    """One connection in autocommit, kept open while others work; see ``connection.HeldConnection``."""
+    """One connection in autocommit that stays open; see ``database.HeldConnection``."""
 
     def __init__(self, url: URL) -> None:
-        # An event loop of its own, at rest between the calls: env.py may run asyncio.run() meanwhile.
+        # A separate event loop, stopped between the calls: env.py may call asyncio.run() in between.
         self._loop = asyncio.new_event_loop()
         try:
             engine = _engine(url).execution_options(isolation_level="AUTOCOMMIT")
@@ -75,7 +75,7 @@ class HeldConnection:
         return self._await(self._connection.run_sync(work))
 
     def close(self) -> None:
-        """Close the connection, and with it all that the server keeps for it."""
+        """Close the connection; the server releases its locks."""
         self._await(self._connection.close())
         self._loop.close()
 

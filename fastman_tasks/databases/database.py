@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Database:
-    """The database at ``url``, which ``source`` names (".env", "alembic.ini", …). Nothing is opened before ``run``."""
+    """The database at ``url``, which comes from ``source`` (".env", "alembic.ini", …). ``run`` and ``hold`` connect."""
 
     def __init__(self, url: URL, source: str = "") -> None:
         self.url = url
@@ -25,20 +25,20 @@ class Database:
 
     @property
     def name(self) -> str:
-        """What it is called: its name on the server, or its file's."""
+        """Its name on the server, or the name of its file."""
         file = urls.sqlite_file(self.url)
         return file.name if file is not None else self.url.database or "memory"
 
     @property
     def exists(self) -> bool:
-        """False for a SQLite file that is not there; True where only connecting can tell."""
+        """False for a SQLite file that does not exist; True if only connecting can tell."""
         file = urls.sqlite_file(self.url)
         return file is None or file.exists()
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Call ``work`` with a connection and return what it returns; also under an async URL.
 
-        Raises DatabaseUnavailable when there is no connection, and whatever ``work`` raises.
+        Raises DatabaseUnavailable if it cannot connect, and whatever ``work`` raises.
         """
         with watch_connections(reading=False), driver_errors(self.url):
             if self._is_async:
@@ -49,7 +49,7 @@ class Database:
                 return work(connection)
 
     def hold(self) -> HeldConnection:
-        """A connection in autocommit that stays open until it is closed. Raises DatabaseUnavailable."""
+        """Returns a connection in autocommit that stays open until it is closed. Raises DatabaseUnavailable."""
         with watch_connections(reading=False), driver_errors(self.url):
             if self._is_async:
                 from fastman_tasks.databases import async_connection
@@ -66,13 +66,13 @@ class Database:
 
 
 class HeldConnection(Protocol):
-    """One connection in autocommit, kept open while others work."""
+    """One connection in autocommit that stays open."""
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """Call ``work`` with the connection and return what it returns."""
 
     def close(self) -> None:
-        """Close the connection, and with it all that the server keeps for it."""
+        """Close the connection; the server releases its locks."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What is wrong when there is no connection, in words."""
+"""Error messages for failed connections."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ _PACKAGES = {
 
 @contextmanager
 def driver_errors(url: URL | None) -> Iterator[None]:
-    """Name the package to install when an engine's driver, or the database's dialect, is missing; the file that is no
-    SQLite database; and what is wrong with a URL that is not async for an env.py that is.
+    """Turn a library's error in this block into one of ours: for a missing driver or dialect with the package to
+    install, for a file that is not a SQLite database, and for a URL that is not async if env.py is.
 
-    ``url`` is the database that an engine is most likely wanted for; a foreign env.py may have one of its own.
+    ``url`` is the database that an engine is most likely created for; a foreign env.py may use a different one.
+    Raises DatabaseUnavailable and SettingsError.
     """
     try:
         yield
@@ -37,13 +38,13 @@ def driver_errors(url: URL | None) -> Iterator[None]:
         if url is None or "not a database" not in str(error.orig):
             raise
         raise DatabaseUnavailable(
-            f"{urls.mask(url)} is no SQLite database. Move the file away, or correct DATABASE_URL."
+            f"{urls.mask(url)} is not a SQLite database. Move the file away, or correct DATABASE_URL."
         ) from error
     except InvalidRequestError as error:
         if url is None or "async driver" not in str(error):
             raise
         raise SettingsError(
-            f"env.py connects with async code, and {urls.mask(url)} is not async. Set DATABASE_URL to an async one: "
+            f"env.py uses an async engine, and {urls.mask(url)} is not an async URL. Set DATABASE_URL to one: "
             "sqlite+aiosqlite:///app.db, postgresql+asyncpg://…"
         ) from error
     except (NoSuchModuleError, ImportError, ValueError) as error:
@@ -58,7 +59,7 @@ def driver_errors(url: URL | None) -> Iterator[None]:
             if name == "driver":
                 raise SettingsError(
                     "sqlalchemy.url is still the placeholder that alembic init wrote. "
-                    "Set DATABASE_URL, or write the database's URL in its place."
+                    "Set DATABASE_URL, or replace it with the database's URL."
                 ) from error
             raise SettingsError(f"Unknown database {name!r}{which}; use sqlite, postgresql or mysql.") from error
         package = _PACKAGES.get(error.name or "", error.name if wanted else None)
@@ -70,8 +71,8 @@ def driver_errors(url: URL | None) -> Iterator[None]:
 
 
 def _needs_greenlet(url: URL | None, error: Exception) -> DatabaseUnavailable | None:
-    """What to say where ``error`` is that greenlet is missing: SQLAlchemy has three ways to tell. None otherwise, and
-    where the driver of ``url`` is missing as well, whose package brings greenlet along."""
+    """Returns the error to raise if greenlet is missing, which SQLAlchemy reports in three ways; None otherwise. A
+    missing driver of ``url`` comes first: its package installs greenlet too."""
     lacking = isinstance(error, ModuleNotFoundError) and error.name == "greenlet"
     if not lacking and not re.search(r"greenlet' ?\s*library is|greenlet library is required", str(error)):
         return None
@@ -90,7 +91,7 @@ def _needs_greenlet(url: URL | None, error: Exception) -> DatabaseUnavailable | 
 
 
 def _breaks_on(url: URL, error: Exception) -> bool:
-    """Whether it is the driver of ``url`` that ``error`` misses."""
+    """Whether ``error`` is about the driver of ``url``."""
     try:
         url.get_dialect().import_dbapi()
     except (NoSuchModuleError, ModuleNotFoundError) as own:
@@ -99,7 +100,7 @@ def _breaks_on(url: URL, error: Exception) -> bool:
 
 
 def connection_failure(dialect: Dialect, arguments: list[Any], options: dict[str, Any], error: Exception) -> str:
-    """Why a connection with the driver's ``arguments`` and ``options`` failed, and what to do."""
+    """Returns why a connection with the driver's ``arguments`` and ``options`` failed, and what to do."""
     reason = " ".join(str(error.args[-1] if error.args else error).split()) or type(error).__name__
     if dialect.name == "sqlite":
         return f"Cannot open the SQLite file {arguments[0]}: {reason}."
@@ -112,11 +113,11 @@ def connection_failure(dialect: Dialect, arguments: list[Any], options: dict[str
     where = f"{dialect.name} at {host}{f':{port}' if port else ''}, database {name or '(none named)'}"
     said = reason.lower()
     if secret:
-        remedy = "In a URL an @ in the password is written %40."
+        remedy = "In a URL, write an @ in the password as %40."
     elif "password" in said or "access denied" in said or "authentication" in said:
         remedy = "Check the user and the password."
     elif "permission denied" in said:
-        remedy = "Grant the user the right to connect, or choose another one."
+        remedy = "Grant the user permission to connect, or use another one."
     elif "does not exist" in said or "unknown database" in said:
         remedy = "Create the database, or correct its name."
     else:

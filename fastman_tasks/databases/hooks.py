@@ -1,7 +1,7 @@
-"""What happens on every connection while an env.py or a seeder runs, whichever engine it comes from.
+"""Listeners for every connection while an env.py or a seeder runs, whichever engine it comes from.
 
-The engine of a foreign env.py can only be reached through events on ``Engine``. Nothing is done twice: what the
-engine's own listeners have done by then is left as it is.
+The engine of a foreign env.py can only be reached through events on ``Engine``. Nothing is done twice: whatever the
+engine's own listeners have already done is left as it is.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fastman_tasks.errors import DatabaseUnavailable
 
 
 def require_folder(file: Path) -> None:
-    """Raises DatabaseUnavailable where the folder of a SQLite file does not exist."""
+    """Raises DatabaseUnavailable if the folder of a SQLite file does not exist."""
     if not file.parent.is_dir():
         raise DatabaseUnavailable(f"The folder of the SQLite file {file} does not exist. Create {file.parent}.")
 
@@ -32,15 +32,15 @@ def require_folder(file: Path) -> None:
 def watch_connections(*, reading: bool, migrating: bool = False, copies: Path | None = None) -> Iterator[None]:
     """Watch every connection that any engine opens in this block, a foreign env.py's too.
 
-    A connection that fails raises DatabaseUnavailable. While ``reading``, a SQLite file that is not there reads as an
-    empty database: opening it would create it. SQLite's transactions hold DDL too; while ``migrating`` they do not
-    enforce foreign keys. With ``copies``, a folder, a copy of each SQLite file that is made there is opened instead.
+    A connection that fails raises DatabaseUnavailable. While ``reading``, a SQLite file that does not exist is read as
+    an empty database, as opening it would create it. SQLite's transactions include DDL; while ``migrating`` they do not
+    enforce foreign keys. With ``copies``, a folder, a copy of each SQLite file is created there and opened instead.
     """
     engines: set[Engine] = set()
 
     def connect(dialect: Dialect, record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
         for listener in dialect.dispatch.do_connect:
-            # The application may have its own, that fetches a token, say; whoever returns a connection is the last.
+            # The application may have its own, to fetch a token, say. The first connection is used.
             if listener.__module__ != __name__:
                 made = listener(dialect, record, arguments, options)
                 if made is not None:
@@ -58,11 +58,11 @@ def watch_connections(*, reading: bool, migrating: bool = False, copies: Path | 
         try:
             return dialect.connect(*arguments, **options)
         except Exception as error:
-            # Drivers raise what they like here: DBAPI errors, OSError, asyncpg's own classes.
+            # Drivers raise all kinds of errors here: DBAPI errors, OSError, asyncpg's own classes.
             raise DatabaseUnavailable(connection_failure(dialect, arguments, options, error)) from error
 
     def begin(*arguments: Any) -> None:
-        # Of its own for each block: a generated env.py opens its connection within the one that runs it.
+        # One listener per block: a generated env.py opens its connection inside the block that runs env.py.
         _begin(*arguments)
 
     def note(connection: Connection) -> None:
@@ -86,14 +86,14 @@ def watch_connections(*, reading: bool, migrating: bool = False, copies: Path | 
 
 
 def is_copy(connection: Connection, copies: Path) -> bool:
-    """Whether what is done on a connection to SQLite stays in the folder ``copies``, or in memory."""
+    """Whether a connection to SQLite only writes to the folder ``copies``, or to memory."""
     with closing(connection.connection.cursor()) as cursor:
         cursor.execute("PRAGMA database_list")
         return all(not file or Path(file).is_relative_to(copies) for _, _, file in cursor.fetchall())
 
 
 def _copy(name: str, uri: bool, copies: Path) -> Path:
-    """The copy in ``copies`` of a SQLite file, made when it is first asked for; empty where there is no such file."""
+    """Returns the copy in ``copies`` of a SQLite file, created on first use; empty if there is no such file."""
     name = name if uri else str(Path(name).resolve())
     copy = copies / hashlib.sha256(name.encode()).hexdigest()
     if not copy.exists() and (uri or Path(name).exists()):
@@ -115,7 +115,7 @@ def _begin(connection: Connection, _cursor: Any, statement: str, *_rest: Any) ->
     if connection.info.get(_BEGUN) is transaction:
         return
     connection.info[_BEGUN] = transaction
-    # autocommit_block() means what it says.
+    # Not inside autocommit_block().
     autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
     if not autocommit and not _driver_connection(connection).in_transaction:
         with closing(connection.connection.cursor()) as cursor:
@@ -155,12 +155,12 @@ def _driver_connection(connection: Connection) -> Any:
 
 @contextmanager
 def forbid_connections(when: Callable[[], bool] = lambda: True) -> Iterator[None]:
-    """Let nothing be sent to any database in this block, while ``when`` is true: not through an engine that a
-    migration makes or imports either. What tries to fails with DatabaseUnavailable."""
+    """Refuse every statement and connection in this block while ``when`` is true, also for an engine that a migration
+    creates or imports. They raise DatabaseUnavailable."""
 
     def refuse(*_arguments: Any) -> None:
         if when():
-            raise DatabaseUnavailable("Nothing is sent to the database here.")
+            raise DatabaseUnavailable("No statement can be sent to the database here.")
 
     with listen(("do_connect", refuse), ("before_cursor_execute", refuse)):
         yield
@@ -168,8 +168,8 @@ def forbid_connections(when: Callable[[], bool] = lambda: True) -> Iterator[None
 
 @contextmanager
 def listen(*listeners: tuple[str, Callable[..., Any]], first: bool = False) -> Iterator[None]:
-    """Have each listener called for its event of ``Engine``, on every engine there is, in this block; ``first``: before
-    those that are there."""
+    """Call each listener for its event of ``Engine``, on every engine, in this block; with ``first`` before existing
+    listeners."""
     for name, listener in listeners:
         event.listen(Engine, name, listener, insert=first)
     try:

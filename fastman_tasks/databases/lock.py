@@ -30,13 +30,13 @@ class Lock(Protocol):
     """A lock that can be tried."""
 
     def acquire(self) -> bool:
-        """Take the lock if it is free, at once; False where somebody else has it."""
+        """Acquire the lock without waiting; returns False if another process has it."""
 
     def holder(self) -> str | None:
-        """Who has the lock, as far as the server can tell."""
+        """Returns who has the lock, if the server knows."""
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def hold(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[float]:
-    """Hold ``lock`` in this block; gives the seconds that somebody else had it first.
+    """Hold ``lock`` in this block; yields the seconds that another process held it first.
 
     ``on_wait`` is called once with the holder when the lock is not free. Raises LockTimeout after ``timeout`` seconds.
     """
@@ -60,8 +60,8 @@ def hold(
                 if left <= 0:
                     raise LockTimeout(
                         f"Another process has held the migration lock for more than {timeout:g} s"
-                        f"{f' ({who})' if (who := lock.holder()) else ''}. Nothing was done. "
-                        "Run the command again when it is through, or raise FASTMAN_LOCK_TIMEOUT."
+                        f"{f' ({who})' if (who := lock.holder()) else ''}. Nothing was changed. "
+                        "Run the command again when it has finished, or raise FASTMAN_LOCK_TIMEOUT."
                     )
                 sleep(min(pause, left))
                 pause = min(pause * 1.5, _LONGEST_PAUSE)
@@ -74,7 +74,7 @@ def hold(
 def for_database(database: Database, version_table: str, schema: str | None) -> Lock | None:
     """The lock for the migrations of ``database`` that ``version_table`` in ``schema`` records.
 
-    None for a SQLite database in memory and for a database that has no such locks.
+    Returns None for a SQLite database in memory and for a database without such locks.
     """
     backend = database.url.get_backend_name()
     name = ".".join(part for part in ("fastman-tasks", schema, version_table) if part)
@@ -101,7 +101,7 @@ class _FileLock:
         except OSError as error:
             raise UsageError(
                 f"The lock file {self._lock.lock_file} cannot be written: {error.strerror}. "
-                "SQLite itself writes files there too; make the folder writable."
+                "SQLite writes files there too; make the folder writable."
             ) from error
         return True
 

@@ -1,4 +1,4 @@
-"""What a literal SQL statement does to data, as far as its text tells."""
+"""What the text of a SQL statement tells about its effect on data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HARMLESS = re.compile(
     r"select (pg_catalog\.)?(setval|nextval|set_config)\s*\(|pragma legacy_alter_table\b)",
     re.IGNORECASE,
 )
-# What these do when a row is changed, later on, is no affair of the statement that makes them.
+# What a trigger does when a row changes later is not an effect of the statement that creates it.
 _MAKES = re.compile(r"create\s+(temp\w*\s+|unique\s+)*(table|index|trigger)\b", re.IGNORECASE)
 _OVERWRITES = re.compile(r"\bon (conflict|duplicate key)\b|\b(update|delete|drop|truncate|replace)\b", re.IGNORECASE)
 # PostgreSQL drops no type that a column has, and no schema so that has anything in it; MySQL has no such word. What
@@ -32,7 +32,7 @@ _QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|\$(\w*)\$.*?\$\1\$")
 
 
 def loses_nothing(sql: str) -> bool:
-    """Whether each statement of ``sql`` certainly loses nothing."""
+    """Whether every statement of ``sql`` certainly loses no data."""
     statements = [_QUOTED.sub("''", each) for each in _split(sql) if each]
     return all(
         _DROPS_NO_DATA.match(each) or (_HARMLESS.match(each) and (_MAKES.match(each) or not _OVERWRITES.search(each)))
@@ -42,8 +42,8 @@ def loses_nothing(sql: str) -> bool:
 
 @dataclass(frozen=True)
 class Effect:
-    """A table or column that a statement drops, renames (to ``new``) or makes, or a "delete": the rows of a table, or
-    everything in what is no table and has no name here. ``text`` is the statement."""
+    """A table or column that a statement drops, renames (to ``new``) or creates; or a "delete": of the rows of a table,
+    or, without a table, of something else, such as a schema. ``text`` is the statement."""
 
     kind: Literal["create table", "drop table", "rename table", "drop column", "rename column", "delete"]
     table: str
@@ -62,7 +62,7 @@ _SAVEPOINT = re.compile(r"\s*(?P<end>rollback\s+to\s+|release\s+)?savepoint\s+(?
 
 
 def select_changes(statements: Iterable[str]) -> tuple[str, ...]:
-    """``statements`` without those that only ask SQLite for its schema, and without savepoints that nothing is rolled
+    """Returns ``statements`` without those that only read SQLite's schema, and without savepoints that are never rolled
     back to."""
     several = [(each, _SAVEPOINT.match(each)) for each in statements]
     returned = {found["name"] for _, found in several if found and (found["end"] or "").lower().startswith("rollback")}
@@ -101,9 +101,9 @@ _DELETES = re.compile(r"(?:drop\s+(?:table|schema|database)|truncate|delete)\b",
 
 
 def find_effects(sql: str, dialect: str) -> Iterator[Effect]:
-    """What the statements of ``sql`` certainly do to tables and columns, on a database of the named ``dialect``.
+    """Yields what the statements of ``sql`` certainly do to tables and columns, on a database of the named ``dialect``.
 
-    What is called, or stands in another statement (``WITH``, ``DO``), is not looked into.
+    Functions that are called, and statements inside others (``WITH``, ``DO``), are not analysed.
     """
     for statement in _split(sql):
         yield from _effects(statement, dialect)
@@ -135,7 +135,7 @@ def _effects(statement: str, dialect: str) -> Iterator[Effect]:
 
 @dataclass(frozen=True)
 class Copy:
-    """Every row of the table ``old`` is put into ``new``; ``columns`` are the names that are read, None for all."""
+    """Every row of the table ``old`` is copied to ``new``; ``columns`` are the names that are read, None for all."""
 
     old: str
     new: str
@@ -143,7 +143,7 @@ class Copy:
 
 
 def find_copy(sql: str, dialect: str) -> Copy | None:
-    """What ``sql`` copies, where it is a statement that copies whole tables."""
+    """Returns what ``sql`` copies; None if it is not a statement that copies a whole table."""
     several = [each for each in _split(sql) if each]
     found = _COPY.fullmatch(several[0]) if len(several) == 1 else None
     if found is None:

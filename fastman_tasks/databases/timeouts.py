@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError
 
 
 def limiter(lock: float, statement: float) -> Callable[[Connection], None] | None:
-    """What sets the limits, in seconds (0: none), on a connection; None where there are none to set.
+    """Returns a function that sets the limits, in seconds (0: none), on a connection; None if there are no limits.
 
-    They are the session's, so that a migration can raise its own (``SET lock_timeout = …``).
+    They apply to the session, so that a migration can change them (``SET lock_timeout = …``).
     """
     if not lock and not statement:
         return None

@@ -1,4 +1,4 @@
-"""Database URLs: read, completed, shown. Pure functions over ``sqlalchemy.engine.URL``."""
+"""Parse, complete and display database URLs. Pure functions over ``sqlalchemy.engine.URL``."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _LOCAL_HOSTS = {None, "", "localhost", "127.0.0.1", "::1"}
 
 
 def parse(text: str, *, name: str = "DATABASE_URL") -> URL:
-    """The URL that ``text`` spells, its backend's name and driver completed.
+    """Returns ``text`` as a URL, with the backend's name and driver completed.
 
-    Raises SettingsError, without the text (it may hold a password), when it is no database URL.
+    Raises SettingsError, without the text (it may contain a password), if it is not a database URL.
     """
     try:
         url = make_url(text)
@@ -37,14 +37,14 @@ def parse(text: str, *, name: str = "DATABASE_URL") -> URL:
     except (ArgumentError, ValueError):
         # What was raised may quote a piece of the password (taken for the port), and --debug prints causes.
         raise SettingsError(
-            f"{name} is not a database URL. It reads like "
+            f"{name} is not a database URL. Expected something like "
             "postgresql://user:password@host:5432/database or sqlite:///app.db; "
-            "characters such as @ : / % in a password are URL-quoted (%40 %3A %2F %25)."
+            "characters such as @ : / % in a password must be URL-quoted (%40 %3A %2F %25)."
         ) from None
 
 
 def complete(url: URL) -> URL:
-    """``url`` under SQLAlchemy's name for its backend and, where it names no driver, an installed one."""
+    """Returns ``url`` with SQLAlchemy's name for its backend and, if it names no driver, an installed one."""
     backend, _, driver = url.drivername.partition("+")
     backend = _BACKENDS.get(backend, backend)
     candidates = _DRIVERS.get(backend, ())
@@ -55,7 +55,7 @@ def complete(url: URL) -> URL:
 
 
 def require_known(url: URL) -> None:
-    """Raises SettingsError where SQLAlchemy knows no such database, or no such driver of it."""
+    """Raises SettingsError if SQLAlchemy does not know the database or its driver."""
     try:
         url.get_dialect()
     except NoSuchModuleError as error:
@@ -64,7 +64,7 @@ def require_known(url: URL) -> None:
 
 
 def sqlite_file(url: URL) -> Path | None:
-    """The file of a SQLite URL; None for memory, for ``file:`` URIs and for other databases."""
+    """Returns the file of a SQLite URL; None for memory, for ``file:`` URIs and for other databases."""
     name = url.database
     if url.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
         return None
@@ -72,13 +72,13 @@ def sqlite_file(url: URL) -> Path | None:
 
 
 def anchor(url: URL, root: Path) -> URL:
-    """``url`` with a relative SQLite file taken from ``root`` instead of the current folder."""
+    """Returns ``url`` with a relative SQLite file made absolute, relative to ``root``."""
     file = sqlite_file(url)
     return url if file is None else url.set(database=str(root / file))
 
 
 def display_url(url: URL, root: Path) -> str:
-    """``url`` for people: password masked, a SQLite file inside ``root`` relative to it."""
+    """Returns ``url`` as text for people: password masked, a SQLite file inside ``root`` relative to it."""
     file = sqlite_file(url)
     if file is not None and file.is_relative_to(root):
         url = url.set(database=file.relative_to(root).as_posix())
@@ -86,7 +86,7 @@ def display_url(url: URL, root: Path) -> str:
 
 
 def mask(url: URL) -> str:
-    """``url`` with every password in it masked, also what a password with an unquoted @ leaves in the host."""
+    """Returns ``url`` as text with every password masked, also the part that an unquoted @ leaves in the host."""
     secret, _, host = (url.host or "").rpartition("@")
     if secret:
         url = url.set(host=f"***@{host}")
@@ -111,10 +111,10 @@ def _several(value: str | Iterable[str]) -> Iterable[str]:
 
 
 def redact(text: str, url: URL) -> str:
-    """``text`` with the password of ``url`` masked, raw and URL-quoted.
+    """Returns ``text`` with the passwords of ``url`` masked, raw and URL-quoted.
 
-    A password that can be read in the masked URL anyway (the user's own name, say) is left: masking it there would
-    give it away.
+    A password that also occurs elsewhere in the masked URL (the user's name, say) is left: masking it would reveal
+    it.
     """
     secrets = [str(url.password)] if url.password else []
     secrets += [text for key, value in url.query.items() if "pass" in key.lower() for text in _several(value)]

@@ -1,4 +1,4 @@
-"""Tables that are somebody else's: another application's, an extension's, a partitioned table's. The comparison leaves
+"""Tables that are not the project's: another application's, an extension's, a partitioned table's. Comparison leaves
 them out."""
 
 from __future__ import annotations

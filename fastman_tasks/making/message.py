@@ -39,7 +39,7 @@ class Body:
 
 
 def body(meaning: Meaning, connection: Connection) -> Body:
-    """Operations that carry out ``meaning``, and take it back, on the tables that are there now."""
+    """Operations that apply and revert ``meaning``, on the tables that exist now."""
     return _Writer(meaning, connection).write()
 
 

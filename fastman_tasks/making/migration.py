@@ -203,7 +203,7 @@ class _Author:
         if drops:
             others = ignored_tables.way_out(upgrade, self._environment.settings.ignore_tables)
             raise MigrationRefused(
-                f"The database has what the models have not:\n{drops}\n"
+                f"In the database but not in the models:\n{drops}\n"
                 "Nothing was written. If it is to be dropped, with the data in it: --allow-drops. If not, a model is "
                 "missing (FASTMAN_MODELS names the modules that are imported), or it was renamed (--rename=old:new)."
                 f"{others}"

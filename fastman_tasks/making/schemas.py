@@ -25,7 +25,7 @@ class Schemas:
     """The schemas of the models' tables, and those that the migrations in ``files`` create.
 
     A schema that a migration also drops, on its way back, is the project's own. Of any other, only tables that the
-    models have are compared: somebody else may have more there.
+    models have are compared: other applications may have more there.
     """
 
     def __init__(self, context: MigrationContext, files: Iterable[Path]) -> None:

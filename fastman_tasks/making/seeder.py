@@ -54,13 +54,13 @@ class SeederWriter:
         file = self._settings.seeders / f"{name.module}.py"
         if file.exists():
             raise FileNotWritten(f"{display_path(file, self._settings.root)} exists already; it was left as it is.")
-        is_entrance = name.class_ == ENTRY_POINT and not model
-        draft = self._entrance(file) if is_entrance else self._with_rows(name, file, model)
+        is_entry_point = name.class_ == ENTRY_POINT and not model
+        draft = self._entry_point(file) if is_entry_point else self._with_rows(name, file, model)
         if not pretend:
             files.write(draft.text, file)
         return draft
 
-    def _entrance(self, file: Path) -> SeederDraft:
+    def _entry_point(self, file: Path) -> SeederDraft:
         from fastman_tasks.seeding import discovery as seeders
         from fastman_tasks.seeding.order import SeedOrder
 
@@ -89,9 +89,11 @@ class SeederWriter:
             depends_on=depends_on,
             summary=f"Sample rows of {sample.subject.name}." if sample else f"What {name.class_} adds to the database.",
         )
-        return SeederDraft(file, text, sample.subject.name if sample else None, (*notes, *self._entrance_notes(name)))
+        return SeederDraft(
+            file, text, sample.subject.name if sample else None, (*notes, *self._entry_point_notes(name))
+        )
 
-    def _entrance_notes(self, name: SeederName) -> list[str]:
+    def _entry_point_notes(self, name: SeederName) -> list[str]:
         """What to say where the DatabaseSeeder, which alone is run, does not call the new one."""
         for file in self._settings.seeders.rglob("database_seeder.py"):
             if name.class_ not in file.read_text("utf-8", errors="replace"):

@@ -1,4 +1,4 @@
-"""Why rows that are there kept a migration from being applied, and what to do."""
+"""Why existing rows prevented a migration, and what to do about it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SQLITE = re.compile(r"NOT NULL constraint failed: (?:_alembic_tmp_)?(?P<table>.
 
 @dataclass(frozen=True)
 class Cause:
-    """What rows of ``table`` did not fit: NULL in a column that is required, or a value of the new type."""
+    """What does not fit in the rows of ``table``: NULL in a required column, or a value that has no new type."""
 
     kind: Literal["null", "cast", "value"]
     table: str
@@ -37,7 +37,7 @@ class Cause:
 
 
 def find(error: BaseException) -> Cause | None:
-    """The cause of ``error``, where it is one of these."""
+    """Returns the cause of ``error``; None if it is a different kind of error."""
     if not isinstance(error, DBAPIError) or error.orig is None:
         return None
     said, statement = describe_error(error), error.statement or ""
@@ -58,22 +58,22 @@ def find(error: BaseException) -> Cause | None:
 
 
 def explain(cause: Cause, environment: Environment) -> list[str]:
-    """``cause`` in words, with the rows that it is about, counted now that the migration has failed."""
+    """Returns ``cause`` as lines for people, with the number of rows, counted after the migration has failed."""
     name = f"{cause.table}.{cause.column}"
     if cause.kind == "cast":
         using = f"postgresql_using='{cause.column}::{cause.type}'"
-        return [f"PostgreSQL has to be told how to convert {name}: give op.alter_column() {using}."]
+        return [f"PostgreSQL cannot convert {name} by itself: pass {using} to op.alter_column()."]
     if cause.kind == "value":
         return [
-            f"A value of {name} does not convert. Correct such rows first, or in upgrade() before the type changes."
+            f"A value of {name} cannot be converted. Correct such rows first, or in upgrade() before the type changes."
         ]
     number = _nulls(cause, environment)
     rows = "rows have" if number is None else f"{pluralize(number, 'row')} {'has' if number == 1 else 'have'}"
     return [
-        f"{name} becomes required (NOT NULL), and {rows} no value for it. Fill it in upgrade() before: add the column "
+        f"{name} becomes required (NOT NULL), and {rows} no value for it. Fill it in upgrade() first: add the column "
         f"with nullable=True, then UPDATE {cause.table} SET {cause.column} = …, then "
         "op.alter_column(…, nullable=False).",
-        "make.migration --backfill=VALUE writes that.",
+        "make.migration --backfill=VALUE writes this.",
     ]
 
 

@@ -1,6 +1,6 @@
 """What a version file's ``downgrade()`` or ``upgrade()`` does, and whether it can be rolled back, read from its source.
 
-Nothing of the file is run: before consent no migration's body may be.
+The file is not run: no code of a migration may run before consent.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from fastman_tasks.migrating.reading.expressions import TooLongError
 from fastman_tasks.migrating.reading.meanings import Function, Thing, is_literal
 from fastman_tasks.migrating.reading.statements import Follower
 
-#: Why a migration cannot be rolled back where nothing but that is wrong with it: it can be passed over.
+#: The reason for which a migration can be skipped with --accept-empty.
 EMPTY = "its downgrade() is empty"
-#: What the docstring of a ``downgrade()`` begins with that is empty on purpose: then it can be rolled back.
+#: The beginning of the docstring of a ``downgrade()`` that is empty on purpose.
 MARK = "Nothing to undo"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The ``operations`` of a function in order; ``refusal`` is why it cannot be carried out, if it cannot."""
+    """The ``operations`` of a function in order; ``refusal`` is the reason why it cannot be run, if there is one."""
 
     operations: tuple[Operation, ...]
     refusal: str | None = None
 
 
 def read(file: Path, function: Literal["upgrade", "downgrade"], dialect: str) -> Reading | None:
-    """What ``function`` of the version ``file`` does on a database of the named ``dialect``, without running it.
+    """Returns what ``function`` of the version ``file`` does on a database of the named ``dialect``; nothing is run.
 
-    Of an ``if`` that the source does not decide, every branch counts. None where the source cannot be read: a ``.pyc``
-    alone, or one that is too deep or too long to be followed.
+    Of an ``if`` that the source does not decide, every branch counts. None if the source cannot be analysed: there is
+    only a ``.pyc``, or it is too deep or too long.
     """
     try:
         with tokenize.open(file) as opened:
@@ -60,11 +60,11 @@ def read(file: Path, function: Literal["upgrade", "downgrade"], dialect: str) ->
 
 
 def irreversible_reason(file: Path, dialect: str) -> str | None:
-    """Why a migration cannot be rolled back: no ``downgrade()``, an empty one, or NotImplementedError; None where it
-    can, as far as its source tells.
+    """Returns why a migration cannot be rolled back: no ``downgrade()``, an empty one, or NotImplementedError; None if
+    it can, as far as its source tells.
 
-    An empty ``downgrade()`` undoes nothing because there is nothing where the ``upgrade()`` is empty, too (a merge),
-    or where its docstring begins with ``MARK``.
+    An empty ``downgrade()`` is fine if the ``upgrade()`` is empty too (a merge), or if its docstring begins with
+    ``MARK``.
     """
     reading = read(file, "downgrade", dialect)
     return None if reading is None else reading.refusal

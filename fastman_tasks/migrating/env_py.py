@@ -24,7 +24,7 @@ def wrap_configure(
     output: TextIO | None,
     dialect_name: str | None,
 ) -> None:
-    """Give the ``configure`` that env.py calls the safe defaults; what env.py says itself stands.
+    """Add safe defaults to the ``configure`` that env.py calls; its own arguments have precedence.
 
     Alembic's own are one transaction for all migrations, and none at all on SQLite. The others are those of
     ``Environment.run``.

@@ -1,4 +1,4 @@
-"""Carry out a plan, and say exactly what stands when it fails."""
+"""Run a plan, and report exactly what is applied if it fails."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ PAUSES = (1.0, 3.0, 9.0)
 
 @dataclass
 class _Progress:
-    """How far a run has come: ``plan`` is what it set out to do. ``sent`` is what the running step has sent.
-    ``enclosed`` is whether one transaction of env.py's holds all migrations: none has been applied before the run has
-    finished."""
+    """The progress of a run of ``plan``. ``sent`` is what the running step has sent. ``enclosed`` is whether env.py
+    runs all migrations in one transaction: then none is applied until the run has finished."""
 
     plan: Plan
     done: list[StepResult] = field(default_factory=list)
@@ -39,7 +38,7 @@ class _Progress:
 
 
 class Executor:
-    """Applies migrations and rolls them back, as ``migrator`` has planned them. Whoever calls it holds the lock."""
+    """Applies migrations and rolls them back, as ``migrator`` has planned them. The caller holds the lock."""
 
     def __init__(
         self,
@@ -56,11 +55,11 @@ class Executor:
         self._sleep = sleep
 
     def run(self, plan: Plan) -> tuple[StepResult, ...]:
-        """Carry out what is left of the migrations of ``plan``, and return what became of each.
+        """Run the migrations of ``plan`` that are still to do, and return the result of each.
 
-        A step that meets a lock timeout, nothing of it committed, is tried again after each of ``PAUSES``. Raises
-        MigrationFailed, which names the revision, the line and what is kept, and MigrationRefused where the database
-        has changed so that the plan does not fit it any more.
+        A step that runs into a lock timeout before it has committed anything is retried after each of ``PAUSES``.
+        Raises MigrationFailed, which names the revision, the line and what is committed, and MigrationRefused if the
+        database has changed in such a way that the plan no longer fits.
         """
         planned = replace(plan, steps=plan.migrations)
         progress = _Progress(planned)
@@ -70,7 +69,7 @@ class Executor:
             self._migrator.forget_state()
         ours = {result.step for result in progress.done}
         others = (step for step in planned.steps if step not in ours)
-        skipped = [StepResult(step, "skipped", note="another process has done it") for step in others]
+        skipped = [StepResult(step, "skipped", note="another process has done this") for step in others]
         return (*skipped, *progress.done)
 
     def _try(self, progress: _Progress) -> None:
@@ -93,13 +92,13 @@ class Executor:
                 progress.done = [done for done in progress.done if done.step not in rest]
                 left = replace(progress.plan, steps=rest, state=now)
         if progress.running is not None:
-            kept_quiet = f"{progress.running.name} failed, and env.py has swallowed the error: it has to raise it."
+            kept_quiet = f"{progress.running.name} failed, and env.py suppressed the error; it has to raise it."
             raise MigrationFailed("\n".join([kept_quiet, *self._standing(progress.plan, self._now())]))
         # Otherwise Alembic has committed each of them.
         if progress.enclosed and self._undone(progress.plan, self._now()):
             raise MigrationFailed(
                 "env.py began a transaction before context.configure() and never committed it, so all changes were "
-                "rolled back. Commit there (connection.commit()) what it does before configure(), and run it again."
+                "rolled back. Call connection.commit() before context.configure(), and run the command again."
             )
         if progress.enclosed:
             for done in progress.done:
@@ -160,7 +159,7 @@ class Executor:
         return MigrationFailed("\n".join(lines), next=next)
 
     def _report(self, progress: _Progress, error: BaseException) -> tuple[list[str], Command | None]:
-        """What to say of ``error``, and the command that goes on."""
+        """The lines that report ``error``, and the command to run next."""
         plan, step = progress.plan, progress.running
         assert step is not None
         root = self._environment.root
@@ -173,7 +172,7 @@ class Executor:
         try:
             state = self._now()
         except FastmanError as failure:
-            return [*lines, *self._kept(progress), f"What is applied now is not known: {failure}"], None
+            return [*lines, *self._kept(progress), f"Could not determine what is applied now: {failure}"], None
         if cause := causes.find(error):
             lines += causes.explain(cause, self._environment)
         # A signal may come when the last statement, the commit, has finished.
@@ -210,13 +209,13 @@ class Executor:
             if found.transactional:
                 return ["The failed migration was rolled back."]
             return [
-                "This run committed nothing of the failed migration. This database commits each DDL statement by "
-                "itself: what an earlier run that was cut off had committed is still there."
+                "This run committed no part of the failed migration. This database commits each DDL statement "
+                "separately: whatever an earlier, interrupted run had committed is still there."
             ]
         lines = [
-            "The failed migration had committed a part of itself."
+            "The failed migration was partly committed."
             if found.transactional
-            else "This database commits each DDL statement by itself."
+            else "This database commits each DDL statement separately."
         ]
         if found.kept:
             lines += ["Committed:", *_listed(each.text for each in found.kept)]

@@ -1,4 +1,4 @@
-"""The Flask application that a Flask-Migrate env.py expects to be running in."""
+"""The Flask application that a Flask-Migrate env.py expects to run in."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from fastman_tasks.sources import first_line
 def application_context() -> Iterator[None]:
     """The context of the Flask application in the current folder, found as the ``flask`` command finds it.
 
-    Without Flask, or without an application, env.py may do as well: it is run in none. Raises EnvironmentFailed, which
-    says what is missing, where it cannot.
+    Without Flask or an application, env.py runs without a context. Raises EnvironmentFailed, which says what is
+    missing, if it needs one.
     """
     try:
         from flask.cli import NoAppException, ScriptInfo
@@ -41,7 +41,7 @@ def application_context() -> Iterator[None]:
 
 @contextmanager
 def _environment_as_flask_has_it() -> Iterator[None]:
-    """For this block, with what .env and .flaskenv hold: ``flask`` loads them, and applications count on it."""
+    """Load .env and .flaskenv for this block, as ``flask`` does: applications depend on it."""
     from flask.cli import load_dotenv
     from flask.helpers import get_load_dotenv
 

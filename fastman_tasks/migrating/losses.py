@@ -1,4 +1,4 @@
-"""What a plan would lose: the tables and columns that it drops, with what is in them now."""
+"""The data that a plan would lose: the tables and columns that it drops, with their rows."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from fastman_tasks.migrating.reading import replacements
 from fastman_tasks.migrating.reading.directives import Operation
 from fastman_tasks.plans import Loss, Step
 
-#: Rows up to which a table is counted exactly; beyond, the server's estimate serves.
+#: The number of rows up to which a table is counted exactly; beyond that the server's estimate is used.
 EXACT_LIMIT = 100_000
 
 
 @dataclass(frozen=True)
 class UncountedLoss(Loss):
-    """A loss that is not counted yet. With ``kept``, all other columns of its table are lost."""
+    """A loss that has not been counted yet. With ``kept``, all other columns of its table are lost."""
 
     kept: frozenset[str] | None = None
 
 
 def find(steps: Iterable[Step], dialect: str) -> tuple[UncountedLoss, ...]:
-    """What ``steps`` lose on ``dialect``, in their order. Nothing of a migration is run.
+    """Returns what ``steps`` lose on ``dialect``, in their order. No migration is run.
 
-    Of a rollback, whatever could not be analysed counts. Forward, only what certainly drops or deletes: most data
-    migrations cannot be analysed, and lose nothing.
+    When rolling back, code that cannot be analysed counts as a loss. When migrating, only what certainly drops or
+    deletes does: most data migrations cannot be analysed, and lose nothing.
     """
     return tuple(dict.fromkeys(_find(steps, dialect)))
 
 
 def count(named: Iterable[UncountedLoss], connection: Connection) -> tuple[Loss, ...]:
-    """``named`` with what is in them now. The database is only read, with a bounded cost for each table."""
+    """Returns the losses ``named`` with their rows. It only reads the database, at a bounded cost for each table."""
     each_column = [loss for each in named for loss in _in_columns(each, connection)]
     return tuple(loss for each in each_column if (loss := _counted(each, connection)) is not None)
 
 
 class _Names:
-    """Where the tables and columns that a plan speaks of are now, before it has renamed any; None: not there yet."""
+    """The present names of the tables and columns in a plan, before it renames any; None: they do not exist yet."""
 
     def __init__(self) -> None:
         self._tables: dict[str, str | None] = {}
@@ -54,7 +54,7 @@ class _Names:
         return self._columns.get((self.table(table), column), column)
 
     def follow(self, operation: Operation) -> None:
-        """Take note of a table or column that ``operation`` renames or makes."""
+        """Record a table or column that ``operation`` renames or creates."""
         table, column = operation.table, operation.column
         match operation.kind:
             case "create table":
@@ -67,7 +67,7 @@ class _Names:
                 self._columns[self.table(table), column] = None
 
     def loss(self, operation: Operation) -> UncountedLoss | None:
-        """What ``operation`` drops or empties, under the names of now."""
+        """Returns what ``operation`` drops or empties, by its present name."""
         self.follow(operation)
         table = self.table(operation.table)
         if table is None:
@@ -143,7 +143,7 @@ def _in_columns(loss: UncountedLoss, connection: Connection) -> Iterator[Uncount
 
 
 def _counted(loss: UncountedLoss, connection: Connection) -> Loss | None:
-    """``loss`` with its count; None where there is no such table or column now (an earlier step makes it)."""
+    """Returns ``loss`` with its count; None if the table or column does not exist (an earlier step creates it)."""
     if loss.table is None:
         return Loss(reason=loss.reason)
     schema, _, name = loss.table.rpartition(".")
@@ -170,7 +170,7 @@ def _counted(loss: UncountedLoss, connection: Connection) -> Loss | None:
 
 
 def _estimate(connection: Connection, table: Table) -> int | None:
-    """Rows in ``table`` as the server guesses them, at no cost; None where it does not guess."""
+    """Returns the server's estimate of the rows in ``table``, at no cost; None if it has none."""
     preparer = connection.dialect.identifier_preparer
     if connection.dialect.name == "postgresql":
         name = preparer.format_table(table)

@@ -1,4 +1,4 @@
-"""Plan migrations, and tell where each stands. Returns values; nothing is written."""
+"""Plan migrations and report their status. Nothing is written."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ class Migrator:
 
     @property
     def state(self) -> State:
-        """The database as it was when this was first asked for, or last read again."""
+        """The state of the database when it was last read; it is read on first use."""
         if self._state is None:
             return self._read()
         return self._state
 
     @property
     def knows_state(self) -> bool:
-        """Whether ``state`` has been read, so that asking for it runs nothing."""
+        """Whether ``state`` has been read already."""
         return self._state is not None
 
     def forget_state(self) -> None:
-        """Read the database anew when it is asked for next."""
+        """Discard ``state``, so that the next use reads it again."""
         self._state = None
 
     def status(self) -> tuple[StepResult, ...]:
-        """Where every migration stands, oldest first: *applied* or *pending*; those that no file has, *missing*, come
-        last, each with the git branches that have it as its note."""
+        """Returns the status of every migration, oldest first: *applied* or *pending*. Revisions that no file has,
+        *missing*, come last, with the git branches that have them as a note."""
         applied = self.graph.with_ancestors(self.state.heads)
         known = [
             StepResult(_step("apply", each), "applied" if each.id in applied else "pending")
@@ -66,14 +66,14 @@ class Migrator:
         )
 
     def pending(self) -> tuple[Revision, ...]:
-        """Every revision that is not applied, oldest first. Raises MigrationRefused as ``plan_migrate`` does."""
+        """Returns the unapplied revisions, oldest first. Raises MigrationRefused as ``plan_migrate`` does."""
         applied = self._applied(self.state.heads)
         return tuple(revision for revision in self.graph.revisions if revision.id not in applied)
 
     def replan(self, plan: Plan, heads: Collection[str]) -> Plan:
-        """What is left of the migrations of ``plan`` where the database records ``heads`` by now.
+        """Returns the migrations of ``plan`` that remain if the database now records ``heads``.
 
-        Raises MigrationRefused where a rollback would no longer be of what was asked about, and as ``plan_migrate``.
+        Raises MigrationRefused if a rollback would no longer be the one that was confirmed, and as ``plan_migrate``.
         """
         assert plan.state is not None
         if set(heads) == set(plan.state.heads):
@@ -85,11 +85,11 @@ class Migrator:
         return replace(plan, steps=left, state=replace(plan.state, heads=tuple(heads)))
 
     def plan_migrate(self, to: str | None = None) -> Plan:
-        """What brings the database to ``to``, or to the newest: a revision, a part of its id or of its file's name, a
-        label, "heads".
+        """Returns the plan that brings the database to ``to`` (a revision, a part of its id or of its file's name, a
+        label, "heads"), or to the newest revision.
 
-        Raises UsageError for an unknown ``to``; MigrationRefused when the database has revisions that no file has,
-        and when there are several heads to choose from.
+        Raises UsageError for an unknown ``to``, and MigrationRefused if the database has revisions that no file has,
+        or if there are several heads to choose from.
         """
 
         def find() -> tuple[Step, ...]:
@@ -99,17 +99,17 @@ class Migrator:
         return self._plan(find)
 
     def plan_rollback(self, *, steps: int | None = None, to: str | None = None, accept_empty: bool = False) -> Plan:
-        """What rolls back the newest ``steps`` applied revisions, or all but ``to`` and its ancestors; or, with
-        neither, everything. ``accept_empty`` passes over a ``downgrade()`` that is empty.
+        """Returns the plan that rolls back the newest ``steps`` applied revisions, or all but ``to`` and its ancestors;
+        with neither, everything. ``accept_empty`` rolls back past a ``downgrade()`` that is empty.
 
-        Raises UsageError for a ``to`` that is unknown or not applied; MigrationRefused as ``plan_migrate`` does, and
+        Raises UsageError for a ``to`` that is unknown or not applied, and MigrationRefused as ``plan_migrate`` does and
         for a revision that cannot be rolled back: its ``downgrade()`` is missing, empty or raises NotImplementedError.
         """
         return self._plan(lambda: self._steps_back(steps, to, accept_empty))
 
     def _plan(self, find: Callable[[], tuple[Step, ...]]) -> Plan:
-        """The plan of the steps that are to ``find``. Where nothing is known of the database yet, one run of env.py
-        tells all of it."""
+        """Returns the plan of the steps that ``find`` returns. If the database has not been read yet, one run of env.py
+        is enough for everything."""
         found: list[Plan] = []
         refused: list[FastmanError] = []
 
@@ -153,7 +153,7 @@ class Migrator:
             kept = self.graph.with_ancestors(self._resolve(to))
             if not kept <= applied:
                 raise UsageError(
-                    f"--to={to} is not applied, so nothing can be rolled back to it. See inv migrate.status"
+                    f"--to={to} is not applied, so the database cannot be rolled back to it. See inv migrate.status"
                 )
         newest_first = [
             revision
@@ -190,7 +190,7 @@ class Migrator:
         return [head.id for head in heads]
 
     def describe_heads(self) -> str:
-        """The several heads, and what leads to each, in words."""
+        """Returns the heads, and the revisions that lead to each, as text."""
         heads = self.graph.heads
         lines = [f"There are {len(heads)} heads; choose one. Nothing was changed."]
         lines_of = [self.graph.with_ancestors([head.id]) for head in heads]
@@ -207,17 +207,17 @@ class Migrator:
         except CommandError as error:
             return [self._named(name, error).id]
         if not found or not all(found):
-            raise UsageError(f"--to={name} names no revision. See inv migrate.status")
+            raise UsageError(f"--to={name} does not match a revision. See inv migrate.status")
         return [script.revision for script in found]
 
     def _named(self, name: str, error: CommandError) -> Revision:
-        """The revision whose file is called ``name``, or has it in its name; it alone."""
+        """Returns the only revision whose file is called ``name``, or has it in its name. Raises UsageError."""
         fitting = self.graph.find_by_name(name)
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
             listed = "".join(f"\n  {each.name}" for each in fitting)
-            raise UsageError(f"--to={name} is a part of several names:{listed}") from error
+            raise UsageError(f"--to={name} matches several migrations:{listed}") from error
         near = "".join(f"\n  {each.name}  {each.id}" for each in self.graph.suggest(name))
         way = f"Did you mean:{near}" if near else "See inv migrate.status"
         raise UsageError(f"--to={name}: {error}. {way}") from error
@@ -233,7 +233,7 @@ def _cannot_roll_back(stuck: dict[str, str]) -> str:
     if set(stuck.values()) == {EMPTY}:
         ways = (
             "Write their downgrade(), or roll back fewer: --steps=N or --to=REVISION. "
-            "Or leave what they did as it is, and roll back past them: --accept-empty\n"
-            f'Where there is nothing to undo, let the docstring of downgrade() say so: """{MARK}."""'
+            "Or leave their changes in place and roll back past them: --accept-empty\n"
+            f'If there is nothing to undo, say so in the docstring of downgrade(): """{MARK}."""'
         )
     return f"These migrations cannot be rolled back, so nothing was changed:{listed}\n{ways}"

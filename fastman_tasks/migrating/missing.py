@@ -1,4 +1,4 @@
-"""Revisions that the database has and no file: where they may be, and what to do."""
+"""Revisions that are in the database and in no file: where they may be, and what to do."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from fastman_tasks import git
 
 
 def describe_missing(missing: list[str], root: Path) -> str:
-    """What to tell the user of the ``missing`` revision ids: the git branches that have them, and the ways out."""
+    """Returns the text about the ``missing`` revision ids: the git branches that have them, and what to do."""
     what = "a revision" if len(missing) == 1 else "revisions"
-    lines = [f"The database has {what} that no file here has. Nothing was done."]
+    lines = [f"The database has {what} that no file here has. Nothing was changed."]
     current = git.current_branch(root)
     for revision_id in missing:
         found = git.branches_with_revision(revision_id, root)
@@ -20,13 +20,15 @@ def describe_missing(missing: list[str], root: Path) -> str:
             lines.append(f"  The file was deleted here: git restore --source=HEAD -- ':/{here[0]}'")
         elif found:
             lines.append(f"  Roll it back from there: git switch {found[0][0]}, then inv migrate.rollback")
-    lines.append("Or bring the file back, and run the command again.")
-    lines.append("Or, where its changes are not in the database, say where that stands: alembic stamp --purge REVISION")
+    lines.append("Or restore the file, and run the command again.")
+    lines.append(
+        "Or, if its changes are not in the database, mark the revision that is: alembic stamp --purge REVISION"
+    )
     return "\n".join(lines)
 
 
 def describe_branches(revision_id: str, root: Path) -> str:
-    """The git branches that have a version file of that id, in words."""
+    """Returns the git branches that have a version file with that id, as text."""
     return _places(git.branches_with_revision(revision_id, root))
 
 

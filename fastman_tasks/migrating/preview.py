@@ -1,4 +1,4 @@
-"""The SQL that a plan would run, told without changing anything."""
+"""The SQL that a plan would run, found without changing anything."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _ANNOUNCEMENT = re.compile(r"-- Running (upgrade|downgrade) [^\n]*\s*")
 
 
 def preview(environment: Environment, plan: Plan) -> tuple[tuple[StepResult, ...], MigrationFailed | None]:
-    """The statements of each migration of ``plan``, from one run of env.py; up to the one that fails, if one does.
+    """Returns the statements of each migration of ``plan``, from one run of env.py, and the failure that ended it.
 
-    Alembic's offline mode tells them, and no server is asked anything; where a migration needs the live database, the
-    reason stands with what could be told of it. SQLite's table rebuilds cannot be told offline: there the plan is run
-    on a copy of the file, which is thrown away.
+    They come from Alembic's offline mode, and nothing is sent to a server. If a migration needs the live database, its
+    result has the reason, and the statements before that. SQLite's table rebuilds cannot be rendered offline: there the
+    plan runs on a copy of the file, which is deleted.
     """
     assert plan.state is not None
     backend = plan.state.url.get_backend_name()
@@ -48,7 +48,7 @@ def preview(environment: Environment, plan: Plan) -> tuple[tuple[StepResult, ...
 
 @dataclass
 class _Progress:
-    """How far a preview has come; ``asked`` is whether the running migration has asked for its connection, or whether
+    """The progress of a preview; ``asked`` is whether the running migration has asked for its connection, or whether
     there is one."""
 
     done: list[StepResult] = field(default_factory=list)
@@ -136,7 +136,7 @@ def _wants_database(error: Exception) -> bool:
 
 @contextmanager
 def _noting_questions(context: MigrationContext, progress: _Progress) -> Iterator[None]:
-    """Note when a migration asks for its connection, or whether it has one: it may raise an error of its own then."""
+    """Note when a migration asks for its connection, or whether it has one: it may then raise its own error."""
 
     def noting(ask: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(ask)
@@ -186,8 +186,8 @@ def _on_a_copy(environment: Environment, plan: Plan, progress: _Progress) -> Non
     def require_copy(connection: Connection) -> None:
         if not is_copy(connection, copies):
             raise EnvironmentFailed(
-                "The engine of env.py makes its connections by itself (creator=), so that a preview cannot be kept "
-                "apart from the database. Nothing was changed."
+                "The engine in env.py creates its own connections (creator=), so a preview cannot be isolated "
+                "from the database. Nothing was changed."
             )
 
     def record(_connection: Connection, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:

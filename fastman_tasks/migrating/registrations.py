@@ -1,7 +1,7 @@
-"""What an env.py registers with SQLAlchemy and Alembic, forgotten at the end of its run.
+"""Remove what an env.py registers with SQLAlchemy and Alembic at the end of its run.
 
-Under alembic env.py runs once in a process; here a command may run it twice, and several commands share a process. What
-the modules that it imports register stays: they are imported once.
+With alembic env.py runs once in a process; here a command may run it twice, and several commands share a process. The
+modules that it imports are imported once, so what they register stays.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MODULE = "env_py"
 
 @contextmanager
 def forget_registrations() -> Iterator[None]:
-    """Forget, at the end of this block, which functions env.py has registered, and the folder that it went to."""
+    """At the end of this block, remove the functions that env.py has registered, and restore the current folder."""
     listened: list[tuple[Any, str, Any]] = []
     listen, folder = event.listen, os.getcwd()  # noqa: PTH109
 
@@ -49,7 +49,7 @@ def forget_registrations() -> Iterator[None]:
 
 
 def _registries() -> list[dict[Any, Any]]:
-    """Where Alembic's dispatchers keep what was registered; there is no public way to take anything out again."""
+    """Returns the registries of Alembic's dispatchers; there is no public way to remove an entry."""
     dispatchers: tuple[Any, ...] = (renderers, comparators, Operations._to_impl)
     return [registry for each in dispatchers if isinstance(registry := getattr(each, "_registry", None), dict)]
 

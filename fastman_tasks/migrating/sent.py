@@ -1,4 +1,4 @@
-"""What a running migration has sent to the database, and how much of it a rollback leaves."""
+"""The statements that a running migration has sent, and which of them a rollback cannot undo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LEAD = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
 _READS = re.compile(
     _LEAD + r"(select|show|pragma|describe|explain|set|begin|savepoint|release|rollback)\b", re.I | re.S
 )
-#: A statement that commits, said by the migration itself.
+#: A COMMIT that the migration itself sends.
 COMMITS = re.compile(_LEAD + r"(commit|end)\b", re.I | re.S)
 # Of MySQL's statements "that cause an implicit commit"; temporary tables do not.
 _DDL = re.compile(
@@ -30,7 +30,7 @@ _SYNTAX_ERROR = 1064
 
 @dataclass(frozen=True)
 class Sent:
-    """A statement that was carried out, ``times`` times (an insert of several rows)."""
+    """A statement that was executed, ``times`` times (an insert of several rows)."""
 
     text: str
     times: int
@@ -53,7 +53,7 @@ class SentStatements:
     _committing: bool = False
 
     def settle(self, error: BaseException | None = None) -> None:
-        """Take a commit that was begun as done, unless ``error`` is what became of it."""
+        """Treat a commit that has begun as done, unless ``error`` says that it failed."""
         # SQLAlchemy wraps what a driver's commit() raises without a statement.
         if self._committing and not (isinstance(error, DBAPIError) and error.statement is None):
             self._keep()
@@ -70,7 +70,7 @@ class SentStatements:
         return autocommit or (not self.transactional and bool(_DDL.match(statement)))
 
     def on_send(self, connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
-        """A statement is sent."""
+        """A statement is about to be sent."""
         self.settle()
         self.failed = None
         self.under_way = statement if self._commits_itself(statement, connection) else None
@@ -78,7 +78,7 @@ class SentStatements:
     def on_success(
         self, connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool
     ) -> None:
-        """It was carried out."""
+        """The statement was executed."""
         self.under_way = None
         if COMMITS.match(statement):
             self._keep()
@@ -88,13 +88,13 @@ class SentStatements:
                 self._keep()
 
     def on_error(self, context: ExceptionContext) -> None:
-        """It failed, or nobody heard how it ended."""
+        """The statement failed, or its result is unknown."""
         if context.statement is None:
             return
         self.failed = context.statement
         error = context.original_exception
         if not isinstance(error, Exception) or context.is_disconnect:
-            # Nobody heard what became of it: the server may well carry it out.
+            # Its result is unknown: the server may still execute it.
             if self.under_way is not None:
                 self._keep()
             return
@@ -117,7 +117,7 @@ class SentStatements:
 
 @contextmanager
 def watch(current: Callable[[], SentStatements | None]) -> Iterator[None]:
-    """Note what any connection is asked in this block in the ``current`` ones, if there is one."""
+    """Record the statements of every connection in this block in ``current()``, unless that is None."""
 
     def noting(method: Callable[..., None]) -> Callable[..., None]:
         def note(*arguments: Any) -> None:

@@ -1,4 +1,4 @@
-"""The models' metadata that a project's own env.py names."""
+"""The models' metadata in a project's own env.py."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from fastman_tasks.migrating.environment import Environment
 
 
 def read(environment: Environment) -> list[MetaData]:
-    """What env.py gives Alembic as ``target_metadata``; none where it leaves that to us.
+    """Returns the ``target_metadata`` that env.py passes to Alembic; empty if it passes none.
 
-    No database is needed: env.py runs offline. Raises EnvironmentFailed where that fails.
+    No database is needed: env.py runs offline. Raises EnvironmentFailed if that fails.
     """
     found: list[MetaData] = []
 
@@ -27,7 +27,7 @@ def read(environment: Environment) -> list[MetaData]:
 
 
 def as_list(metadata: MetaData | Sequence[MetaData] | None) -> list[MetaData]:
-    """``target_metadata`` as a list; env.py may give one or several."""
+    """Returns ``target_metadata`` as a list; env.py may pass one or several."""
     if metadata is None:
         return []
     return [metadata] if isinstance(metadata, MetaData) else list(metadata)

@@ -1,4 +1,4 @@
-"""The columns of a mapped class: which attribute has which, and which have to be given."""
+"""The columns of a mapped class, by attribute, and which of them are required."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastman_tasks.errors import FastmanError
 
 
 def mapper_of(model: object) -> Mapper[Any] | None:
-    """The mapper of a mapped class; None for anything else."""
+    """Returns the mapper of a mapped class; None for anything else."""
     try:
         found: object = inspect(model)
     except NoInspectionAvailable:
@@ -21,22 +21,22 @@ def mapper_of(model: object) -> Mapper[Any] | None:
 
 
 def by_attribute(mapper: Mapper[Any]) -> dict[str, Column[Any]]:
-    """Each attribute that holds a column of a table."""
+    """Returns the column of each attribute that has one."""
     return {
         attribute.key: column for attribute in mapper.column_attrs if isinstance(column := attribute.columns[0], Column)
     }
 
 
 def fixed_values(mapper: Mapper[Any]) -> dict[str, Any]:
-    """What every row of the class has, by column key: of classes that share a table, which one it is."""
+    """Returns the values that every row of the class has, by column key: the discriminator of a shared table."""
     if isinstance(mapper.polymorphic_on, Column) and mapper.polymorphic_identity is not None:
         return {mapper.polymorphic_on.key: mapper.polymorphic_identity}
     return {}
 
 
 class Target:
-    """The one table of ``model``, or ``model`` itself where it is a table, for what ``caller`` writes. Raises
-    ``refused`` for anything else."""
+    """The one table of ``model``, or ``model`` itself if it is a table, for ``caller`` to write. Raises ``refused`` for
+    anything else."""
 
     def __init__(self, model: type | Table, caller: str, refused: type[FastmanError]) -> None:
         if isinstance(model, Table):
@@ -45,25 +45,25 @@ class Target:
             return
         mapper = mapper_of(model)
         if mapper is None:
-            raise refused(f"{caller} takes a mapped class or a Table; {model!r} is neither.")
+            raise refused(f"{caller} expects a mapped class or a Table; {model!r} is neither.")
         self.name = model.__name__
         if len(mapper.tables) != 1 or not isinstance(mapper.local_table, Table):
-            raise refused(f"{caller} writes one table; {self.name} is spread over several.")
+            raise refused(f"{caller} writes one table; {self.name} is mapped to several.")
         self.table = mapper.local_table
         self.columns = by_attribute(mapper)
         self.fixed = fixed_values(mapper)
 
 
 def undecorate(kind: Any) -> Any:
-    """The type that ``kind`` decorates, or itself."""
-    # An Interval is made as a decorator, but what it decorates is only how some databases keep it.
+    """Returns the type that ``kind`` decorates, or ``kind`` itself."""
+    # An Interval is a decorator, but the decorated type is only how some databases store it.
     while isinstance(kind, TypeDecorator) and not isinstance(kind, Interval):
         kind = kind.impl_instance
     return kind
 
 
 class NoContext:
-    """Given to a column's default function where SQLAlchemy would give a context; raises ``refusal`` if it is used."""
+    """Passed to a column's default function in place of SQLAlchemy's context; raises ``refusal`` if it is used."""
 
     def __init__(self, refusal: Exception) -> None:
         self._refusal = refusal
@@ -73,8 +73,8 @@ class NoContext:
 
 
 def unique_groups(table: Table, *, exact: bool) -> list[tuple[Column[Any], ...]]:
-    """The groups of columns whose values ``table`` holds once; with ``exact`` not those that are unique only in some
-    rows, or in an expression: no ON CONFLICT takes these."""
+    """Returns the groups of columns that are unique in ``table``; with ``exact`` without partial indexes and indexes of
+    expressions, which ON CONFLICT does not accept."""
     groups = [tuple(table.primary_key.columns)]
     groups += [tuple(each.columns) for each in table.constraints if isinstance(each, UniqueConstraint)]
     groups += [tuple(each.columns) for each in table.indexes if each.unique and not (exact and _partial(each))]

@@ -1,4 +1,4 @@
-"""The project's SQLAlchemy models: found by convention or by name, imported, their tables collected."""
+"""Find the project's SQLAlchemy models by convention or by name, import them and collect their tables."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _NOT_ITS_MODELS = {"tests", "test", "migrations", "alembic", "node_modules", "__
 
 @dataclass(frozen=True)
 class Models:
-    """The imported modules that hold the project's models."""
+    """The imported modules that contain the project's models."""
 
     modules: tuple[ModuleType, ...]
 
     @cached_property
     def metadata(self) -> list[MetaData]:
-        """Each MetaData that a model or table in the modules belongs to; one a declarative base."""
+        """Each MetaData that a model or table in the modules belongs to, one for each declarative base."""
         found: dict[int, MetaData] = {}
         for module in self.modules:
             for value in vars(module).values():
@@ -51,8 +51,8 @@ class Models:
 
     @cached_property
     def mapped(self) -> tuple[type, ...]:
-        """Every mapped class of the modules, each once, where it was defined."""
-        # SQLAlchemy's ORM is a tenth of a second that most commands do without.
+        """Every mapped class of the modules, each once."""
+        # Importing SQLAlchemy's ORM takes a tenth of a second, and most commands do not need it.
         from fastman_tasks.models.columns import mapper_of
 
         found: dict[type, None] = {}
@@ -64,9 +64,9 @@ class Models:
 
 
 def _metadata_of(value: object) -> MetaData | None:
-    # Only what can be a model is looked into: Flask's current_app, say, raises an error when it is.
+    # Only what can be a model is inspected: Flask's current_app, say, raises an error if it is.
     if isinstance(value, type):
-        # A class that was mapped without a base has no metadata of its own.
+        # A class that was mapped without a base has no metadata attribute.
         table = getattr(value, "__table__", None)
         value = table if isinstance(table, Table) else getattr(value, "metadata", None)
     if isinstance(value, Table):
@@ -75,11 +75,11 @@ def _metadata_of(value: object) -> MetaData | None:
 
 
 def load(root: Path, named: tuple[str, ...]) -> Models:
-    """Import the models of the project in ``root``: the modules ``named``, or those found by convention.
+    """Import the models of the project in ``root``: the modules ``named``, or those found by convention. Returns them.
 
     A name may have wildcards: ``app.*.models``, ``app.modules.*``. Packages are imported with all their modules. Raises
-    ModelsFailed when any import fails, and for wildcards that fit nothing: with one table unknown, a comparison would
-    take it for dropped.
+    ModelsFailed if any import fails, and for wildcards without a match: a comparison would treat the missing tables as
+    dropped.
     """
     modules: dict[str, ModuleType] = {}
     wanted = [each for name in named for each in _expand(name, root)] if named else list(find(root))
@@ -94,11 +94,11 @@ def load(root: Path, named: tuple[str, ...]) -> Models:
 
 
 def from_metadata(metadata: Collection[MetaData]) -> Models:
-    """The modules, imported already, that hold mapped classes and tables of ``metadata``."""
+    """Returns the imported modules that contain mapped classes and tables of ``metadata``."""
     wanted = {id(each) for each in metadata}
 
     def is_of_it(value: object) -> bool:
-        # By its type, and from its own dictionary: a proxy among all that is imported must not be woken up.
+        # By its type and its own dictionary: a lazy proxy in an imported module must not be loaded.
         if issubclass(type(value), type):
             return "__mapper__" in vars(value) and id(_metadata_of(value)) in wanted
         return issubclass(type(value), Table) and id(_metadata_of(value)) in wanted
@@ -108,9 +108,9 @@ def from_metadata(metadata: Collection[MetaData]) -> Models:
 
 
 def find(root: Path) -> Iterator[str]:
-    """The dotted names of the modules and packages in ``root`` that hold models by convention, in order.
+    """Yields the dotted names of the modules and packages in ``root`` that contain models by convention, in order.
 
-    They are called models, and lie in ``root``, in ``src/``, or anywhere in a package there.
+    They are called models, and are in ``root``, in ``src/``, or anywhere in a package there.
     """
     seen = set()
     for base, prefix in _bases(root):
@@ -163,7 +163,7 @@ def _packages(base: Path) -> list[str]:
 
 
 def _expand(name: str, root: Path) -> list[str]:
-    """``name`` itself, or the modules and packages that it fits where it has wildcards."""
+    """Returns ``name`` itself, or the modules and packages that its wildcards match."""
     parts = name.split(".")
     fixed = list(itertools.takewhile(lambda part: not re.search(r"[*?\[]", part), parts))
     if fixed == parts:
@@ -181,7 +181,7 @@ def _expand(name: str, root: Path) -> list[str]:
             if dotted is not None and place.stem not in {"__init__", "__main__"}:
                 found[dotted] = None
     if not found:
-        raise ModelsFailed(f"FASTMAN_MODELS: {name} fits no module and no package.")
+        raise ModelsFailed(f"FASTMAN_MODELS: {name} does not match any module or package.")
     return list(found)
 
 

@@ -1,4 +1,4 @@
-"""The foreign keys that every row of a model has to fill."""
+"""The foreign keys that are required in every row of a model."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fastman_tasks.models.columns import is_required
 
 @dataclass(frozen=True)
 class Reference:
-    """The columns of one foreign key, each with the one that it refers to in ``table``; ``parent`` is the model that
-    has those, None where no model has."""
+    """The columns of one foreign key, each with the column in ``table`` that it refers to. ``parent`` is the model of
+    that table; None if it has none."""
 
     columns: dict[Column[Any], Column[Any]]
     table: FromClause
@@ -24,18 +24,18 @@ class Reference:
 
 
 def own_columns(mapper: Mapper[Any]) -> dict[str, Column[Any]]:
-    """Each attribute that a row is given a value for, with its column."""
+    """Returns each attribute that can be set in a new row, with its column."""
     found = ((each.key, _own_column(mapper, each)) for each in mapper.column_attrs)
     return {name: column for name, column in found if column is not None and column is not mapper.polymorphic_on}
 
 
 def attribute_of(mapper: Mapper[Any], column: Column[Any]) -> str | None:
-    """The attribute by which ``mapper`` has ``column``."""
+    """Returns the attribute of ``mapper`` that has ``column``; None if there is none."""
     return next((each.key for each in mapper.column_attrs if column in each.columns), None)
 
 
 def is_importable(class_: type) -> bool:
-    """Whether a file can import ``class_``: its module has it under its name."""
+    """Whether a file can import ``class_`` by its name."""
     value: object = sys.modules.get(class_.__module__)
     for part in class_.__qualname__.split("."):
         value = getattr(value, part, None)
@@ -43,8 +43,8 @@ def is_importable(class_: type) -> bool:
 
 
 def references(columns: Iterable[Column[Any]], mappers: Iterable[Mapper[Any]]) -> list[Reference]:
-    """The foreign keys of ``columns`` that are never NULL, those of several columns first; without those whose columns
-    are all in others before them. ``mappers`` are those of the models that they may refer to."""
+    """Returns the required foreign keys of ``columns``, those of several columns first, without those whose columns are
+    all in earlier ones. ``mappers`` are those of the models that they may refer to."""
     own, mappers = list(columns), list(mappers)
     keys = {key.constraint for column in own if is_required(column) for key in column.foreign_keys if key.constraint}
     found: list[Reference] = []
@@ -58,7 +58,7 @@ def references(columns: Iterable[Column[Any]], mappers: Iterable[Mapper[Any]]) -
 
 
 def find_circle(mapper: Mapper[Any], reference: Reference) -> list[Mapper[Any]]:
-    """The models from ``mapper`` by way of ``reference`` back to itself; empty where no way leads back."""
+    """Returns the models from ``mapper`` through ``reference`` back to itself; empty if there is no circle."""
     seen: set[Mapper[Any]] = set()
 
     def ways(parent: Mapper[Any] | None) -> Iterator[list[Mapper[Any]]]:
@@ -73,7 +73,7 @@ def find_circle(mapper: Mapper[Any], reference: Reference) -> list[Mapper[Any]]:
 
 
 def _own_column(mapper: Mapper[Any], attribute: ColumnProperty[Any]) -> Column[Any] | None:
-    """The column that ``attribute`` gives a value to: not one that only joins a subclass's table to its parent's."""
+    """Returns the column that ``attribute`` sets, not one that only joins a subclass's table to its parent's."""
     for column in attribute.columns:
         joins = mapper.inherits is not None and isinstance(column, Column) and column.primary_key
         if isinstance(column, Column) and not (joins and column.foreign_keys):
@@ -86,7 +86,7 @@ def _stays_null(column: Column[Any]) -> bool:
 
 
 def _parent(mappers: Iterable[Mapper[Any]], targets: list[Column[Any]]) -> Mapper[Any] | None:
-    """The model whose table has ``targets``: of those that share it the one that the others inherit from."""
+    """Returns the model whose table has ``targets``; if several share it, their base class."""
     fitting = [
         each
         for each in mappers

@@ -1,4 +1,4 @@
-"""What a version file says of itself before its first function, read from its text: it is not imported."""
+"""The header of a version file: what is before its first function, read from its text. It is not imported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _NAMES = ("revision", "down_revision", "branch_labels", "depends_on")
-# Where the header ends. It may also be a line of the docstring; then what is before it cannot be parsed.
+# The end of the header. It may also match a line of the docstring; then the text before it cannot be parsed.
 _BODY = re.compile(r"^(?:def|async|class|@)\b", re.MULTILINE)
 # One of the names may be given another value further down.
 _AGAIN = re.compile(rf"\b(?:{'|'.join(_NAMES)})\b[ \t]*(?::[^=\n]*)?=(?!=)|\bimport[ \t]*\*", re.ASCII)
@@ -22,7 +22,7 @@ _HIDDEN = re.compile(r"\b(?:globals|exec|setattr|__dict__)\b")
 
 @dataclass(frozen=True)
 class Header:
-    """A revision's own words: ids as Alembic's files have them, and its whole docstring."""
+    """The identifiers of a revision, as written in its file, and its whole docstring."""
 
     revision: str
     down_revision: str | tuple[str, ...] | None
@@ -32,13 +32,13 @@ class Header:
 
 
 def read(file: Path) -> Header | None:
-    """The header of the version ``file``; None where only importing it tells: it is not Python, or a value is none
-    that is written out, or may be given a second time.
+    """Returns the header of the version ``file``; None if it has to be imported: it is not Python, or a value is not a
+    literal, or may be assigned twice.
 
     Raises OSError.
     """
     try:
-        # As Python reads it: an encoding may be declared, and every kind of line end is one.
+        # As Python reads it: with a declared encoding and any kind of line ending.
         content = file.read_bytes()
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
         source = content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
@@ -80,7 +80,7 @@ def _parse(source: str) -> ast.Module:
 
 
 def _assigned(statement: ast.stmt) -> Iterator[str]:
-    """Those of the four names that ``statement`` gives a value, or takes it away, in whatever way."""
+    """Yields those of the four names that ``statement`` assigns or deletes in any way."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return
     for node in ast.walk(statement):
@@ -101,7 +101,7 @@ def _is_plain(statement: ast.stmt, name: str) -> bool:
 
 
 def _names(value: object) -> tuple[str, ...]:
-    """Raises ValueError for what is no name and no series of names."""
+    """Returns ``value`` as names. Raises ValueError if it is neither a name nor several."""
     names = () if value is None else (value,) if isinstance(value, str) else value
     if not isinstance(names, tuple | list | set) or not all(isinstance(name, str) for name in names):
         raise ValueError(value)

@@ -29,12 +29,12 @@ class Revision:
 
     @property
     def name(self) -> str:
-        """What people call it: its file's name without ``.py``."""
+        """Its file's name without ``.py``."""
         return self.file.stem
 
 
 class RevisionGraph:
-    """All revisions of a project, given in the order in which Alembic reads their files."""
+    """All revisions of a project, passed in the order in which Alembic reads their files."""
 
     def __init__(self, revisions: Iterable[Revision]) -> None:
         self._by_id = {revision.id: revision for revision in revisions}
@@ -47,24 +47,24 @@ class RevisionGraph:
 
     @cached_property
     def revisions(self) -> tuple[Revision, ...]:
-        """Every revision, parents before children; between branches, as a whole ``alembic upgrade heads`` goes."""
+        """Every revision, parents before children; branches in the order of ``alembic upgrade heads``."""
         return tuple(self._by_id[each] for each in self._in_order(self._by_id))
 
     def upgrade(self, targets: Iterable[str], applied: Iterable[str]) -> list[str]:
-        """The ids that ``alembic upgrade`` to ``targets`` runs, in its order, where ``applied`` are applied."""
+        """Returns the ids that ``alembic upgrade`` to ``targets`` runs, in its order, if ``applied`` are applied."""
         return self._in_order(self.with_ancestors(targets) - self.with_ancestors(applied))
 
     def _in_order(self, wanted: Collection[str]) -> list[str]:
         return order.newest_first({each.id: each.parents for each in self._by_id.values()}, wanted)[::-1]
 
     def find_by_name(self, name: str) -> list[Revision]:
-        """The revisions whose file is called ``name``, with or without .py, or else has it in its name."""
+        """Returns the revisions whose file is called ``name``, with or without .py, or else has it in its name."""
         typed = name.removesuffix(".py")
         whole = [revision for revision in self.revisions if revision.name == typed]
         return whole or [revision for revision in self.revisions if typed in revision.name]
 
     def suggest(self, name: str) -> list[Revision]:
-        """The few revisions whose id, message or file's name is most like ``name``, the nearest first."""
+        """Returns the few revisions whose id, message or file's name is most like ``name``, the nearest first."""
         known = {
             spelled: each
             for each in self.revisions
@@ -75,24 +75,24 @@ class RevisionGraph:
 
     @property
     def heads(self) -> tuple[Revision, ...]:
-        """The revisions that no other one revises."""
+        """The revisions that no other revision revises."""
         return tuple(revision for revision in self.revisions if revision.is_head)
 
     def heads_of(self, ids: set[str]) -> tuple[str, ...]:
-        """Of ``ids``, closed under ancestry, those that no other one revises or depends on: what a database records."""
+        """Returns those of ``ids``, which include their ancestors, that no other one revises or depends on."""
         implied = {parent for revision_id in ids for parent in self._by_id[revision_id].parents}
         return tuple(sorted(ids - implied))
 
     def are_independent(self, heads: tuple[Revision, ...]) -> bool:
-        """Whether ``heads`` are meant to stay apart: each has a branch label that no other one has, or keeps its line
-        in a folder of its own, or shares no ancestor with any other one."""
+        """Whether ``heads`` are meant to stay separate: each has its own branch label, or has its files in its own
+        folder, or shares no ancestor with the others."""
         lines = [self.with_ancestors([head.id]) for head in heads]
         shared = {each for number, line in enumerate(lines) for other in lines[:number] for each in line & other}
         folders = [{self._by_id[each].location for each in line - shared} for line in lines]
         return not shared or _are_distinct([set(head.labels) for head in heads]) or _are_apart(folders)
 
     def with_ancestors(self, ids: Iterable[str]) -> set[str]:
-        """``ids`` and everything they revise or depend on; ids that no file has are left out."""
+        """Returns ``ids`` and everything they revise or depend on, without ids that no file has."""
         found: set[str] = set()
         open_ids = [revision_id for revision_id in ids if revision_id in self._by_id]
         while open_ids:
@@ -104,7 +104,7 @@ class RevisionGraph:
 
 
 def _are_distinct(groups: list[set[str]]) -> bool:
-    """Whether each group has a member that no other one has."""
+    """Whether each group has a member that no other group has."""
     return all(
         own - set().union(*(other for number, other in enumerate(groups) if number != position))
         for position, own in enumerate(groups)
@@ -112,5 +112,5 @@ def _are_distinct(groups: list[set[str]]) -> bool:
 
 
 def _are_apart(groups: list[set[Path]]) -> bool:
-    """Whether each group has members, and shares none with another one."""
+    """Whether each group has members, and shares none with another group."""
     return all(groups) and sum(map(len, groups)) == len(set().union(*groups))

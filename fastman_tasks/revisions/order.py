@@ -1,4 +1,4 @@
-"""The order in which Alembic walks through revisions, found without its quadratic search."""
+"""Alembic's order of revisions, without its quadratic search."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 
 def newest_first(parents: Mapping[str, Sequence[str]], wanted: Collection[str]) -> list[str]:
-    """The ids that are ``wanted``, children before their parents, in the order of Alembic's RevisionMap.
+    """Returns the ids that are ``wanted``, children before their parents, in the order of Alembic's RevisionMap.
 
-    ``parents`` are those of each id, dependencies among them, both in Alembic's order: ids as their files were read.
+    ``parents`` are those of each id, including dependencies; ids are in the order in which their files were read.
 
-    A branch is followed down to a revision that something else has to come before. Alembic finds that out by the
-    ancestors of every open branch, collected anew at each merge; looking for children that are left is the same.
+    A branch is followed down to a revision that has to wait for another one. Alembic finds those by collecting the
+    ancestors of every open branch again at each merge; looking for remaining children has the same result.
     """
     left = set(wanted)
     children: dict[str, list[str]] = {each: [] for each in parents if each in left}
@@ -43,7 +43,7 @@ def newest_first(parents: Mapping[str, Sequence[str]], wanted: Collection[str]) 
 def _first_above(
     ids: Sequence[str], children: Mapping[str, Sequence[str]], left: Collection[str], branches: Sequence[str]
 ) -> int:
-    """The first of ``branches`` that is one of ``ids`` or of their descendants."""
+    """Returns the first of ``branches`` that is one of ``ids`` or of their descendants."""
     above: set[str] = set()
     open_ids = list(ids)
     while open_ids:

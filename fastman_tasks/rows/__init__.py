@@ -1,1 +1,1 @@
-"""Rows of tables: written with upsert, or loaded from a file."""
+"""Write rows of tables with upsert, or load them from a file."""

@@ -1,4 +1,4 @@
-"""On PostgreSQL: the rows of a batch as one array a column. The statement stays short, however many rows there are."""
+"""For PostgreSQL: the rows of a batch as one array per column, so that the statement stays short."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 
 Batch = list[dict[str, Any]]
-# A column's type, the values that are sent for it, and the type that they are sent as. That one is never narrower: it
-# is left to the column to refuse a text that is too long, as a cast would cut it off.
+# A column's type, the type of its Python values, and the type that they are sent as. That one is never narrower: the
+# column has to refuse a text that is too long, as a cast would truncate it.
 _KINDS: tuple[tuple[type[Any], type, types.TypeEngine[Any]], ...] = (
     (types.Boolean, bool, types.Boolean()),
     (types.Integer, int, types.BigInteger()),
@@ -27,8 +27,8 @@ _KINDS: tuple[tuple[type[Any], type, types.TypeEngine[Any]], ...] = (
 
 
 class Arrays:
-    """Rows of ``table`` that name the columns ``names``, as arrays. ``insert`` is None where that cannot be: a column
-    is of another kind, or one that is not named has a default that Python makes."""
+    """Rows of ``table`` with the columns ``names``, as arrays. ``insert`` is None if that is not possible: a column is
+    of another type, or one that is not named has a default in Python."""
 
     def __init__(self, table: Table, names: Sequence[str]) -> None:
         self._names = names
@@ -43,7 +43,7 @@ class Arrays:
         self._python = [{kind[0], type(None)} for kind in kinds if kind]
 
     def values(self, batch: Batch) -> dict[str, list[Any]] | None:
-        """What ``insert`` is executed with for ``batch``; None where a value is of no type that goes into its array."""
+        """Returns the parameters of ``insert`` for ``batch``; None if a value does not fit into its array."""
         found = {f"c{at}": [row[name] for row in batch] for at, name in enumerate(self._names)}
         fits = all(set(map(type, each)) <= python for each, python in zip(found.values(), self._python, strict=True))
         return found if fits else None

@@ -1,4 +1,4 @@
-"""Values from a file, as the driver wants them for a column: a whole column of a batch at a time."""
+"""Convert values from a file to what the driver expects for a column, a whole column of a batch at a time."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _A_DAY = date(1, 2, 3)
 
 
 class Converter:
-    """Converts what a file holds for ``column`` into what the driver of ``dialect`` takes."""
+    """Converts the values of ``column`` in a file to what the driver of ``dialect`` accepts."""
 
     def __init__(self, column: Column[Any], dialect: Dialect) -> None:
         self.column = column
         kind = undecorate(column.type)
         self._parse, self._words, self._native = _reader(kind)
         self._length = kind.length if isinstance(kind, types.String) and not isinstance(kind, types.Enum) else None
-        # SQLAlchemy makes None the JSON text null, which is not NULL.
+        # SQLAlchemy converts None to the JSON text null, which is not NULL.
         self._keeps_none = isinstance(kind, types.JSON) and column.nullable
         self._process = column.type.dialect_impl(dialect).bind_processor(dialect)
         if isinstance(kind, types.Date) and self._process and self._process(_A_DAY) == _A_DAY.isoformat():
-            # On SQLite: the same at a tenth of the time.
+            # On SQLite: the same in a tenth of the time.
             self._process, self._keeps_none = date.isoformat, True  # type: ignore[assignment]
 
     def convert_texts(self, texts: Sequence[str]) -> list[Any]:
-        """The values of ``texts``, an empty one being NULL where the column takes it. Raises ValueError."""
+        """Returns the values of ``texts``; an empty one is NULL if the column accepts it. Raises ValueError."""
         parse: Parse | None = self._parse
         values: list[Any]
         if self.column.nullable and "" in texts:
@@ -48,12 +48,12 @@ class Converter:
         return self.bind(values)
 
     def value(self, text: str) -> Any:
-        """The Python value of one text, which is never NULL. Raises ValueError."""
+        """Returns the Python value of one text, which is never NULL. Raises ValueError."""
         self._check_length([text])
         return self._parse(text) if self._parse else text
 
     def check_texts(self, texts: Sequence[str]) -> Sequence[str]:
-        """``texts`` as they are, where ``convert_texts()`` would take them all. Raises ValueError."""
+        """Returns ``texts`` as they are if ``convert_texts()`` would accept them all. Raises ValueError otherwise."""
         if self._parse:
             # A deque that keeps nothing is the fastest way to call a function for each.
             deque(map(self._parse, filter(None, texts) if self.column.nullable else texts), maxlen=0)
@@ -61,11 +61,11 @@ class Converter:
         return texts
 
     def convert_natives(self, values: Sequence[Any]) -> list[Any]:
-        """The same for what JSON holds: a text is read as in a CSV file, a number stays one. Raises ValueError."""
+        """Returns the values of JSON; a text is converted as in a CSV file, a number stays one. Raises ValueError."""
         return self.bind([self._one(value) for value in values])
 
     def bind(self, values: list[Any]) -> list[Any]:
-        """Python's values as the driver takes them."""
+        """Returns Python's ``values`` as the driver accepts them."""
         process = self._process
         if process is None:
             return values
@@ -74,7 +74,7 @@ class Converter:
         return list(map(process, values))
 
     def problem(self, value: Any) -> str | None:
-        """What is wrong with ``value``, as it is in the file; None where nothing is."""
+        """Returns what is wrong with ``value``, as it is in the file; None if it is valid."""
         try:
             if isinstance(value, str):
                 self.convert_texts([value])
@@ -82,9 +82,9 @@ class Converter:
                 self.convert_natives([value])
         except (ValueError, ArithmeticError, LookupError, TypeError):
             if value == "" or value is None:
-                return "is empty, and the column takes no NULL"
+                return "is empty, and the column does not accept NULL"
             if self._length is not None and isinstance(value, str) and len(value) > self._length:
-                return f"{value[:60]!r} has {len(value)} characters, the column takes {self._length}"
+                return f"{value[:60]!r} has {len(value)} characters, the column accepts {self._length}"
             return f"{str(value)[:60]!r} is not {self._words}"
         return None
 
@@ -100,7 +100,7 @@ class Converter:
         if self._native is object or (isinstance(value, self._native) and not isinstance(value, str)):
             if isinstance(value, bool) and self._native not in (bool, object):
                 raise ValueError
-            # A number is not yet the value of these.
+            # For these a number still has to be converted.
             return self._parse(str(value)) if self._parse in (Decimal, _seconds) else value
         if not isinstance(value, str) or (self._length is not None and len(value) > self._length):
             raise ValueError
@@ -115,7 +115,7 @@ def _boolean(text: str) -> bool:
 
 
 def _datetime(text: str) -> datetime:
-    # Before Python 3.11 a Z is not understood.
+    # Before Python 3.11 a Z is not supported.
     return datetime.fromisoformat(f"{text[:-1]}+00:00" if text.endswith(("Z", "z")) else text)
 
 
@@ -140,7 +140,7 @@ def _binary(text: str) -> bytes:
 
 
 def _reader(kind: Any) -> tuple[Parse | None, str, Any]:
-    """How a text becomes a value for ``kind``, what it should have been, and which Python values it takes as well."""
+    """Returns how to convert a text for ``kind``, what the text has to be, and which Python types are accepted too."""
     if isinstance(kind, types.Enum):
         if kind.enum_class is None:
             return _one_of({name: name for name in kind.enums}), f"one of {', '.join(kind.enums)}", ()

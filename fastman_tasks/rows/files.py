@@ -1,4 +1,4 @@
-"""Read a data file in batches: .csv, .jsonl and .json, each also with .gz after it."""
+"""Read a data file in batches: .csv, .jsonl and .json, each optionally with .gz after it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ KINDS = (".csv", ".jsonl", ".json")
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows that have the same ``names``, column by column. ``texts``: every value is a text, as in a CSV file.
-    ``line`` gives the line that a row, by its number in the batch, ends in; that of a CSV file's header for -1."""
+    """Rows with the same ``names``, column by column. With ``texts`` every value is a text, as in a CSV file. ``line``
+    returns the line in which a row, by its number in the batch, ends; for -1 the line of a CSV file's header."""
 
     names: tuple[str, ...]
     columns: list[Sequence[Any]]
@@ -34,7 +34,7 @@ class Batch:
 
 
 class DataFile:
-    """The file at ``path``. Raises LoadFailed for one that is not there or of another kind."""
+    """The file at ``path``. Raises LoadFailed if it does not exist or has another extension."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,7 +43,7 @@ class DataFile:
         self.zipped = lower.suffix == ".gz"
         self.kind = lower.with_suffix("").suffix if self.zipped else lower.suffix
         if self.kind not in KINDS:
-            raise LoadFailed(f"{path.name}: load() reads {', '.join(KINDS)}, each also with .gz after it.")
+            raise LoadFailed(f"{path.name}: load() reads {', '.join(KINDS)}, each optionally with .gz after it.")
         if not path.is_file():
             raise LoadFailed(f"{path.name} is not in {path.parent}.")
         self.size = path.stat().st_size
@@ -51,7 +51,7 @@ class DataFile:
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """The file's content, unzipped; ``position`` tells how much of ``size`` was read. Raises LoadFailed."""
+        """Yields the decompressed content; ``position`` returns how much of ``size`` was read. Raises LoadFailed."""
         try:
             with self.path.open("rb") as raw:
                 self.position = raw.tell
@@ -66,12 +66,12 @@ class DataFile:
             self.position = lambda: 0
 
     def batches(self) -> Generator[Batch, None, None]:
-        """All rows; a CSV file that has only a header gives a batch of none. Raises LoadFailed for what is no CSV or
-        JSON, with its line. To be closed."""
+        """Returns a generator of all rows, to be closed; a CSV file with only a header yields an empty batch. Raises
+        LoadFailed, with the line, for invalid CSV or JSON."""
         return self._csv_batches() if self.kind == ".csv" else self._json_batches()
 
     def line_of(self, row: int) -> int:
-        """The line that ``row``, by its number in the whole file, ends in."""
+        """Returns the line in which ``row``, by its number in the whole file, ends."""
         with closing(self.batches()) as batches:
             for batch in batches:
                 if row < batch.size:
@@ -80,7 +80,7 @@ class DataFile:
         return 0
 
     def copy_line(self, copied: int) -> int:
-        """The same of the row that ends in line ``copied`` of what COPY reads: every row, "\r\n" after each."""
+        """Returns the line of the row that ends in line ``copied`` of what COPY reads: every row, "\r\n" after each."""
         with self._csv() as reader:
             rows = filter(None, reader)
             next(rows)
@@ -92,7 +92,7 @@ class DataFile:
             return int(reader.line_num)
 
     def failure(self, line: int, column: str | None, problem: str) -> LoadFailed:
-        """The error for what is wrong in ``line``."""
+        """Returns the error for a ``problem`` in ``line``."""
         return LoadFailed(f"{self.name}:{line}{f', column {column}' if column else ''}: {problem}")
 
     @contextmanager
@@ -105,11 +105,11 @@ class DataFile:
             except csv.Error as error:
                 raise self.failure(reader.line_num, None, f"{error}") from error
             except UnicodeDecodeError as error:
-                raise self.failure(reader.line_num + 1, None, "it, or what follows, is not UTF-8") from error
+                raise self.failure(reader.line_num + 1, None, "this line, or a later one, is not UTF-8") from error
 
     def _csv_batches(self) -> Generator[Batch, None, None]:
         with self._csv() as reader:
-            # A blank line is no row.
+            # Blank lines are skipped.
             found = filter(None, reader)
             header = next(found, None)
             if header is None:
@@ -129,7 +129,7 @@ class DataFile:
 
     def _csv_line(self, start: int) -> Callable[[int], int]:
         def line(number: int) -> int:
-            # Only wanted after an error: the lines of rows are not kept, a field may have several.
+            # Only needed after an error: line numbers are not kept, and a field may have several lines.
             with self._csv() as reader:
                 for _row in islice(filter(None, reader), start + number + 2):
                     pass

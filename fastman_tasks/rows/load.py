@@ -1,4 +1,4 @@
-"""Load a data file into a model's table, in constant memory."""
+"""Load a data file into a model's table with constant memory."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def load(db: Session, model: type | Table, path: str | Path) -> int: ...
 @overload
 def load(db: AsyncSession, model: type | Table, path: str | Path) -> Coroutine[Any, Any, int]: ...
 def load(db: Session | AsyncSession, model: type | Table, path: str | Path) -> int | Coroutine[Any, Any, int]:
-    """Write the rows of a data file to the table of ``model``; how many there were.
+    """Write the rows of a data file to the table of ``model``, and return their number.
 
-    ``path`` is taken from the folder of the module that calls. A ``.csv`` begins with a line of the model's attributes
-    (or columns); a ``.jsonl`` has an object a line, a ``.json`` an array of objects; each may be zipped (``.csv.gz``).
-    Texts are read as the column's type: numbers, ISO dates and times, true and false, an enum's names, UUIDs, JSON. An
-    empty field is NULL where the column takes it. Columns that the file does not have get their defaults.
-    PostgreSQL's sequence is moved behind the ids that the file has. Nothing is committed. With an AsyncSession the call
-    is to be awaited.
+    ``path`` is relative to the folder of the calling module. A ``.csv`` starts with a line of the model's attributes
+    (or columns), a ``.jsonl`` has one object per line, a ``.json`` an array of objects; each may be compressed
+    (``.csv.gz``). Texts are converted to the column's type: numbers, ISO dates and times, true and false, names of an
+    enum, UUIDs, JSON. An empty field is NULL if the column accepts it. Columns that are not in the file get their
+    defaults. PostgreSQL's sequence is moved past the ids in the file. Nothing is committed. With an AsyncSession the
+    call has to be awaited.
 
-    Raises LoadFailed for a file that is not there, a column that is unknown, missing or named twice, and for a value
-    that does not fit, with the file's line.
+    Raises LoadFailed if the file does not exist, if a column is unknown, missing or listed twice, and for a value that
+    is not valid, with its line in the file.
     """
     frame = inspect.currentframe()
-    # Nobody calls in the greenlet where run_sync() runs this again, with the whole path.
+    # run_sync() calls this again with the whole path, in a greenlet without a caller.
     if frame and frame.f_back:
         path = Path(frame.f_back.f_globals.get("__file__", "")).parent / path
     if not isinstance(db, Session):
@@ -52,7 +52,7 @@ def load(db: Session | AsyncSession, model: type | Table, path: str | Path) -> i
     connection = db.connection()
     row_counts = find_row_counts(connection)
     file = DataFile(Path(path))
-    # What was added before is written first, as the seeder has it.
+    # Objects that were added before are written first.
     db.flush()
     loading = _Loading(connection, model, file, row_counts)
     with row_counts.pause_counting() if row_counts else nullcontext():
@@ -79,7 +79,7 @@ class _Loading:
         self._extra = [self.table.c[key] for key in self._fixed]
 
     def run(self) -> int:
-        """Write all rows; how many there were."""
+        """Write all rows and return their number."""
         with closing(self._file.batches()) as batches:
             rows = self._write_all(batches)
         sequences.move_up(self._connection, self.table, self._written)
@@ -111,7 +111,7 @@ class _Loading:
                 known = ", ".join(self._known)
                 raise self._file.failure(line, None, f"{self._name} has no attribute {name!r}. It has: {known}.")
             if column in given:
-                raise self._file.failure(line, None, f"the column {name} comes twice")
+                raise self._file.failure(line, None, f"the column {name} is listed twice")
             given.append(column)
         missing = [
             name
@@ -173,8 +173,8 @@ class _Loading:
 
     @contextmanager
     def _copying(self, line: Callable[[int], int], names: dict[str, str]) -> Iterator[None]:
-        """Say what COPY says of a row as it is said elsewhere; ``line`` gives the file's line for COPY's number,
-        ``names`` the file's name of a column."""
+        """Report COPY's errors like any other; ``line`` returns the file's line for COPY's number, ``names`` has the
+        file's name for a column."""
         dbapi: Any = self._connection.dialect.loaded_dbapi
         try:
             yield

@@ -1,4 +1,4 @@
-"""What a seeder does while it runs: how many rows of which table it writes, and how far it has come."""
+"""The rows of each table that a seeder writes while it runs, and its progress."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastman_tasks.plans import Counts
 
 T = TypeVar("T")
 
-#: Where a run's RowCounts is found by what works on its connection: ``connection.info[KEY]``.
+#: The key of a run's RowCounts in ``connection.info``.
 KEY = "fastman_tasks.row_counts"
 
 _NAME = r'(?:"(?:[^"]|"")+"|`[^`]+`|\[[^\]]+\]|\w+)'
@@ -32,7 +32,7 @@ _Tables = dict[str, dict[str, int]]
 
 
 def parse_write(statement: str) -> tuple[str, str] | None:
-    """What ``statement`` does ("created", "updated" or "deleted") and to which table; None where it does neither."""
+    """Returns what ``statement`` does ("created", "updated" or "deleted") and to which table; None for any other."""
     start = _LEADING.match(statement)
     at = start.end() if start else 0
     # The statement that writes stands behind the queries that WITH names.
@@ -50,10 +50,10 @@ def _bare(name: str) -> str:
 
 
 class RowCounts:
-    """Counts what runs on one connection.
+    """Counts the rows that are written on one connection.
 
-    ``on_statement`` is called now and then while statements run; ``on_advance``, often, with how much a loop has done
-    and how much there is to do (None: not known), and with (None, None) at its end.
+    ``on_statement`` is called from time to time while statements run; ``on_advance`` often, with the progress of a loop
+    and its total (None: unknown), and with (None, None) at its end.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class RowCounts:
         self._on_statement = on_statement
         self._on_advance = on_advance
         self._tables: list[_Tables] = [{}]
-        # What was counted when each open savepoint was made: rolled back, it is all that there is.
+        # The counts at each open savepoint, to be restored when it is rolled back.
         self._savepoints: list[_Tables] = []
         self._parsed: dict[str, tuple[str, str]] = {}
-        # A cursor that knows only later how many rows it wrote, and where they are to be counted.
+        # A cursor that knows its number of rows only later, and where to count them.
         self._open: tuple[Any, dict[str, int], str] | None = None
         self._statements = 0
         self._silent = False
@@ -76,7 +76,7 @@ class RowCounts:
 
     @contextmanager
     def listen(self, connection: Connection) -> Iterator[None]:
-        """Count the statements on ``connection`` in this block, and be found there by ``found``."""
+        """Count the statements on ``connection`` in this block; ``find_row_counts`` returns this object there."""
         listeners = (
             ("before_cursor_execute", self._begin),
             ("after_cursor_execute", self._count),
@@ -97,7 +97,7 @@ class RowCounts:
 
     @contextmanager
     def seeder(self) -> Iterator[Callable[[], tuple[tuple[str, Counts], ...]]]:
-        """Gives the rows, table by table, that were written in this block so far, blocks within it left out."""
+        """Yields a function that returns the rows written in this block, by table, without those of inner blocks."""
         tables: _Tables = {}
         self._tables.append(tables)
 
@@ -112,7 +112,7 @@ class RowCounts:
 
     @contextmanager
     def pause_counting(self) -> Iterator[None]:
-        """Do not count the statements of this block: who runs them knows better and will ``report``."""
+        """Do not count the statements of this block: the caller reports its own counts."""
         outer, self._silent = self._silent, True
         try:
             yield
@@ -120,17 +120,17 @@ class RowCounts:
             self._silent = outer
 
     def report(self, table: str, counts: Counts) -> None:
-        """Add ``counts`` to those of ``table``."""
+        """Add ``counts`` to the counts of ``table``."""
         counted = self._tables[-1].setdefault(table, dict.fromkeys(_KINDS, 0))
         for kind in _KINDS:
             counted[kind] += getattr(counts, kind)
 
     def advance(self, done: int | None, total: int | None) -> None:
-        """Say how far the loop that runs has come; (None, None) at its end."""
+        """Report the progress of the running loop; (None, None) at its end."""
         self._on_advance(done, total)
 
     def progress(self, items: Iterable[T]) -> Iterator[T]:
-        """``items``, one by one, while the progress is shown."""
+        """Yields ``items`` while their progress is shown."""
         total = len(items) if isinstance(items, Sized) else None
         try:
             for number, item in enumerate(items):
@@ -201,6 +201,6 @@ class RowCounts:
 
 
 def find_row_counts(connection: Connection) -> RowCounts | None:
-    """The counts of the run that ``connection`` belongs to; None outside of one."""
+    """Returns the RowCounts of the run that ``connection`` belongs to; None outside of one."""
     row_counts = connection.info.get(KEY)
     return row_counts if isinstance(row_counts, RowCounts) else None

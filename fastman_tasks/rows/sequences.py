@@ -1,4 +1,4 @@
-"""Keep PostgreSQL's sequences ahead of the ids that were written without them."""
+"""Move PostgreSQL's sequences past the ids that were written without them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, Table, cast, column, func, select, table, text
 
-# The sequence that makes a column's values. One that counts down, or that the role must not set, is left alone.
+# The sequence of a column. One that counts down, or that the role may not set, is left alone.
 _FIND = text(
     "SELECT CAST(c.oid AS bigint) AS id, CAST(c.relname AS text) AS name, CAST(n.nspname AS text) AS schema, s.seqmax "
     "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence s ON s.seqrelid = c.oid "
@@ -18,9 +18,9 @@ _SET = text("SELECT setval(CAST(CAST(:id AS bigint) AS regclass), :value)")
 
 
 def move_up(connection: Connection, target: Table, given: Collection[Column[Any]]) -> None:
-    """After rows of ``target`` were written that give the ``given`` columns: the next generated id is to be a free one.
+    """Make sure that the next generated id is free, after rows of ``target`` with the ``given`` columns were written.
 
-    Nothing is done where the ids are not among them or no sequence makes them, and a sequence never goes back.
+    Does nothing if the ids are not among these columns or have no sequence. A sequence never moves back.
     """
     ids = target.autoincrement_column
     if connection.dialect.name != "postgresql" or ids is None or ids not in given:

@@ -1,4 +1,4 @@
-"""``INSERT … ON CONFLICT`` and its like, and how each database tells what such a statement did."""
+"""``INSERT … ON CONFLICT`` and similar statements, and how each database reports their result."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def run(
     batches: Iterable[Batch],
     on_done: Callable[[int], None] = lambda done: None,
 ) -> Counts:
-    """Write ``batches``, each of rows that name the same columns.
+    """Write ``batches``, each of rows with the same columns, and return the counts.
 
-    A row that is there keeps its values of the columns ``kept``. ``on_done`` is called with the rows written so far.
-    Raises UpsertRefused for a database that has no such statement.
+    An existing row keeps its values of the columns ``kept``. ``on_done`` is called with the rows written so far. Raises
+    UpsertRefused for a database without such a statement.
     """
     dialect = connection.dialect.name
     if dialect not in _STATEMENTS:
         raise UpsertRefused(f"upsert() works on PostgreSQL, SQLite, MySQL and MariaDB, not on {dialect}.")
-    # PostgreSQL tells of each row whether it is new; elsewhere the table's size tells how many are.
+    # PostgreSQL returns whether each row is new; elsewhere the table's size shows how many are.
     tells = dialect == "postgresql" and _is_plain(connection, table)
     before = 0 if tells else _size(connection, table)
     statements: dict[tuple[str, ...], _Statement] = {}
@@ -69,7 +69,7 @@ def run(
         elif dialect in _RETURNING:
             touched += len(result.all())
         else:
-            # A new row and one that is as it was count 1 each, one that was changed counts 2.
+            # A new row and an unchanged one count 1 each, a changed one counts 2.
             updated += result.rowcount - len(batch)
         rows += len(batch)
         on_done(rows)
@@ -82,7 +82,7 @@ def run(
 
 
 class _Statement:
-    """Writes batches that name the columns ``names``, of which ``values`` are updated; ``told`` is returned of each."""
+    """Writes batches with the columns ``names``, of which ``values`` are updated; ``told`` is returned for each row."""
 
     def __init__(
         self,
@@ -109,15 +109,15 @@ class _Statement:
         try:
             return connection.execute(self._rows, batch)
         except StatementError as error:
-            # SQL in the model's onupdate may have parameters that are written into the statement: SQLAlchemy refuses
-            # that for many executions, before anything is sent.
+            # SQL in the model's onupdate may have parameters inside the statement: SQLAlchemy does not support that
+            # for executemany, and raises before anything is sent.
             if not isinstance(error.orig, InvalidRequestError):
                 raise
         return connection.execute(self._rows.values(batch))
 
 
 def _is_plain(connection: Connection, table: Table) -> bool:
-    """Whether ``table`` is one whose rows have an xmax: a partitioned one has none."""
+    """Whether the rows of ``table`` have an xmax: those of a partitioned table have none."""
     name = connection.dialect.identifier_preparer.format_table(table)
     kind = text("SELECT relkind = 'r' FROM pg_class WHERE oid = to_regclass(:name)")
     return bool(connection.scalar(kind, {"name": name}))
@@ -143,21 +143,21 @@ def _on_conflict(insert: Any, table: Table, keys: Sequence[Column[Any]], names: 
 def _differs(old: Column[Any], new: ColumnElement[Any]) -> ColumnElement[bool]:
     kind = undecorate(old.type)
     if isinstance(undecorate(kind.item_type) if isinstance(kind, ARRAY) else kind, JSON):
-        # PostgreSQL cannot compare JSON, nor arrays of it; JSONB it could, but the text serves as well.
+        # PostgreSQL can compare neither JSON nor arrays of it. It can compare JSONB, but text works for both.
         return cast(old, Text).is_distinct_from(cast(new, Text))
     return old.is_distinct_from(new)
 
 
 def _on_update(table: Table, given: dict[str, Any]) -> dict[str, Any]:
-    """What the model's ``onupdate`` gives a row that is changed."""
+    """Returns the values that the model's ``onupdate`` sets in a changed row."""
     values = {}
     for column in table.columns:
         default: Any = column.onupdate
         if default is not None and column.key not in given:
             context = NoContext(
                 UpsertRefused(
-                    f"{table.fullname}.{column.name}: its onupdate is made from the row's other values, which upsert() "
-                    f"does not give it. Name {column.key} in each row."
+                    f"{table.fullname}.{column.name}: its onupdate needs the row's other values, which upsert() does "
+                    f"not pass to it. Include {column.key} in each row."
                 )
             )
             values[column.key] = default.arg(context) if default.is_callable else default.arg
@@ -166,12 +166,12 @@ def _on_update(table: Table, given: dict[str, Any]) -> dict[str, Any]:
 
 def _on_duplicate_key(insert: Any, table: Table, keys: Sequence[Column[Any]], names: Sequence[str]) -> Insert:
     values = {name: insert.inserted[name] for name in names}
-    # A row that is there has its key already: writing it again changes nothing.
+    # An existing row has its key already: writing it again changes nothing.
     made: Insert = insert.on_duplicate_key_update(values or {keys[0].key: insert.inserted[keys[0].key]})
     return made
 
 
-# Where each statement gives a row for every row that it wrote.
+# The databases that return a row for every row that is written.
 _RETURNING = ("postgresql", "sqlite")
 _INSERTS: dict[str, Callable[[Table], Insert]] = {
     "postgresql": postgresql.insert,
@@ -179,7 +179,7 @@ _INSERTS: dict[str, Callable[[Table], Insert]] = {
     "mysql": mysql.insert,
     "mariadb": mysql.insert,
 }
-# What makes of an insert one that updates, too, for a table, its key, and the columns to update.
+# The functions that turn an insert into an upsert, for a table, its key, and the columns to update.
 _STATEMENTS: dict[str, Callable[[Any, Table, Sequence[Column[Any]], Sequence[str]], Insert]] = {
     "postgresql": _on_conflict,
     "sqlite": _on_conflict,

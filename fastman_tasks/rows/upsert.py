@@ -1,4 +1,4 @@
-"""Insert rows that are not there yet, and bring those that are up to date: one statement a batch."""
+"""Insert rows that do not exist yet and update those that do, with one statement per batch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VALUES = 32_000
 
 @dataclass(frozen=True)
 class Upserted:
-    """How many rows were created, how many were there with other values, and how many were there as they are."""
+    """How many rows were created, updated, and left unchanged."""
 
     created: int
     updated: int
@@ -43,29 +43,29 @@ def upsert(
 def upsert(
     db: Session | AsyncSession, model: type | Table, rows: Rows, *, key: Sequence[str]
 ) -> Upserted | Coroutine[Any, Any, Upserted]:
-    """Insert each of ``rows``, or update the row that has the same ``key``; each row maps attributes to values.
+    """Insert each of ``rows``, or update the existing row with the same ``key``. Each row maps attributes to values.
 
-    ``model`` is a mapped class, or a Table that no class is mapped to; its columns' keys are then the attributes.
+    ``model`` is a mapped class, or a Table without a mapped class, whose columns' keys are the attributes. ``key`` are
+    the attributes of a primary key, a unique constraint or a unique index of ``model``. Rows are processed 1,000 at a
+    time, so they may come from a generator.
 
-    ``key`` are the attributes of the primary key, of a unique constraint or of a unique index of ``model``. Rows are
-    taken 1,000 at a time, so that they may come from a generator. Attributes that a row does not name keep their value
-    in a row that is there, and get their default in a new one; but each row has to be one that could be inserted, so
-    that it names whatever takes no NULL and has no default, even where the row is there. Of classes that share a
-    table, a row that is there stays of its class.
+    Attributes that a row does not name keep their value in an existing row, and get their default in a new one. But
+    each row has to name every column that does not accept NULL and has no default, even if the row exists. If several
+    classes share a table, an existing row keeps its class.
 
-    Nothing is committed. PostgreSQL's sequence is moved behind the ids that rows name. Objects that ``db`` has read
-    before keep their old values until they are refreshed. With an AsyncSession the call is to be awaited.
+    Nothing is committed. PostgreSQL's sequence is moved past the ids in the rows. Objects that ``db`` has loaded before
+    keep their old values until they are refreshed. With an AsyncSession the call has to be awaited.
 
-    On MySQL and MariaDB it is the database that decides what is a duplicate, by any unique key of the table, and an
-    ``onupdate`` of the model is not applied.
+    On MySQL and MariaDB the database decides what is a duplicate, by any unique key of the table, and an ``onupdate``
+    of the model is not applied.
 
-    Raises UpsertRefused for a key that nothing makes unique, an attribute that the model does not have, a row
-    that is no mapping or has no key, and a key that comes twice in one batch.
+    Returns an Upserted. Raises UpsertRefused for a key that is not unique, an attribute that the model does not have, a
+    row that is not a mapping or has no key, and a key that appears twice in one batch.
     """
     if not isinstance(db, Session):
         return db.run_sync(upsert, model, rows, key=key)
     target = _Target(model, [key] if isinstance(key, str) else list(key))
-    # What was added before is written first, as the seeder has it.
+    # Objects that were added before are written first.
     db.flush()
     connection = db.connection()
     row_counts = find_row_counts(connection)
@@ -85,7 +85,7 @@ def upsert(
 
 
 class _Target(Target):
-    """The table of ``model``, and the columns of ``key``. Raises UpsertRefused where it cannot be."""
+    """The table of ``model``, and the columns of ``key``. Raises UpsertRefused if the key is not unique."""
 
     def __init__(self, model: type | Table, key: list[str]) -> None:
         super().__init__(model, "upsert()", UpsertRefused)
@@ -93,19 +93,19 @@ class _Target(Target):
         self.keys = [self._column(name) for name in key]
         if not self.keys or set(self.keys) not in map(set, unique_groups(self.table, exact=True)):
             raise UpsertRefused(
-                f"Nothing makes {', '.join(key) or 'an empty key'} unique in {self.table.fullname}: a key is a primary "
+                f"{', '.join(key) or 'An empty key'} is not unique in {self.table.fullname}: a key has to be a primary "
                 "key, a unique constraint or a unique index."
             )
 
     def batches(self, rows: Rows) -> Iterator[list[dict[str, Any]]]:
-        """``rows`` by the names of columns, in lists of rows that name the same ones. Raises UpsertRefused."""
+        """Yields ``rows`` by the names of columns, in lists of rows with the same columns. Raises UpsertRefused."""
         if isinstance(rows, Mapping) or not isinstance(rows, Iterable):
             raise UpsertRefused(
-                f"upsert() takes the rows of {self.name} as a list, [{self._such}], not {_shown(rows)}."
+                f"upsert() expects the rows of {self.name} as a list, [{self._such}], not {_shown(rows)}."
             )
         for names, alike in groupby(rows, key=self._names):
             if missing := [name for name in self._key if name not in names]:
-                raise UpsertRefused(f"A row of {self.name} has no {', '.join(missing)}, which is its key.")
+                raise UpsertRefused(f"A row of {self.name} has no value for its key: {', '.join(missing)}.")
             keys = [self._column(name).key for name in names]
             size = max(1, min(_ROWS, _VALUES // (len(keys) + 10)))
             batch: list[dict[str, Any]] = []
@@ -120,7 +120,7 @@ class _Target(Target):
     def _names(self, row: object) -> tuple[str, ...]:
         if not isinstance(row, Mapping):
             raise UpsertRefused(
-                f"A row of {self.name} maps attributes to values, {self._such}; this is an {_shown(row)}."
+                f"A row of {self.name} has to map attributes to values, {self._such}; this is an {_shown(row)}."
             )
         return tuple(row)
 
@@ -135,9 +135,9 @@ class _Target(Target):
             values = tuple(row[key] for key in keys)
             shown = ", ".join(f"{name}={value!r}" for name, value in zip(self._key, values, strict=True))
             if None in values:
-                raise UpsertRefused(f"A row of {self.name} has {shown}; NULL is never the same as another NULL.")
+                raise UpsertRefused(f"A row of {self.name} has {shown}; NULL never equals another NULL.")
             if values in seen:
-                raise UpsertRefused(f"{self.name} with {shown} comes twice; which of the two is meant?")
+                raise UpsertRefused(f"{self.name} with {shown} appears twice. Remove one of the rows.")
             seen.add(values)
         return batch
 

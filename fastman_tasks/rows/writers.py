@@ -17,12 +17,12 @@ from fastman_tasks.models.columns import NoContext
 from fastman_tasks.rows.converters import Converter
 
 Columns = Sequence[Sequence[Any]]
-# What PostgreSQL reads from a text just as a Converter does.
+# The types that PostgreSQL reads from a text exactly as a Converter does.
 _PLAIN = (types.Integer, types.String, types.Numeric, types.Float, types.Date, types.Uuid)
 
 
 class RowRefused(Exception):
-    """The database did not take the row ``number`` of a batch (None: not known which), for the reason ``error``."""
+    """The database refused the row ``number`` of a batch (None: unknown) with ``error``."""
 
     def __init__(self, number: int | None, error: Exception) -> None:
         super().__init__(number, error)
@@ -31,16 +31,16 @@ class RowRefused(Exception):
 
 
 class Writer(Protocol):
-    """Takes rows, column by column: values as the driver wants them, or, with ``texts``, those of a CSV file."""
+    """Writes rows, column by column: values as the driver expects them or, with ``texts``, those of a CSV file."""
 
     texts: bool
 
     def write(self, columns: Columns, rows: int) -> None:
-        """Write a batch; the columns are in the order that the writer was made for. May raise RowRefused."""
+        """Write a batch, with the columns in the writer's order. May raise RowRefused."""
 
 
 class Inserts:
-    """``INSERT`` with many rows at a time; columns that are not given have their defaults."""
+    """``INSERT`` with many rows at a time; columns that are not given get their defaults."""
 
     texts = False
 
@@ -63,7 +63,7 @@ class Inserts:
         ]
 
     def write(self, columns: Columns, rows: int) -> None:
-        """Write a batch. Raises RowRefused; nothing of the batch is then written."""
+        """Write a batch. Raises RowRefused; the whole batch is then rolled back."""
         lists = [columns[source] if isinstance(source, int) else source(rows) for source in self._sources]
         values: list[Any] = list(zip(*lists, strict=True))
         if not self._positional:
@@ -88,7 +88,7 @@ class Inserts:
         self._connection.exec_driver_sql("RELEASE SAVEPOINT fastman_load")
 
     def _refused(self, values: list[Any], error: Exception) -> tuple[int | None, Exception]:
-        """Which of ``values``, written one by one, is the first that the database does not take, and why."""
+        """Returns the number of the first of ``values`` that the database refuses, one by one, and its error."""
         tried = self._connection.begin_nested()
         try:
             for number, row in enumerate(values):
@@ -108,8 +108,8 @@ def _default(column: Column[Any], dialect: Dialect) -> Callable[[int], list[Any]
         # SQLAlchemy gives its functions a context, of which there is none here.
         context = NoContext(
             LoadFailed(
-                f"{column.table}.{column.name}: its default is made from the row's other values, which load() does not "
-                f"give it. Put {column.key} into the file."
+                f"{column.table}.{column.name}: its default needs the row's other values, which load() does not pass "
+                f"to it. Add {column.key} to the file."
             )
         )
         return lambda rows: converter.bind([default.arg(context) for _ in range(rows)])
@@ -117,8 +117,8 @@ def _default(column: Column[Any], dialect: Dialect) -> Callable[[int], list[Any]
 
 
 def can_copy(connection: Connection, table: Table, given: Sequence[Column[Any]]) -> bool:
-    """Whether COPY, as psycopg has it, can write ``given`` columns of ``table``: the others have no default that Python
-    would make."""
+    """Whether psycopg's COPY can write the ``given`` columns of ``table``: the others must not have a default in
+    Python."""
     dialect = connection.dialect
     others = [column for column in table.columns if column not in given]
     return (
@@ -130,7 +130,7 @@ def can_copy(connection: Connection, table: Table, given: Sequence[Column[Any]])
 
 
 def can_copy_texts(connection: Connection, given: Sequence[Column[Any]]) -> bool:
-    """Whether PostgreSQL may convert the texts of a CSV file for ``given`` columns: it would do it as Python does."""
+    """Whether PostgreSQL converts the texts of a CSV file for the ``given`` columns exactly as Python does."""
     kinds = [column.type.dialect_impl(connection.dialect) for column in given]
     # With one column an empty text would be an empty line.
     return len(kinds) > 1 and all(isinstance(kind, _PLAIN) and not isinstance(kind, types.Enum) for kind in kinds)
@@ -138,7 +138,7 @@ def can_copy_texts(connection: Connection, given: Sequence[Column[Any]]) -> bool
 
 @contextmanager
 def open_copy(connection: Connection, table: Table, given: Sequence[Column[Any]], *, texts: bool) -> Iterator[Writer]:
-    """A writer to one ``COPY``, whose rows are all written when the block ends."""
+    """Yields a writer to one ``COPY``, which ends with the block."""
     preparer = connection.dialect.identifier_preparer
 
     def names(chosen: Sequence[Column[Any]]) -> str:

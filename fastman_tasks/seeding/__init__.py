@@ -1,4 +1,4 @@
-"""Seeders: found, put in order, run. What seeders import stands here: ``upsert`` and ``load``."""
+"""Find, order and run seeders. Seeders import ``upsert`` and ``load`` from here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Upserted", "load", "upsert"]
 
 
 def __getattr__(name: str) -> Any:
-    # Only what is asked for is imported: SQLAlchemy takes longer than listing the commands.
+    # Imported on first use: SQLAlchemy takes longer than listing the commands.
     if name == "load":
         from fastman_tasks.rows.load import load
 

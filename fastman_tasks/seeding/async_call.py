@@ -1,4 +1,4 @@
-"""Run a seeder's ``async def run(db)`` within code that is not async. Imported only where there is one."""
+"""Run a seeder's ``async def run(db)`` in code that is not async. Imported only if there is one."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from fastman_tasks.sources import describe_error
 
 
 def run(method: Callable[[Callable[..., Any]], Callable[[Any], Any]], db: Session, call: Callable[..., None]) -> None:
-    """Call what ``method`` gives for an awaitable ``call`` with an AsyncSession around ``db``.
+    """Call what ``method`` returns for an awaitable ``call`` with an AsyncSession around ``db``.
 
-    Works where SQLAlchemy runs code that is not async under an async URL. Raises whatever the seeder raises, and
-    SeederFailed where it forgot to await something, which was then not done: a call, or a task that it started.
+    Works inside SQLAlchemy's ``run_sync``. Raises whatever the seeder raises, and SeederFailed if the seeder did not
+    await a call or a task that it started.
     """
 
     async def awaitable(*wanted: Any) -> None:
         await greenlet_spawn(call, *wanted)
 
     awaitable.__qualname__ = "self.call"
-    # The parameter is SQLAlchemy's way to choose the session underneath: here one that is made already.
+    # The parameter is SQLAlchemy's way to choose the session underneath: here one that already exists.
     session = _session_class()(sync_session_class=cast(type[Session], lambda **options: db))
     with _nothing_forgotten():
         await_only(_tasks_ended(method(awaitable)(session)))
@@ -38,7 +38,7 @@ def run(method: Callable[[Callable[..., Any]], Callable[[Any], Any]], db: Sessio
 
 def _session_class() -> type[AsyncSession]:
     if sys.modules.get("sqlmodel") is not None:
-        # It has exec(), which the users of SQLModel write.
+        # It has exec(), which users of SQLModel call.
         from sqlmodel.ext.asyncio import session
 
         return session.AsyncSession
@@ -46,15 +46,15 @@ def _session_class() -> type[AsyncSession]:
 
 
 async def _tasks_ended(seeder: Awaitable[None]) -> None:
-    """Await ``seeder``. Raises SeederFailed where a task that it started goes on, or failed unnoticed: what the task
-    writes would be lost, or get into the next seeder's session."""
+    """Await ``seeder``. Raises SeederFailed if a task that it started is still running, or failed unnoticed: what the
+    task writes would be lost, or end up in the next seeder's session."""
     loop, before = asyncio.get_running_loop(), asyncio.all_tasks()
     unnoticed: list[str] = []
 
     def note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         task, error = context.get("task") or context.get("future"), context.get("exception")
         if isinstance(task, asyncio.Task) and error is not None:
-            unnoticed.append(f"The task {_named(task)} failed with {describe_error(error)}, and nobody awaited it.")
+            unnoticed.append(f"The task {_named(task)} failed with {describe_error(error)} and was never awaited.")
         else:
             loop.default_exception_handler(context)
 
@@ -63,7 +63,7 @@ async def _tasks_ended(seeder: Awaitable[None]) -> None:
     try:
         await seeder
         left = asyncio.all_tasks() - before
-        # Named first: a task that was cancelled has no line any more.
+        # Before they are cancelled: a cancelled task has no line any more.
         names = sorted(map(_named, left))
         for task in left:
             task.cancel()
@@ -73,15 +73,15 @@ async def _tasks_ended(seeder: Awaitable[None]) -> None:
     if names:
         raise SeederFailed(
             f"It started {' and '.join(names)} and did not await {'it' if len(names) == 1 else 'them'}, so "
-            "what was left to do was not done. Write: await …, or async with asyncio.TaskGroup()."
+            "the rest of the work was not done. Write: await …, or async with asyncio.TaskGroup()."
         )
     if unnoticed:
         raise SeederFailed(unnoticed[0])
 
 
 def _named(task: asyncio.Task[Any]) -> str:
-    """``fill() (user_seeder.py, line 12)``: the coroutine of ``task`` and the line that it has reached, and the name
-    of the task where it was given one."""
+    """Returns ``fill() (user_seeder.py, line 12)``: the coroutine of ``task`` and its current line, and the name of the
+    task if it has one."""
     coroutine: Any = task.get_coro()
     code = getattr(coroutine, "cr_code", None)
     if code is None:
@@ -95,7 +95,7 @@ def _named(task: asyncio.Task[Any]) -> str:
 def _nothing_forgotten() -> Iterator[None]:
     forgotten: list[str] = []
     with warnings.catch_warnings():
-        # Python only warns of a call that nobody awaited, and the seeder would pass for done.
+        # Python only warns about a call that was never awaited, and the seeder would look successful.
         warnings.filterwarnings("always", "coroutine .* was never awaited", RuntimeWarning)
         show = warnings.showwarning
 

@@ -1,4 +1,4 @@
-"""Call one seeder: give it a session in a savepoint of the run's transaction, and keep what it has added."""
+"""Call one seeder with a session in a savepoint of the run's transaction, and keep what it has added."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from fastman_tasks.seeding.discovery import Seeder
 def run(seeder: Seeder, connection: Connection, call: Callable[[Iterable[Any]], None], row_counts: RowCounts) -> None:
     """Call the ``run`` of ``seeder`` with a Session, or an AsyncSession, on ``connection`` and commit that session.
 
-    Where ``run`` is a plain method, its ``self`` has ``call(*seeders)``, which commits the session and then calls
+    If ``run`` is a plain method, its ``self`` has ``call(*seeders)``, which commits the session and then calls
     ``call``, and ``progress(iterable)``. Raises SeederFailed for an async seeder on a connection that is not async,
     and whatever the seeder raises.
     """
     if seeder.is_async and not connection.dialect.is_async:
         raise SeederFailed(describe_sync_url(seeder))
-    # As SQLAlchemy advises for AsyncSession: what is expired would be read again where nothing can be awaited.
+    # As SQLAlchemy recommends for AsyncSession: expired attributes would be loaded where nothing can be awaited.
     db = _session_class()(
         bind=connection, join_transaction_mode="create_savepoint", expire_on_commit=not seeder.is_async
     )
 
     def call_others(*wanted: Any) -> None:
-        # They see what was added so far, and it stays when this session is rolled back later.
+        # The others see what was added so far, and it stays if this session is rolled back later.
         db.commit()
         call(wanted)
 
@@ -44,14 +44,14 @@ def run(seeder: Seeder, connection: Connection, call: Callable[[Iterable[Any]], 
         else:
             result = _method(seeder, call_others, row_counts)(db)
             if inspect.isawaitable(result):
-                raise SeederFailed("run(db) returned something to await; write async def run(db).")
+                raise SeederFailed("run(db) returned an awaitable; write async def run(db).")
         if connection.closed:
             raise SeederFailed("It closed the run's connection; leave db.connection() open.")
-        # What a seeder forgot to commit is not lost.
+        # What a seeder has not committed is kept as well.
         db.commit()
         db.close()
     except BaseException:
-        # The connection may be beyond use now; the first error is the one to report.
+        # The connection may be unusable now; the first error is the one to report.
         with suppress(SQLAlchemyError):
             if not connection.closed:
                 db.close()
@@ -68,7 +68,7 @@ def _session_class() -> type[Session]:
 
 
 def describe_sync_url(seeder: Seeder) -> str:
-    """What is wrong with an async seeder where the database's URL is not async."""
+    """Returns the message for an async ``seeder`` with a URL that is not async."""
     return (
         f"{seeder.name} ({seeder.where}) has an async run(db), which needs an async URL such as "
         "postgresql+asyncpg:// or sqlite+aiosqlite://. Or write a plain def run(db)."
@@ -82,7 +82,7 @@ def _method(seeder: Seeder, call: Callable[..., Any], row_counts: RowCounts) -> 
         return method
     instance = class_()
     for name, function in (("call", call), ("progress", row_counts.progress)):
-        # A seeder that has one of its own, or no room for ours, does without.
+        # A seeder with its own attribute of that name, or with slots, does not get ours.
         if not hasattr(instance, name):
             with suppress(AttributeError):
                 setattr(instance, name, function)

@@ -1,4 +1,4 @@
-"""Find the seeders of a project: import every module in their folder and check each class before any of them runs."""
+"""Find the seeders of a project: import every module in their folder and check each class before any seeder runs."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _STAND_IN = "fastman_seeders"
 class Seeder:
     """A class ``*Seeder`` with ``run(db)``.
 
-    ``depends_on`` are the names of seeders that run before it, ``environments`` the ones it is for (None: all of
-    them). ``is_async`` says whether ``run`` wants an AsyncSession. ``file`` is shown as seen from the project.
+    ``depends_on`` are the names of the seeders that run before it, ``environments`` those in which it runs (None: all).
+    ``is_async`` is whether ``run`` needs an AsyncSession. ``file`` is relative to the project.
     """
 
     class_: type
@@ -48,20 +48,19 @@ class Seeder:
 
     @property
     def step(self) -> Step:
-        """Running it, as a step of a plan."""
+        """The step of a plan that runs it."""
         return Step("seed", self.name, self.path, id=self.name)
 
     def runs_in(self, environment: str | None) -> bool:
-        """Whether it is for ``environment``; one that is not set counts as development."""
+        """Whether it runs in ``environment``; None counts as development."""
         return self.environments is None or (environment or "development").lower() in self.environments
 
 
 def find(folder: Path, root: Path) -> tuple[Seeder, ...]:
-    """Every seeder in ``folder`` and its subfolders, by file, then as they stand in the file.
+    """Returns every seeder in ``folder`` and its subfolders, by file, then in the order of the file.
 
-    A class that another one found derives from, or an abstract one, is a base and none itself. Raises NoSeeders
-    where there is none; SeederFailed where a module cannot be imported, for a class that cannot be run, and for two of
-    one name.
+    A base class of another seeder, and an abstract class, are not seeders. Raises NoSeeders if there are none, and
+    SeederFailed for a module that cannot be imported, for a class that cannot be run, and for two with the same name.
     """
     folder, root = folder.resolve(), root.resolve()
     files = _files(folder)
@@ -83,14 +82,14 @@ def find(folder: Path, root: Path) -> tuple[Seeder, ...]:
 
 def _files(folder: Path) -> list[Path]:
     by_name = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*.py")}
-    # Folders such as .ipynb_checkpoints hold copies.
+    # Folders such as .ipynb_checkpoints contain copies.
     return [file for name, file in sorted(by_name.items()) if "/." not in f"/{name}"]
 
 
 def _classes(module: ModuleType) -> Iterator[type]:
     seen: set[type] = set()
     for value in vars(module).values():
-        # A class that another module imports is that module's seeder no second time, nor is one with two names.
+        # A class that is imported from another module, or that has two names, counts once.
         if isinstance(value, type) and value.__module__ == module.__name__ and value not in seen:
             seen.add(value)
             if value.__name__.endswith("Seeder") and not value.__name__.startswith("_"):
@@ -102,7 +101,7 @@ def _module(file: Path, folder: Path, root: Path) -> ModuleType:
     known = sys.modules.get(name)
     if known is not None and getattr(known, "__file__", None) == str(file):
         return known
-    # By path: a project may have a module database.py beside its folder database/, which hides the folder.
+    # By path: a project may have a module database.py beside the folder database/, which would hide the folder.
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
@@ -118,7 +117,7 @@ def _module_name(file: Path, folder: Path, root: Path) -> str:
     relative = file.relative_to(root if file.is_relative_to(root) else folder.parent)
     first = relative.parts[0]
     if not file.is_relative_to(root) or (root / f"{first}.py").is_file():
-        # No package of that name can be imported; so that modules can still import each other (from .role_seeder …).
+        # There is no importable package of that name; a stand-in lets modules import each other (from .role_seeder …).
         package = sys.modules[_STAND_IN] = ModuleType(_STAND_IN)
         package.__path__ = [str(folder)]
         relative = Path(_STAND_IN) / file.relative_to(folder)
@@ -143,12 +142,12 @@ def _checked(class_: type, file: Path, root: Path) -> Seeder:
         shape = {"static": "run(db)", "class": "run(cls, db)", "plain": "run(self, db)"}[kind]
         raise SeederFailed(f"{where}: run{inspect.signature(run)} has the wrong parameters; write {shape}.") from error
     if inspect.isgeneratorfunction(run) or inspect.isasyncgenfunction(run):
-        raise SeederFailed(f"{where}: run has a yield in it, so calling it does nothing; use db.add() or db.execute().")
+        raise SeederFailed(f"{where}: run contains a yield, so calling it does nothing; use db.add() or db.execute().")
     if kind == "plain":
         try:
             inspect.signature(class_).bind()
         except (TypeError, ValueError) as error:
-            raise SeederFailed(f"{where}: {name}() wants arguments; it is made without any.") from error
+            raise SeederFailed(f"{where}: {name}() needs arguments, but is created without any.") from error
     return Seeder(
         class_,
         file,
@@ -176,7 +175,7 @@ def _environments(where: str, class_: type) -> frozenset[str] | None:
 def _names(where: str, what: str, given: Any) -> Iterator[str]:
     example = '["RoleSeeder"]' if what == "depends_on" else '{"development", "testing"}'
     if not isinstance(given, list | tuple | set | frozenset):
-        raise SeederFailed(f"{where}: {what} is {given!r}, which is no list. For example: {what} = {example}")
+        raise SeederFailed(f"{where}: {what} is {given!r}, which is not a list. For example: {what} = {example}")
     for each in given:
         if isinstance(each, type) and what == "depends_on":
             yield each.__name__

@@ -1,4 +1,4 @@
-"""Which rows a failed seeder missed: the empty table that it looked into, or the parent that a foreign key asks for."""
+"""The rows that a failed seeder needed: of an empty table that it read, or of the parent of a foreign key."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from fastman_tasks.seeding.discovery import Seeder
 
 @dataclass(frozen=True)
 class Missing:
-    """Rows that a seeder needs in the table ``name``: any at all, or (``row``) those with these values; an empty text
-    where the values are not known. ``model`` is the class mapped to the table that the seeders know of."""
+    """Rows that a seeder needs in the table ``name``: any, or those with the values in ``row``, which is empty if they
+    are unknown. ``model`` is the mapped class of the table that the seeders import."""
 
     name: str
     model: str | None
@@ -31,10 +31,10 @@ _Found = tuple[str | None, str, str | None]
 
 
 def find(error: BaseException, context: Any, connection: Connection, seeders: Sequence[Seeder]) -> list[Missing]:
-    """What ``error`` comes from; empty where that cannot be told.
+    """Returns the missing rows that caused ``error``; empty if that is unknown.
 
-    ``context`` is the execution context of the latest statement, ``connection`` where it was when the seeder began,
-    ``seeders`` are all of the project.
+    ``context`` is the execution context of the latest statement, ``connection`` is rolled back to the start of the
+    seeder, ``seeders`` are all seeders of the project.
     """
     found: list[_Found] = []
     try:
@@ -43,7 +43,7 @@ def find(error: BaseException, context: Any, connection: Connection, seeders: Se
         elif isinstance(error, NoResultFound) or (isinstance(error, AttributeError) and "'NoneType'" in str(error)):
             found = [(each.schema, each.name, None) for each in _read(context) if _is_empty(connection, each)]
     except SQLAlchemyError:
-        # The connection is beyond use: what the seeder itself ran into is all that is known.
+        # The connection is unusable: only the error itself is known.
         return []
     return [
         Missing(f"{schema}.{name}" if schema else name, _model(schema, name, seeders), row)
@@ -52,7 +52,7 @@ def find(error: BaseException, context: Any, connection: Connection, seeders: Se
 
 
 def advice(missing: Missing, seeder: Seeder, seeders: Sequence[Seeder]) -> str:
-    """What is missing, which of ``seeders`` fills it, and what to do so that it runs before ``seeder``."""
+    """Returns what is missing, which of ``seeders`` fills it, and how to run that one before ``seeder``."""
     said = f"The table {missing.name} is empty."
     if missing.row is not None:
         said = f"No row of {missing.name} has {missing.row}." if missing.row else f"The row is not in {missing.name}."
@@ -64,9 +64,9 @@ def advice(missing: Missing, seeder: Seeder, seeders: Sequence[Seeder]) -> str:
         command = f"inv make.seeder {made.module.removesuffix('_seeder')}"
         return f"{said} Next: {command}, and {_depends_on(seeder, made.class_)} in {seeder.name}."
     if filler is seeder:
-        return f"{said} Its own first row has to be one that refers to itself, or to nothing."
+        return f"{said} Its first row has to refer to itself, or to nothing."
     if filler.name in seeder.depends_on:
-        return f"{said} {filler.name} ({filler.where}) is to fill it, and {seeder.name} depends on it already."
+        return f"{said} {filler.name} ({filler.where}) should fill it, and {seeder.name} already depends on it."
     return f"{said} {filler.name} ({filler.where}) fills it. Next: {_depends_on(seeder, filler.name)} in {seeder.name}."
 
 
@@ -76,7 +76,7 @@ def _depends_on(seeder: Seeder, name: str) -> str:
 
 
 def _read(context: Any) -> Iterator[TableClause]:
-    """The tables that the statement reads."""
+    """Yields the tables that the statement reads."""
     statement = context.compiled.statement if context is not None and context.compiled is not None else None
     if isinstance(statement, SelectBase):
         yield from dict.fromkeys(each for each in visitors.iterate(statement) if isinstance(each, TableClause))
@@ -87,8 +87,8 @@ def _is_empty(connection: Connection, wanted: TableClause) -> bool:
 
 
 def _parents(error: IntegrityError, context: Any, connection: Connection) -> Iterator[_Found]:
-    """The tables that a written row refers to and whose rows are missing: of the foreign key that the error names, or,
-    as SQLite names none, of each."""
+    """Yields the tables that a written row refers to and whose rows are missing: of the foreign key in the error or, as
+    SQLite names none, of each."""
     kind, written_to = parse_write(error.statement or "") or ("", "")
     if kind not in ("created", "updated"):
         return
@@ -111,7 +111,7 @@ def _parents(error: IntegrityError, context: Any, connection: Connection) -> Ite
 def _lacking(
     context: Any, error: IntegrityError, connection: Connection, columns: Sequence[str], parent: TableClause
 ) -> str:
-    """``id = 7``: the values of ``columns`` in the first row of the statement that no row of ``parent`` has."""
+    """Returns ``id = 7``: the values of ``columns`` in the first row of the statement that no row of ``parent`` has."""
     if context is None or context.compiled is None or context.statement != error.statement:
         return ""
     for row in context.compiled_parameters:
@@ -124,7 +124,7 @@ def _lacking(
 
 
 def _model(schema: str | None, name: str, seeders: Sequence[Seeder]) -> str | None:
-    """The class that is mapped to the table, among those of the registries that the seeders' modules know."""
+    """Returns the name of the class that is mapped to the table, from the registries in the seeders' modules."""
     registries = {
         mapper.registry
         for seeder in seeders

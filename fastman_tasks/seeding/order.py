@@ -1,4 +1,4 @@
-"""Which seeders run, and in which order. Pure: nothing is imported or run here."""
+"""Which seeders run, and in which order. Pure: nothing is imported or run."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from fastman_tasks import names
 from fastman_tasks.errors import SeederFailed, UsageError
 from fastman_tasks.seeding.discovery import Seeder
 
-#: A bare run runs this one alone, where there is one.
+#: Without --class only this seeder runs, if there is one.
 ENTRY_POINT = "DatabaseSeeder"
 
 
 class SeedOrder:
     """The seeders of a project by name, each after what it depends on.
 
-    Raises SeederFailed, with the path, where seeders depend on each other in a circle; UsageError where one depends on
-    a name that no seeder has.
+    Raises SeederFailed, with the path, for a circular dependency, and UsageError for a dependency that does not exist.
     """
 
     def __init__(self, seeders: Sequence[Seeder]) -> None:
@@ -26,16 +25,16 @@ class SeedOrder:
 
     @property
     def seeders(self) -> tuple[Seeder, ...]:
-        """All of them, by file."""
+        """All seeders, by file."""
         return tuple(self._by_name.values())
 
     @property
     def entry_point(self) -> Seeder | None:
-        """The seeder that a bare run begins with and that calls the others, where there is one."""
+        """The seeder that calls the others, and the only one to run without --class; None if there is none."""
         return self._by_name.get(ENTRY_POINT)
 
     def sort(self, wanted: Iterable[Seeder]) -> tuple[Seeder, ...]:
-        """``wanted`` and all they depend on, dependencies first, otherwise by file."""
+        """Returns ``wanted`` and all their dependencies, dependencies first, otherwise by file."""
         wanted = set(wanted)
         found: dict[str, Seeder] = {}
         for seeder in self._by_name.values():
@@ -44,8 +43,8 @@ class SeedOrder:
         return tuple(found.values())
 
     def select(self, wanted: str | None) -> tuple[Seeder, ...]:
-        """What ``wanted`` names ("UserSeeder", "user_seeder", "user" or "User"; several by commas), with all they
-        depend on. For None DatabaseSeeder if there is one, otherwise every seeder.
+        """Returns the seeders that ``wanted`` names ("UserSeeder", "user_seeder", "user", "User"; several with commas),
+        with all their dependencies. For None DatabaseSeeder if there is one, otherwise every seeder.
 
         Raises UsageError for a comma without a name, and, with the known ones, for an unknown name.
         """
@@ -57,8 +56,8 @@ class SeedOrder:
         return self.sort([seeder for name in typed for seeder in self.find_by_name(name)])
 
     def find_by_name(self, typed: str) -> tuple[Seeder, ...]:
-        """The seeders that ``typed`` names, by class, by subject or by module. Raises UsageError where none is."""
-        # A report names a seeder's file.
+        """Returns the seeders that ``typed`` names, by class, subject or module. Raises UsageError if there is none."""
+        # Reports name the file of a seeder, so that is accepted too.
         typed = Path(typed).stem if typed.endswith(".py") else typed
         spelled = names.camel(typed)
         for fits in (
@@ -77,7 +76,7 @@ class SeedOrder:
         path = (*path, seeder.name)
         if seeder.name in path[:-1]:
             circle = path[path.index(seeder.name) :]
-            raise SeederFailed(f"Seeders depend on each other in a circle: {' -> '.join(circle)} ({seeder.where}).")
+            raise SeederFailed(f"Circular dependency between seeders: {' -> '.join(circle)} ({seeder.where}).")
         if seeder.name in found:
             return
         for name in seeder.depends_on:

@@ -1,4 +1,4 @@
-"""Make what is drawn at random the same in every run."""
+"""Make random data the same in every run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from importlib.util import find_spec
 
 
 def seed(number: int) -> None:
-    """Seed ``random`` and, where they are installed, Faker and polyfactory. What the system draws (uuid4, secrets)
-    stays as random as it is."""
+    """Seed ``random`` and, if they are installed, Faker and polyfactory. The system's own random numbers (uuid4,
+    secrets) are not affected."""
     random.seed(number)
     if find_spec("faker"):
         from faker import Faker

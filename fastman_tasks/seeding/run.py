@@ -1,4 +1,4 @@
-"""One run of seeders on one connection: one transaction, a session each, each once."""
+"""One run of seeders on one connection: one transaction, one session per seeder, each seeder once."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from fastman_tasks.seeding.order import SeedOrder
 
 @dataclass(frozen=True)
 class Options:
-    """``preview``: roll everything back at the end. ``commit_each``: keep each seeder that has finished.
-    ``random_seed`` makes what random, Faker and polyfactory draw the same in every run."""
+    """``preview``: roll everything back at the end. ``commit_each``: commit after each seeder. ``random_seed``: make
+    random, Faker and polyfactory generate the same data in every run."""
 
     preview: bool = False
     commit_each: bool = False
@@ -33,7 +33,7 @@ class Options:
 
 
 class SeedRun:
-    """Runs seeders on ``connection``, which is in no transaction. ``environment`` decides which are skipped."""
+    """Runs seeders on ``connection``, which is not in a transaction. ``environment`` decides which are skipped."""
 
     def __init__(
         self,
@@ -57,17 +57,17 @@ class SeedRun:
         self._running: list[Seeder] = []
         self._results: list[StepResult] = []
         self._failed: tuple[Seeder, BaseException] | None = None
-        # Which rows the one that failed has missed, and what to do.
+        # What the failed seeder was missing, and what to do.
         self._advice: list[str] = []
         # A statement of a seeder has ended the transaction.
         self._over = False
-        # With commit_each: one was called, and with it what its caller had written was committed.
+        # With commit_each: a called seeder was committed, and with it what its caller had written.
         self._kept_in_part = False
 
     def run(self, seeders: Iterable[Seeder]) -> tuple[StepResult, ...]:
-        """Run ``seeders`` and whatever they call. Raises SeederFailed, which says what stands.
+        """Run ``seeders`` and the seeders they call, and return the results. Raises SeederFailed with what is kept.
 
-        A seeder may commit and roll back: that ends savepoints, so a later failure still takes its rows back.
+        A seeder may commit and roll back: that only ends savepoints, so a later failure still rolls back its rows.
         """
         with self._row_counts.listen(self._connection):
             try:
@@ -86,16 +86,18 @@ class SeedRun:
         return tuple(self._results)
 
     def call(self, caller: Seeder, wanted: Iterable[Any]) -> None:
-        """Run the seeders ``wanted`` (classes or names) for ``caller`` as they come, each after what it depends on,
+        """Run the seeders ``wanted`` (classes or names) for ``caller`` in this order, each after its dependencies,
         unless they have run already."""
         if self._running[-1] is not caller:
-            raise SeederFailed(f"It calls others while {self._running[-1].name} runs; await one call after the other.")
+            raise SeederFailed(
+                f"It called others while {self._running[-1].name} was running; await each call before the next."
+            )
         for each in chain.from_iterable(each if isinstance(each, list | tuple) else [each] for each in wanted):
             name = each.__name__ if isinstance(each, type) else str(each)
             for seeder in self._order.sort(self._order.find_by_name(name)):
                 if seeder in self._running:
                     path = " -> ".join([*(running.name for running in self._running), seeder.name])
-                    raise SeederFailed(f"It calls itself, in a circle: {path}.")
+                    raise SeederFailed(f"It calls itself: {path}.")
                 self._kept_in_part = self._options.commit_each
                 self._run(seeder)
 
@@ -116,7 +118,7 @@ class SeedRun:
                 self._mark(len(self._running))
                 call.run(seeder, self._connection, partial(self.call, seeder), self._row_counts)
                 if self._failed is not None:
-                    # One that was called has failed, and its caller has kept that to itself.
+                    # A called seeder has failed, and its caller has suppressed the error.
                     raise self._failed[1]
                 self._connection.exec_driver_sql(f"RELEASE SAVEPOINT {_mark(len(self._running))}")
                 released = True
@@ -139,22 +141,24 @@ class SeedRun:
             self._mark(depth)
 
     def _mark(self, depth: int) -> None:
-        # Once the transaction is over, by a COMMIT in a text, say, the database does not know the savepoint any more.
+        # After the transaction has ended, by a COMMIT as text, say, the database no longer has the savepoint.
         self._connection.exec_driver_sql(f"SAVEPOINT {_mark(depth)}")
 
     def _ended(self, error: BaseException) -> BaseException:
-        """``error``, or what it comes from where the seeder has ended the run's transaction."""
+        """Returns ``error``, or a better one if the seeder has ended the run's transaction."""
         if self._connection.closed or self._connection.invalidated:
             return error
         try:
-            # Past SQLAlchemy, which sends nothing any more once a savepoint of its own is missing.
+            # Not through SQLAlchemy, which refuses every statement once one of its savepoints is missing.
             with closing(self._connection.connection.cursor()) as cursor:
                 cursor.execute(f"ROLLBACK TO SAVEPOINT {_mark(len(self._running))}")
         except Exception as unknown:
-            # It may also be that the connection is beyond use; then the server rolls back.
+            # The connection may also be unusable; then the server rolls back.
             self._over = _is_about_savepoints(unknown)
         if self._over and (_is_about_savepoints(error) or isinstance(error, InvalidRequestError)):
-            better = SeederFailed("It ended the run's transaction. Use db.commit() and db.rollback(), and DELETE.")
+            better = SeederFailed(
+                "It ended the run's transaction. Use db.commit() and db.rollback(), and DELETE instead of TRUNCATE."
+            )
             return better.with_traceback(error.__traceback__)
         return error
 
@@ -182,7 +186,7 @@ class SeedRun:
         try:
             self._connection.rollback()
         except SQLAlchemyError:
-            # The connection is beyond use, in the middle of a statement, say; the server rolls back when it is closed.
+            # The connection is unusable, in the middle of a statement, say; the server rolls back when it is closed.
             self._connection.invalidate()
 
     def _report(self, seeder: Seeder | None, error: BaseException) -> str:
@@ -205,5 +209,5 @@ def _mark(depth: int) -> str:
 
 
 def _is_about_savepoints(error: BaseException) -> bool:
-    """Whether the database misses a savepoint. Ours has the word in its name: so it is in the text of any language."""
+    """Whether ``error`` is about a missing savepoint. Ours have the word in their name, so it is in every language."""
     return "savepoint" in str(error.orig if isinstance(error, DBAPIError) else error).lower()

@@ -1,4 +1,4 @@
-"""The seeders of one project: found, chosen and run."""
+"""Find, select and run the seeders of one project."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Seeders:
         return SeedOrder(discovery.find(self._settings.seeders, self._settings.root))
 
     def select(self, wanted: str | None, database: Database, options: Options) -> tuple[Seeder, ...]:
-        """The seeders that ``wanted`` names and all they depend on, in order; see ``SeedOrder.select``.
+        """Returns the seeders that ``wanted`` names and their dependencies, in order; see ``SeedOrder.select``.
 
-        Raises SeederFailed for anything that is wrong with a seeder, UsageError for a name that none has, and
-        SeedingRefused for an async one under a URL that is not. Nothing is run.
+        Raises SeederFailed for a seeder that is not valid, UsageError for an unknown name, and SeedingRefused for an
+        async seeder with a URL that is not async. Nothing is run.
         """
         if options.random_seed is not None:
-            # What the modules draw while they are imported is to be the same, too.
+            # Random data that the modules generate when they are imported has to be the same too.
             random_seed.seed(options.random_seed)
         selected = self._order.select(wanted)
         if not database.url.get_dialect().is_async:
@@ -44,8 +44,8 @@ class Seeders:
         return selected
 
     def list(self, wanted: str | None = None) -> tuple[tuple[Seeder, ...], tuple[Seeder, ...]]:
-        """What ``select`` returns, in order, and the seeders that it leaves to a call or to their names. No database is
-        needed. Raises SeederFailed and UsageError as ``select`` does."""
+        """Returns what ``select`` returns, and the seeders that only run when called or named. No database is needed.
+        Raises SeederFailed and UsageError as ``select`` does."""
         selected = self._order.select(wanted)
         everyone = self._order.sort(self._order.seeders)
         return selected, tuple(seeder for seeder in everyone if seeder not in selected)
@@ -53,10 +53,10 @@ class Seeders:
     def run(
         self, selected: tuple[Seeder, ...], database: Database, options: Options, observer: Observer
     ) -> tuple[StepResult, ...]:
-        """Run what ``select`` returned in one transaction; ``observer`` is told of each step.
+        """Run what ``select`` returned in one transaction and return the results; ``observer`` is notified of steps.
 
-        Raises SeederFailed, with file, line and the database's message, when a seeder fails: all changes are then
-        rolled back, or, with ``commit_each``, those of the seeders before it are kept.
+        Raises SeederFailed, with file, line and the database's message, if a seeder fails. All changes are then rolled
+        back or, with ``commit_each``, only those since the last seeder that has finished.
         """
         if options.random_seed is not None:
             random_seed.seed(options.random_seed)
@@ -65,8 +65,8 @@ class Seeders:
             run = SeedRun(connection, self._order, self._settings.root, self._settings.environment, options, observer)
             return run.run(selected)
 
-        # Alembic, SQLAlchemy and the models stay: the collector need not look through them whenever a seeder has made
-        # many objects.
+        # Alembic, SQLAlchemy and the models stay in memory: the garbage collector need not scan them whenever a seeder
+        # has created many objects.
         gc.freeze()
         try:
             return database.run(work)

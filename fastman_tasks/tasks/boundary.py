@@ -1,4 +1,4 @@
-"""The one place between Invoke and the services: opens the project, turns errors into exit codes."""
+"""The boundary between Invoke and the services: opens the project and turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from fastman_tasks.project import Project
 
 
-# Whether Invoke was given --debug, which it tells by the level of its logger; an env.py may change that of all of them.
+# Whether Invoke was run with --debug: it sets the level of its logger, which an env.py may change later.
 _DEBUG = logging.getLogger("invoke").isEnabledFor(logging.DEBUG)
 
 
 class _Command(invoke.Task[Any]):
-    """A task that runs as often as it was typed: Invoke leaves out what equals an earlier call of the same line."""
+    """A task that runs as often as it was typed: Invoke skips a call that equals an earlier one of the same line."""
 
     def __eq__(self, other: object) -> bool:
         return False
@@ -52,7 +52,7 @@ class _Command(invoke.Task[Any]):
 
 
 class _Instead(Argument):
-    """A flag with which a positional argument may be left out: Invoke misses one whose value is None."""
+    """A flag that replaces a positional argument: Invoke reports one whose value is None as missing."""
 
     def __init__(self, flag: Argument, positional: Argument) -> None:
         super().__init__(names=flag.names, kind=bool, default=False, help=flag.help, attr_name=flag.attr_name)
@@ -80,7 +80,7 @@ def project_task(
     instead: Mapping[str, str] | None = None,
     default: bool = False,
 ) -> Any:
-    """Make an Invoke task of ``function(project, **flags)``; ``@project_task`` alone will do.
+    """Turn ``function(project, **flags)`` into an Invoke task. Works with and without arguments.
 
     The project is open for the call, and each flag has the type that its parameter is annotated with (see
     ``flags.flags_of``). A FastmanError ends the process with its text on stderr and its code, any other error as one
@@ -106,7 +106,7 @@ def project_task(
             except Exit:
                 raise
             except BrokenPipeError:
-                # Whoever read our output (head, a pager) has left; Python would complain once more at exit.
+                # The reader of our output (head, a pager) has exited; Python would report it again at exit.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 raise Exit(code=1) from None
             except (Exception, KeyboardInterrupt) as error:
@@ -140,10 +140,10 @@ def _name(function: Callable[..., None]) -> str:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does: what is under way is rolled back and reported, the lock is freed."""
+    """Treat SIGTERM in this block like Ctrl-C: the running step is rolled back and reported, the lock is released."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        # Under an async URL asyncio has a handler of its own, which cancels what it runs.
+        # With an async URL asyncio has its own handler, which cancels the running task.
         as_ctrl_c = signal.getsignal(signal.SIGINT)
         if callable(as_ctrl_c):
             as_ctrl_c(number, frame)
@@ -193,7 +193,7 @@ def _print_failure(error: BaseException, project: Project | None, command: str) 
 
 
 def _tell(error: BaseException, project: Project | None) -> tuple[str, int, str | None]:
-    """What to say of ``error``, the exit code, and the command that goes on from here."""
+    """Returns the message for ``error``, the exit code, and the command to run next."""
     from fastman_tasks.errors import ConsentMissing, FastmanError
 
     if isinstance(error, FastmanError):
@@ -207,5 +207,5 @@ def _tell(error: BaseException, project: Project | None) -> tuple[str, int, str 
         return spell(message), error.code, next
     if isinstance(error, KeyboardInterrupt):
         where = spell("inv migrate.status")
-        return f"Interrupted. What was running has been rolled back where the database can; see {where}", 1, None
-    return f"Unexpected {type(error).__name__}: {error}\nThe traceback: inv --debug …", 1, None
+        return f"Interrupted. The running step was rolled back if the database supports it. See {where}", 1, None
+    return f"Unexpected {type(error).__name__}: {error}\nFor the traceback: inv --debug …", 1, None

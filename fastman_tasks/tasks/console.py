@@ -1,4 +1,4 @@
-"""Lines, colour, one progress bar, and the answer to a question: all that is printed or read."""
+"""Lines, colour, one progress bar and questions: everything that is printed or read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _YES = ("y", "Y", "yes", "Yes", "YES")
 def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
-    # Lines are the user's to wrap: a path or a URL that is cut in two cannot be copied.
+    # The terminal wraps the lines: a path or a URL that is split cannot be copied.
     return Console(file=stream, highlight=False, markup=False, soft_wrap=True, emoji=False)
 
 
@@ -54,7 +54,7 @@ def _send(text: str) -> None:
 
 
 def line(text: str = "", style: str | None = None) -> None:
-    """One line of text, with our commands as they are called here."""
+    """Print one line, with our commands spelled as in this tasks.py."""
     _write(spell(text), style)
 
 
@@ -103,7 +103,7 @@ def _duration(seconds: float) -> str:
 
 
 def relative_path(path: Path, root: Path) -> Path:
-    """``path`` as seen from ``root`` where it lies in it."""
+    """Returns ``path`` relative to ``root`` if it is inside it."""
     return path.relative_to(root) if path.is_relative_to(root) else path
 
 
@@ -119,13 +119,13 @@ class Bar:
         self._progress.start()
 
     def show(self, text: str, done: int | None = None, total: int | None = None, *, restart: bool = False) -> None:
-        """Show ``text`` and, where it is known, how much is ``done``; ``restart`` forgets what was done before."""
+        """Show ``text`` and, if it is known, how much is ``done``; ``restart`` sets the bar back to zero."""
         if restart:
             self._progress.reset(self._task, total=None)
         self._progress.update(self._task, description=text, completed=done, total=total)
 
     def stop(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._progress.stop()
 
 
@@ -141,13 +141,13 @@ def print_json(value: Any) -> None:
 
 
 def choose(question: str) -> bool | None:
-    """Whether the user says yes to ``question``; None where the user cancels (Ctrl-C, Ctrl-D)."""
+    """Returns whether the user answers yes to ``question``; None if the user cancels (Ctrl-C, Ctrl-D)."""
     answer = ask(f"{question} [y/N]")
     return None if answer is None else answer in _YES
 
 
 def ask(question: str) -> str | None:
-    """What the user answers to ``question``; None where the user cancels (Ctrl-C, Ctrl-D)."""
+    """Returns the user's answer to ``question``; None if the user cancels (Ctrl-C, Ctrl-D)."""
     try:
         return input(f"{question} ").strip()
     except (EOFError, KeyboardInterrupt):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         "seed": "Run the seeders afterwards.",
         "pretend": "Print the SQL; change nothing.",
         "force": "Skip confirmation, even in production.",
-        "confirm": "The database's name, where data of a protected database would be lost.",
+        "confirm": "The database's name; required if data in a protected database would be lost.",
         "json": "Print JSON.",
     },
 )
@@ -30,7 +30,7 @@ def migrate(
     confirm: str | None = None,
     json: bool = False,
 ) -> None:
-    """Apply the pending migrations."""
+    """Apply pending migrations, after a pull or on deploy."""
     from fastman_tasks import actions
     from fastman_tasks.tasks import reporter
 
@@ -39,10 +39,10 @@ def migrate(
 
 @project_task(
     help={
-        "class": "Only these seeders and what they depend on: UserSeeder, user_seeder, user; several by commas.",
+        "class": "Run only these seeders and their dependencies: UserSeeder, user_seeder or user; several with commas.",
         "list": "List the seeders in the order in which they would run; run nothing.",
-        "commit-each": "Keep each seeder that has finished, whatever happens to the next.",
-        "random-seed": "Number with which random, Faker and polyfactory draw the same in every run.",
+        "commit-each": "Commit after each seeder, so that a later failure does not undo it.",
+        "random-seed": "Seed random, Faker and polyfactory, so that every run generates the same data.",
         "pretend": "Run the seeders, then roll everything back.",
         "force": "Skip confirmation, even in production.",
         "json": "Print JSON.",
@@ -58,7 +58,7 @@ def seed(
     force: bool = False,
     json: bool = False,
 ) -> None:
-    """Run the seeders."""
+    """Run the seeders, to add initial or sample rows."""
     from fastman_tasks import actions
     from fastman_tasks.tasks import reporter
 
@@ -81,7 +81,7 @@ def seed(
 def _list(project: Project, wanted: str | None, json: bool) -> None:
     from fastman_tasks.plans import Report, StepResult
 
-    # What the modules print while they are imported is no part of the list.
+    # Whatever the modules print when they are imported is not part of the list.
     with console.reserve_stdout(True):
         first, others = project.seeders.list(wanted)
     if not json:
@@ -97,7 +97,7 @@ def _list(project: Project, wanted: str | None, json: bool) -> None:
             )
             for seeder in first
         ),
-        *(StepResult(seeder.step, "skipped", note="only when it is called, or named") for seeder in others),
+        *(StepResult(seeder.step, "skipped", note="only when called or named") for seeder in others),
     ]
     report = Report("database.seed", "", project.settings.environment, tuple(steps))
     console.print_json(views.report_value(project, report, report.command, None))

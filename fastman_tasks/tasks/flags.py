@@ -1,4 +1,4 @@
-"""What was typed on the command line, checked: each flag by the type that its parameter is annotated with."""
+"""Check the flags that were typed, each by the annotation of its parameter."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from fastman_tasks.errors import UsageError
 
 @dataclass(frozen=True)
 class Flag:
-    """A parameter of a task. ``parse`` makes its value of a text; None where Invoke gives it as it is."""
+    """A parameter of a task. ``parse`` converts its text; None if Invoke's own value is used."""
 
     parameter: inspect.Parameter
     parse: Callable[[str], Any] | None
-    #: What holds the values of one that may be repeated.
+    #: The type of the collection of values, for a flag that can be repeated.
     container: type | None = None
 
     @property
     def name(self) -> str:
-        """As it is typed, without dashes."""
+        """The flag as it is typed, without the leading dashes."""
         return self.parameter.name.rstrip("_").replace("_", "-")
 
     @property
     def as_typed(self) -> inspect.Parameter:
-        """The parameter for Invoke: a flag with a value is text, or missing, until it is checked here."""
+        """The parameter for Invoke: a flag with a value is text, or None, until it is checked here."""
         if self.parse is None or self.parameter.default is inspect.Parameter.empty:
             return self.parameter
         return self.parameter.replace(default=None)
 
     def value(self, typed: Any) -> Any:
-        """What ``typed`` means; in a call from Python it may have its type already. Raises UsageError, which names
-        the flag."""
+        """Returns the value of ``typed``, which already has its type in a call from Python. Raises UsageError, which
+        names the flag."""
         if typed is None:
             return self.parameter.default
         if self.container is not None:
@@ -51,7 +51,7 @@ class Flag:
     def _text(self, typed: str | bool) -> str:
         text = "" if isinstance(typed, bool) else typed.strip()
         if self.parameter.default is inspect.Parameter.empty:
-            # A positional argument is whatever it is.
+            # A positional argument is taken literally.
             return str(typed)
         if not text:
             raise UsageError(f"--{self.name} needs a value: --{self.name}=…")
@@ -61,10 +61,10 @@ class Flag:
 
 
 def flags_of(function: Callable[..., Any]) -> dict[str, Flag]:
-    """The flags of a task ``function``, by parameter; its first one is the project.
+    """Returns the flags of a task ``function`` by parameter; its first parameter is the project.
 
     ``bool`` is a switch, ``int`` a number, ``timedelta`` a duration (500ms, 5s, 2m), a ``Literal`` a choice,
-    ``tuple[str, ...]`` names by commas or by repeating the flag, ``list[str]`` a text for each time it is repeated,
+    ``tuple[str, ...]`` names separated by commas or in repeated flags, ``list[str]`` one text for each repeated flag,
     anything else a text.
     """
     _project, *parameters = inspect.signature(function).parameters.values()
@@ -75,7 +75,7 @@ def _annotation(parameter: inspect.Parameter, function: Callable[..., Any]) -> A
     if not isinstance(parameter.annotation, str):
         return parameter.annotation
     try:
-        # As inspect does; but one annotation of something that is only imported for type checking spoils no other.
+        # As inspect does, but one annotation that is only imported for type checking does not break the others.
         return eval(parameter.annotation, getattr(function, "__globals__", {}))
     except NameError:
         return parameter.empty
@@ -130,5 +130,5 @@ def _whole(text: str) -> list[str]:
 
 
 def parse(flags: Mapping[str, Flag], typed: Mapping[str, Any]) -> dict[str, Any]:
-    """The value of each of ``flags``, of what was ``typed``. Raises UsageError."""
+    """Returns the value of each of ``flags`` from what was ``typed``. Raises UsageError."""
     return {name: flag.value(typed.get(name)) for name, flag in flags.items()}

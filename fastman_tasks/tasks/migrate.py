@@ -47,7 +47,7 @@ def run(
         "accept-empty": "Roll back past migrations whose downgrade() is empty; what they did is not undone.",
         "pretend": "Print the SQL; change nothing.",
         "force": "Skip confirmation.",
-        "confirm": "The database's name, where data of a protected database would be lost.",
+        "confirm": "The database's name; required if data in a protected database would be lost.",
         "json": "Print JSON.",
     },
 )
@@ -61,7 +61,7 @@ def rollback(
     confirm: str | None = None,
     json: bool = False,
 ) -> None:
-    """Roll back the newest applied migrations."""
+    """Roll back the newest migrations, to undo or change them."""
     from fastman_tasks import actions
     from fastman_tasks.tasks import reporter
 
@@ -85,7 +85,7 @@ def rollback(
         "accept-empty": "Roll back past migrations whose downgrade() is empty; what they did is not undone.",
         "pretend": "Print the SQL; change nothing.",
         "force": "Skip confirmation.",
-        "confirm": "The database's name, where data of a protected database would be lost.",
+        "confirm": "The database's name; required if data in a protected database would be lost.",
         "json": "Print JSON.",
     },
 )
@@ -97,7 +97,7 @@ def reset(
     confirm: str | None = None,
     json: bool = False,
 ) -> None:
-    """Roll back every applied migration."""
+    """Roll back all migrations, to start with an empty database."""
     from fastman_tasks import actions
     from fastman_tasks.tasks import reporter
 
@@ -109,15 +109,15 @@ def reset(
 @project_task(
     help={
         "pending": "List only what is not applied.",
-        "check": "Exit with code 3 when a migration is pending or missing.",
+        "check": "Exit with code 3 if a migration is pending or missing.",
         "json": "Print JSON.",
     }
 )
 def status(project: Project, pending: bool = False, check: bool = False, json: bool = False) -> None:
-    """Show every migration: applied, pending, or missing its file."""
+    """Show what is applied and pending, before or after a deploy."""
     from fastman_tasks.plans import Report
 
-    # What env.py prints is no part of the JSON.
+    # Whatever env.py prints is not part of the JSON.
     with console.reserve_stdout(json):
         found = project.migrator.status()
     shown = tuple(each for each in found if not pending or each.state != "applied")

@@ -1,4 +1,4 @@
-"""Ask on the terminal what only a person can say: consent, and what was renamed."""
+"""Questions on the terminal: for consent, and for what was renamed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def consent(*, force: bool, confirm: str | None, json: bool, header: Callable[[], None]) -> Consent:
-    """Consent from the flags or, after the steps and losses are shown, from the user's answer (default no).
+    """Returns a Consent that is given by the flags or, after the steps and losses are shown, by the user (default no).
 
-    It raises ConsentMissing when the user cancels, and at once, with the command that would work, where there is no
-    terminal to ask on, or stdout is for JSON alone; UsageError for ``confirm`` with another database's name.
+    It raises ConsentMissing if the user cancels and, with the command that would work, if there is no terminal to ask
+    on or stdout is for JSON; UsageError if ``confirm`` is the name of another database.
     """
 
     def agree(risk: Risk) -> None:
@@ -43,7 +43,7 @@ def _ask(risk: Risk, force: bool, json: bool) -> None:
 
     if json or not sys.stdin.isatty():
         enough = " --force is not enough here: data would be lost." if force else ""
-        why = "Nobody is asked where JSON is wanted" if json else "There is no terminal to ask on"
+        why = "--json never asks for confirmation" if json else "There is no terminal to ask on"
         command = consent_command(risk)
         if command is not None and json:
             command = replace(command, flags=(*command.flags, ("json", True)))
@@ -58,9 +58,9 @@ def _ask(risk: Risk, force: bool, json: bool) -> None:
 
 
 def decide(draft: Callable[[Decisions], Draft], decisions: Decisions) -> Draft:
-    """What ``draft`` makes of ``decisions`` and of the user's answers to what they leave open.
+    """Returns the draft for ``decisions``, and for the user's answers to what they leave open.
 
-    Raises RenamesUndecided where there is no terminal to ask on, ConsentMissing where the user cancels.
+    Raises RenamesUndecided if there is no terminal to ask on, ConsentMissing if the user cancels.
     """
     from fastman_tasks.errors import RenamesUndecided
 

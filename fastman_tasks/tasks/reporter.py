@@ -1,4 +1,4 @@
-"""Show how an action comes along: line by line, with a progress bar on a terminal, or as JSON when it has ended."""
+"""Show the progress of an action: line by line, with a progress bar on a terminal, or as JSON at the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastman_tasks.text import pluralize
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
 
-# A run that is over sooner needs no bar; a bar that is drawn more often is no better to read.
+# Seconds before a bar is shown, and between its updates.
 _PATIENCE, _PAUSE = 1.0, 0.1
 _NEVER = float("inf")
 _WORDS = {"done": "DONE", "skipped": "SKIP", "failed": "FAIL"}
@@ -30,14 +30,14 @@ def run(
     live: bool = False,
     **options: Any,
 ) -> Report:
-    """Call ``action`` with ``options`` and show what comes of it. ``live`` is whether it runs something when it only
-    pretends to. Raises what the action raises."""
+    """Call ``action`` with ``options``, print its result and return its Report. ``live`` is whether it runs something
+    in a preview too. Raises whatever the action raises."""
     from fastman_tasks.errors import FastmanError
 
     lines = Lines(project, migrates=action.__name__ == "migrate", seeds=bool(options.get("seed")))
     consent = prompt.consent(force=force, confirm=confirm, json=json, header=lines.header)
     try:
-        # What env.py, a migration or a seeder prints is no part of the JSON, nor of SQL to be piped into a file.
+        # Whatever env.py, a migration or a seeder prints is not part of the JSON, or of the SQL.
         with console.reserve_stdout(json or (pretend and not live)):
             observer = Observer() if json else lines
             report = action(project, preview=pretend, consent=consent, observer=observer, **options)
@@ -80,7 +80,7 @@ class Lines(Observer):
         self._results: list[StepResult] = []
 
     def header(self) -> None:
-        """The database that is acted on, once."""
+        """Print the database that the command acts on, once."""
         if not self._has_header:
             self._has_header = True
             console.line(f"{self._project.label}\n")
@@ -120,7 +120,7 @@ class Lines(Observer):
 
     def step_retrying(self, step: Step, pause: float) -> None:
         self._break_line()
-        text = f"  {step.name}: a table is locked; rolled back, trying again in {pause:g} s"
+        text = f"  {step.name}: a table is locked; rolled back, retrying in {pause:g} s"
         console.line(text, style="yellow")
 
     def step_finished(self, result: StepResult) -> None:
@@ -161,7 +161,7 @@ class Lines(Observer):
             self._bar = None
 
     def fail(self, error: Exception, *, shows_sql: bool) -> None:
-        """Show what there is to show of an action that ended with ``error``."""
+        """Print what is known of an action that failed with ``error``."""
         from fastman_tasks.errors import UsageError
 
         known = self._project.migrator.knows_state if self._project.has_environment else True
@@ -172,7 +172,7 @@ class Lines(Observer):
             views.sql(report, everything=self._project.debug)
 
     def end(self, report: Report, *, shows_sql: bool) -> None:
-        """What was done, in the end."""
+        """Print the summary of an action."""
         self.header()
         if report.command == "database.seed":
             self._end_seeders(report)

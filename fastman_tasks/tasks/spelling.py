@@ -1,4 +1,4 @@
-"""Commands as they are called in this tasks.py, which may have given our namespaces other names."""
+"""Commands as they are called in this tasks.py, which may have renamed our namespaces."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _COMMAND = re.compile(r"\binv ((?:make|database|migrate)\.\w+)\b")
 
 
 def running_program() -> Program | None:
-    """The command ``inv``, if that is what runs."""
+    """Returns Invoke's program if it is running."""
     program = getattr(sys.modules.get("invoke.main"), "program", None)
     return program if isinstance(program, Program) else None
 
 
 def own_commands(collection: Collection) -> Iterable[tuple[str, str]]:
-    """Each of our commands in ``collection``: what it is called here, and what it is called there."""
+    """Yields each of our commands in ``collection``: our name for it, and its name there."""
     for name in collection.task_names:
         body = collection[name].body
         room, _, module = body.__module__.rpartition(".")
@@ -27,7 +27,7 @@ def own_commands(collection: Collection) -> Iterable[tuple[str, str]]:
 
 
 def spell(text: str) -> str:
-    """``text``, in which each ``inv migrate.rollback`` and its like reads as it is to be typed."""
+    """Returns ``text`` with each command such as ``inv migrate.rollback`` as it is called in this tasks.py."""
     program = running_program() if "inv " in text else None
     collection = getattr(program, "collection", None)
     if collection is None:

@@ -1,4 +1,4 @@
-"""What a command or a flag that does not exist was meant to be: a near name, or what another framework calls ours."""
+"""Suggestions for a command or flag that does not exist: a similar name, or our name for another framework's."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _COMMANDS: Mapping[str, str] = {
     "seeder": "make.seeder",
     "makeseed": "make.seeder",
 }
-#: Our flags by what other tools call them; the first that the command has is meant.
+#: Our flags by what other tools call them; the first one that the command has is suggested.
 _FLAGS: Mapping[str, tuple[str, ...]] = {
     "step": ("steps",),
     "n": ("steps",),
@@ -68,9 +68,9 @@ _FLAGS: Mapping[str, tuple[str, ...]] = {
 
 
 def improve_errors() -> None:
-    """Let the command ``inv``, if that is what runs, end its "No idea what … is!" with what was probably meant.
+    """Add a suggestion to Invoke's error "No idea what … is!".
 
-    The error arises before any task of ours is called, so there is no other way in than its Program.
+    It is raised before any task of ours is called, so its Program has to be changed.
     """
     program = running_program()
     if program is None:
@@ -90,7 +90,7 @@ def _improving(program: Program, parse: Callable[[], None]) -> Callable[[], None
 
 
 def commands(name: str, collection: Collection) -> list[str]:
-    """The commands of ``collection`` that ``name`` may mean, the most probable one first; none where none is near."""
+    """Returns the commands of ``collection`` that ``name`` may mean, the most probable one first."""
     ours = dict(own_commands(collection))
     word = re.sub(r"[^a-z]", "", name.lower())
     if word in _COMMANDS:
@@ -104,7 +104,7 @@ def commands(name: str, collection: Collection) -> list[str]:
 
 
 def flags(flag: str, known: Iterable[str]) -> list[str]:
-    """Those of the flags ``known`` that ``flag`` may mean, the most probable one first; each with its dashes."""
+    """Returns those of the ``known`` flags that ``flag`` may mean, the most probable one first, with their dashes."""
     names = [each for each in known if each.startswith("--")]
     word = flag.lstrip("-").replace("_", "-")
     meant = [f"--{each}" for each in _FLAGS.get(word, ()) if f"--{each}" in names]
@@ -116,7 +116,7 @@ def _dotted(name: str) -> str:
 
 
 def _nearest(name: str, known: Mapping[str, str] | list[str]) -> list[str]:
-    # Only where something was mistyped.
+    # Only imported if something was mistyped.
     import difflib
 
     return [name] if name in known else difflib.get_close_matches(name, known, n=2, cutoff=0.7)

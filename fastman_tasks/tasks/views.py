@@ -1,4 +1,4 @@
-"""One function for each value that is shown: as lines, or as JSON."""
+"""One function for each value that is printed, as lines or as JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def risk(found: Risk) -> None:
-    """The migrations that would be rolled back, and what would be lost."""
+    """Print the migrations that would be rolled back, and what would be lost."""
     back = [step for step in found.steps if step.action == "roll back"]
     for step in back:
         console.line(f"  {step.name}")
@@ -30,9 +30,9 @@ def risk(found: Risk) -> None:
 
 
 def losses(found: Sequence[Loss]) -> None:
-    """What would be lost."""
+    """Print what would be lost."""
     sections = {
-        "This drops, with what is in them now:": [(_loss(loss), loss) for loss in found if not loss.reason],
+        "This drops, with the data in them:": [(_loss(loss), loss) for loss in found if not loss.reason],
         "This deletes rows:": [
             (f"{loss.reason}  ({_loss(loss)})", loss)
             for loss in found
@@ -58,7 +58,7 @@ def _loss(loss: Loss) -> str:
 
 
 def sql(report: Report, *, everything: bool) -> None:
-    """The SQL of each migration of a preview; ``everything`` with what only looks at the schema."""
+    """Print the SQL of each migration of a preview; with ``everything`` also statements that only read the schema."""
     from fastman_tasks.databases.statements import select_changes
 
     for result in report.steps:
@@ -74,7 +74,7 @@ def sql(report: Report, *, everything: bool) -> None:
 
 
 def status(found: Sequence[StepResult], shown: Sequence[StepResult]) -> None:
-    """One line for each migration that is ``shown``, then the counts of all."""
+    """Print one line for each migration in ``shown``, then the counts of all."""
     styles = {"applied": "green", "pending": "yellow", "missing": "red"}
     width = max((len(_migration_name(each)) for each in shown), default=0)
     for each in shown:
@@ -87,7 +87,9 @@ def status(found: Sequence[StepResult], shown: Sequence[StepResult]) -> None:
     for each in missing:
         console.line(f"{each.step.id}: {each.note}", style="red")
     if missing:
-        console.line("What a missing one builds on is not known: some of the pending may be applied.", style="red")
+        console.line(
+            "What a missing migration revises is unknown: some of the pending ones may be applied.", style="red"
+        )
     counts = [f"{sum(each.state == state for each in found)} {state}" for state in ("applied", "pending", "missing")]
     console.line(", ".join(counts if missing else counts[:2]) + "." if found else "No migrations yet.")
 
@@ -97,11 +99,11 @@ def _migration_name(result: StepResult) -> str:
 
 
 def seeders(project: Project, first: Sequence[Seeder], others: Sequence[Seeder]) -> None:
-    """The seeders in the order in which they would run, then the ``others``."""
+    """Print the seeders in the order in which they would run, then the ``others``."""
     _seeders(project, first)
     console.line(f"\n{pluralize(len(first), 'seeder')}, in this order; nothing was run.")
     if others:
-        console.line(f"\nOnly when they are called, or with --class ({first[-1].name} is where a run begins):")
+        console.line(f"\nOnly when called, or with --class ({first[-1].name} is the entry point):")
         _seeders(project, others)
 
 
@@ -115,12 +117,12 @@ def _seeders(project: Project, seeders: Sequence[Seeder]) -> None:
 
 
 def environment(project: Project) -> str:
-    """What the project's environment is called."""
+    """Returns the name of the project's environment."""
     return project.settings.environment or "development"
 
 
 def counts(found: Counts) -> str:
-    """``3 created, 1 deleted``."""
+    """Returns ``3 created, 1 deleted``."""
     words = [
         f"{number:,} {word}"
         for number, word in (
@@ -138,7 +140,7 @@ def counts(found: Counts) -> str:
 def report_value(
     project: Project | None, report: Report | None, command: str, error: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """The value that ``--json`` prints, the same shape for all commands; ``report`` is None where none was begun."""
+    """Returns the value that ``--json`` prints, the same shape for all commands; ``report`` may be None."""
     root = project.root if project else Path()
     return {
         "command": report.command if report else command,

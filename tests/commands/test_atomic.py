@@ -102,7 +102,7 @@ def test_a_process_that_is_killed(project: Sandbox, fresh_url: FreshUrl, driver:
             assert int(failed[1]) == now >= applied, case
             assert f"{now} applied now" in again.stderr, f"{case}\n{again.stderr}"
             # A statement of this run may have been carried out before the one that the killed run had carried out.
-            assert "commits each DDL statement by itself" in again.stderr, case
+            assert "commits each DDL statement separately" in again.stderr, case
             assert "Nothing of the failed one was kept" not in again.stderr, case
             left = re.findall(r"^  (\d\d)_step$", again.stderr, re.MULTILINE)
             assert left == [f"{each:02}" for each in range(now, 30)], case
@@ -254,7 +254,7 @@ def test_a_signal_on_mariadb(project: Sandbox, fresh_url: FreshUrl, number: sign
 
     assert stopped.stderr == (
         "1_slow was interrupted.\n"
-        "This database commits each DDL statement by itself.\n"
+        "This database commits each DDL statement separately.\n"
         "Committed:\n"
         "  CREATE TABLE one (a INT)\n"
         "  INSERT INTO one VALUES (1)\n"
@@ -312,7 +312,7 @@ def test_a_migration_that_commits(project: Sandbox, fresh_url: FreshUrl) -> None
             break
         failed = project.inv("database.migrate", code=1)
         kept, _, left = failed.stderr.partition("Not executed:\n")
-        assert "The failed migration had committed a part of itself.\nCommitted:\n" in kept, name
+        assert "The failed migration was partly committed.\nCommitted:\n" in kept, name
         assert "  CREATE TABLE one (a INT)\n  CREATE INDEX " in kept, name
         assert "CREATE TABLE two" not in kept, name
         assert left.startswith("  CREATE TABLE two (a INT)\n  INSERT INTO nowhere VALUES (1)\n0 applied now."), name

@@ -172,7 +172,7 @@ def test_a_migration_that_fails_on_mariadb(project: Sandbox, url: str, driver: s
     assert f"create_posts.py:{line}: " in failed.stderr.splitlines()[0]
     assert "nowhere" in failed.stderr.splitlines()[0]
     assert "1 migration before it was applied; 1 applied now." in failed.stderr
-    said = failed.stderr.partition("This database commits each DDL statement by itself.")[2]
+    said = failed.stderr.partition("This database commits each DDL statement separately.")[2]
     carried_out, _, not_carried_out = said.partition("Not executed:")
     assert "CREATE TABLE posts" in carried_out and "nowhere" not in carried_out
     assert "nowhere" in not_carried_out and "CREATE TABLE posts" not in not_carried_out

@@ -57,7 +57,7 @@ def test_steps_and_targets_that_make_no_sense(shop: Sandbox) -> None:
     for argument, complaint in {
         "--steps=abc": "--steps=abc is not a whole number.\n",
         "--to=nowhere": "--to=nowhere",
-        "--to=3c3c": "--to=3c3c is not applied, so nothing can be rolled back to it. See inv migrate.status\n",
+        "--to=3c3c": "--to=3c3c is not applied, so the database cannot be rolled back to it. See inv migrate.status\n",
     }.items():
         refused = shop.inv("migrate.rollback", argument, "--force", code=2)
         assert refused.stderr.startswith(complaint)
@@ -80,7 +80,7 @@ def test_a_revision_by_its_file(shop: Sandbox) -> None:
     assert "1 migration rolled back." in said
     assert "3 applied, 0 pending." in said
     assert shop.inv("migrate.rollback", "--to=create_", "--force", code=2).stderr == (
-        "--to=create_ is a part of several names:\n" + "".join(f"  {name}\n" for name in NAMES)
+        "--to=create_ matches several migrations:\n" + "".join(f"  {name}\n" for name in NAMES)
     )
     refused = shop.inv("migrate.rollback", "--to=2026_01_01_000000_create_user5", "--force", code=2).stderr
     assert f"Did you mean:\n  {NAMES[0]}  1a1a\n" in refused
@@ -177,7 +177,7 @@ def test_a_revision_that_no_file_has(shop: Sandbox) -> None:
     for command in (["database.migrate"], ["migrate.rollback", "--force"], ["make.migration", "create carts table"]):
         stopped = shop.inv(*command, code=1)
         assert stopped.stderr.startswith(
-            "The database has a revision that no file here has. Nothing was done.\n  dead  "
+            "The database has a revision that no file here has. Nothing was changed.\n  dead  "
         )
         assert "alembic stamp --purge REVISION" in stopped.stderr
         assert data(shop) == before
@@ -362,7 +362,9 @@ def test_a_file_that_is_no_database(shop: Sandbox) -> None:
     before = data(shop)
     for command in ("migrate.status", "database.migrate"):
         refused = shop.inv(command, code=1)
-        assert refused.stderr == (f"{url(shop)} is no SQLite database. Move the file away, or correct DATABASE_URL.\n")
+        assert refused.stderr == (
+            f"{url(shop)} is not a SQLite database. Move the file away, or correct DATABASE_URL.\n"
+        )
     assert data(shop) == before
 
 

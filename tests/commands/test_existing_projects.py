@@ -169,8 +169,8 @@ def test_an_async_environment_without_an_async_url(project: Sandbox, alembic_ini
     """It is said which URL that is, and what one would look like."""
     alembic_init(project, template="async")
     refused = project.inv("migrate.status", env={"DATABASE_URL": "sqlite:///shop.db"}, code=1)
-    assert refused.stderr.startswith("env.py connects with async code, and sqlite:///")
-    assert "shop.db is not async. Set DATABASE_URL to an async one: sqlite+aiosqlite:///app.db" in refused.stderr
+    assert refused.stderr.startswith("env.py uses an async engine, and sqlite:///")
+    assert "shop.db is not an async URL. Set DATABASE_URL to one: sqlite+aiosqlite:///app.db" in refused.stderr
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])

@@ -31,7 +31,7 @@ SEEDER = """
 """
 HINT = (
     "TABLE is set in .env, but not in the environment. "
-    "FASTMAN_EXPORT_ENV=1 in .env puts all of it there while a command runs.\n"
+    "Set FASTMAN_EXPORT_ENV=1 in .env to export all of it while a command runs.\n"
 )
 
 

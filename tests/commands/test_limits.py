@@ -34,7 +34,7 @@ def test_a_table_that_is_locked_for_a_while(request: pytest.FixtureRequest, proj
     url = shop(project, server, driver)
     with held_table(url, "users"):
         run = Running(project, "database.migrate", env=WAITING)
-        run.read_until("1_alter: a table is locked; rolled back, trying again in 1 s")
+        run.read_until("1_alter: a table is locked; rolled back, retrying in 1 s")
     done = run.finish()
     assert re.search(r"1_alter \.\.\..* DONE\n\n1 migration applied\.", done.stdout)
     execute(url, "SELECT b FROM users")
@@ -48,7 +48,7 @@ def test_a_table_that_stays_locked(project: Sandbox, postgresql: Server) -> None
         started = time.monotonic()
         failed = project.inv("database.migrate", env=WAITING, code=1)
         assert 13 < time.monotonic() - started < 30
-    assert re.findall(r"trying again in (\d+) s", failed.stdout) == ["1", "3", "9"]
+    assert re.findall(r"retrying in (\d+) s", failed.stdout) == ["1", "3", "9"]
     assert "DONE" not in failed.stdout
     assert "canceling statement due to lock timeout" in failed.stderr
     assert "The failed migration was rolled back.\n0 applied now. Remaining:\n  1_alter\n" in failed.stderr

@@ -155,7 +155,7 @@ def test_whoever_comes_second_waits_or_gives_up(project: Sandbox, fresh_url: Fre
         result = loser.finish(code=4)
         assert "Another process has the migration lock" in result.stdout, command
         assert "for more than 0.3 s" in result.stderr, command
-        assert "Nothing was done." in result.stderr, command
+        assert "Nothing was changed." in result.stderr, command
         assert "DONE" not in result.stdout, command
         if driver.startswith("postgresql"):
             assert f"fastman-tasks, process {holder.pid} on " in result.stderr, command

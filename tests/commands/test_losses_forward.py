@@ -38,7 +38,7 @@ def name(url: str) -> str:
 
 
 DROPS = {
-    'op.drop_table("posts")': "This drops, with what is in them now:\n  posts: 1 row\n",
+    'op.drop_table("posts")': "This drops, with the data in them:\n  posts: 1 row\n",
     'with op.batch_alter_table("users") as batch:\n    batch.drop_column("email")': "  users.email: 1 value\n",
     'op.rename_table("posts", "old")\nop.drop_table("old")': "  posts: 1 row\n",
     'op.execute("DROP TABLE Posts")': "  osts: 1 row\n",
@@ -48,7 +48,7 @@ DROPS = {
     ),
     'op.execute("CREATE TABLE users_new (id INT)")\nop.execute("INSERT INTO users_new (id) SELECT id FROM users")\n'
     'op.drop_table("users")\nop.rename_table("users_new", "users")': (
-        "This drops, with what is in them now:\n  users.email: 1 value\n\n"
+        "This drops, with the data in them:\n  users.email: 1 value\n\n"
     ),
     'op.execute("CREATE TABLE users_new (id INT, email INT)")\n'
     'op.execute("INSERT INTO users_new (id) SELECT id FROM users WHERE id = 1")\n'
@@ -80,7 +80,7 @@ def test_elsewhere_it_goes_on(project: Sandbox, url: str) -> None:
     shown = project.inv("database.migrate", "--pretend", env=PRODUCTION)
     assert "with what is in them" not in shown.stdout and "posts" in tables(url)
     said = project.inv("database.migrate").stdout
-    assert "This drops, with what is in them now:\n  posts: 1 row\n  drafts: 0 rows\n\n" in said
+    assert "This drops, with the data in them:\n  posts: 1 row\n  drafts: 0 rows\n\n" in said
     assert said.index("drafts: 0 rows") < said.index("DONE")
     assert "1 migration applied." in said
     assert project.inv("database.migrate").stdout.endswith("Nothing to migrate.\n")
@@ -116,7 +116,7 @@ def test_what_needs_no_name(project: Sandbox, url: str) -> None:
     refused = project.inv("database.migrate", env=PRODUCTION, code=5)
     assert refused.stderr.endswith("To go ahead: inv database.migrate --force\n")
     said = project.inv("database.migrate", "--force", env=PRODUCTION).stdout
-    assert "This drops, with what is in them now:\n  drafts: 0 rows\n\n  2_change" in said
+    assert "This drops, with the data in them:\n  drafts: 0 rows\n\n  2_change" in said
     assert "11 migrations applied." in said
     assert "analysed" not in said and "deletes" not in said
 

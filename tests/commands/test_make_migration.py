@@ -123,7 +123,7 @@ def test_drops_need_a_word(project: Sandbox) -> None:
     for arguments in ([], ["--pretend"]):
         refused = project.inv("make.migration", "less", "--no-renames", *arguments, code=1)
         assert refused.stderr.startswith(
-            "The database has what the models have not:\n  drop table posts\n  drop column users.email\n"
+            "In the database but not in the models:\n  drop table posts\n  drop column users.email\n"
         )
         assert "--allow-drops" in refused.stderr
         assert contents(project) == before
@@ -293,7 +293,7 @@ def test_skeletons_without_models(project: Sandbox) -> None:
     [
         ([""], 'The message is empty. For example: inv make.migration "create users table"\n'),
         (["--help"], "'--help' is not a message. For help: inv --help make.migration\n"),
-        (["x" * 300], "The message has 300 characters; 200 are enough.\n"),
+        (["x" * 300], "The message has 300 characters; the limit is 200.\n"),
         (["x", "--create"], "--create needs a value: --create=…\n"),
         (["x", "--create=a;b"], "--create='a;b' is not the name of a table.\n"),
     ],

@@ -725,7 +725,7 @@ def test_a_seeder_without_a_model_runs_as_well(project: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["../user"], "'../user' cannot name a class"),
+        (["../user"], "'../user' is not a valid name for a class"),
         (["--help"], "'--help' is not a name. For help: inv --help make.seeder"),
         (["user", "--model"], "--model needs a value"),
         (["user", "--model=Absent"], "There is no model or table Absent. Known: Animal, Car, Cat"),

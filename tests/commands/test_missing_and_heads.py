@@ -56,7 +56,7 @@ def test_a_branch_was_switched(project: Sandbox, url: str) -> None:
 
     for command in (["database.migrate"], ["migrate.rollback", "--force"], ["migrate.reset", "--force"]):
         refused = project.inv(*command, code=1)
-        assert refused.stderr.startswith("The database has a revision that no file here has. Nothing was done.\n")
+        assert refused.stderr.startswith("The database has a revision that no file here has. Nothing was changed.\n")
         assert "  2b2b  branch feature/mail: database/migrations/versions/2_mäil box.py\n" in refused.stderr
         assert "git switch feature/mail, then inv migrate.rollback\n" in refused.stderr
         assert sqlite_dump(project.root / "shop.db") == before

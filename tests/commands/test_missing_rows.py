@@ -73,8 +73,8 @@ def test_a_parent_that_is_not_in_its_table(request: pytest.FixtureRequest, proje
     add_seeder(project, "role_seeder", ROLES)
     add_member_seeder(project, "db.add(User(email='a@x.org', role_id=9))", "    depends_on = ['RoleSeeder']\n")
     failed = project.inv("database.seed", code=1)
-    filler = "RoleSeeder (database/seeders/role_seeder.py:7) is to fill it, and MemberSeeder depends on it already."
-    assert f"\nNo row of roles has id = 9. {filler}\nBefore it ran: RoleSeeder.\n" in failed.stderr
+    filler = "RoleSeeder (database/seeders/role_seeder.py:7) should fill it, and MemberSeeder already depends on it."
+    assert f"\nNo row of roles has id = 9. {filler}\nThese ran before it: RoleSeeder.\n" in failed.stderr
     add_member_seeder(project, "db.add(User(email='a@x.org')); db.flush(); db.add(User(email='a@x.org'))")
     assert "roles" not in project.inv("database.seed", code=1).stderr.partition("Row:")[2].partition("\n")[2]
     if driver in ASYNC:

@@ -113,5 +113,5 @@ def test_an_at_sign_that_is_not_quoted(project: Sandbox, alembic_init: Init) -> 
     alembic_init(foreign, "postgresql+psycopg://u:p@sesame@127.0.0.1:1/d")
     refused = foreign.run("invoke", "migrate.status", code=1)
     assert "database d: failed to resolve host '***@127.0.0.1'" in refused.stderr
-    assert "In a URL an @ in the password is written %40." in refused.stderr
+    assert "In a URL, write an @ in the password as %40." in refused.stderr
     assert "sesame" not in refused.stdout + refused.stderr

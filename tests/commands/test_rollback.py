@@ -153,7 +153,7 @@ def test_losses_are_listed_before_they_happen(project: Sandbox, url: str) -> Non
 
     assert "  2_mail\n  1_users\n" in asked.stdout
     assert (
-        "This drops, with what is in them now:\n"
+        "This drops, with the data in them:\n"
         "  users.email: 3 values\n"
         "  empty_one: 0 rows\n"
         '  Odd "name: 1 row\n'

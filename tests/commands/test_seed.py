@@ -138,7 +138,7 @@ def test_the_list_of_seeders(shop: Sandbox) -> None:
     said = shop.inv("database.seed", "--list", env={**nowhere, "ENVIRONMENT": "testing"})
     assert said.stdout == (
         "  DatabaseSeeder  database/seeders/database_seeder.py:1\n\n1 seeder, in this order; nothing was run.\n\n"
-        "Only when they are called, or with --class (DatabaseSeeder is where a run begins):\n"
+        "Only when called, or with --class (DatabaseSeeder is the entry point):\n"
         + lines.replace("  (only for testing; this is development)", "")
     )
     said = shop.inv("database.seed", "--list", "--class=user", env=nowhere)
@@ -245,7 +245,7 @@ class Admin(Base):
     failed = shop.inv("database.seed", code=1)
     assert "AdminSeeder  users: 1 created ..." in failed.stdout
     assert failed.stderr.startswith(f"UserSeeder failed: database/seeders/user_seeder.py{line}")
-    assert failed.stderr.endswith("\nBefore it ran: AdminSeeder.\nAll changes were rolled back.\n")
+    assert failed.stderr.endswith("\nThese ran before it: AdminSeeder.\nAll changes were rolled back.\n")
     assert users(shop) == []
 
 
@@ -343,12 +343,13 @@ def test_a_sqlite_file_that_is_not_there(shop: Sandbox) -> None:
     (shop.root / "shop.db").unlink()
     failed = shop.inv("database.seed", code=1)
     assert (
-        "are pending, so nothing was seeded:\n  2026_01_01_000000_users\nFirst: inv database.migrate" in failed.stderr
+        "pending, so nothing was seeded:\n  2026_01_01_000000_users\nRun inv database.migrate first, or do both:"
+        in failed.stderr
     )
     for file in (shop.root / "database/migrations/versions").glob("*.py"):
         file.unlink()
     failed = shop.inv("database.seed", code=1)
-    assert failed.stderr == "sqlite:///shop.db does not exist yet. First: inv database.migrate\n"
+    assert failed.stderr == "sqlite:///shop.db does not exist yet. Run inv database.migrate first.\n"
     assert not (shop.root / "shop.db").exists()
 
 

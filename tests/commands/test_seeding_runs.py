@@ -98,7 +98,7 @@ def test_all_or_nothing(project: Sandbox, url: str, driver: str) -> None:
     assert re.search("unique|duplicate", first, re.IGNORECASE), "the database's own message"
     assert statement.startswith("  Statement: INSERT INTO users ")
     assert row.startswith("  Row: ") and "u1@x.org" in row
-    assert (ran, kept) == ("Before it ran: RoleSeeder, UserSeeder.", "All changes were rolled back.")
+    assert (ran, kept) == ("These ran before it: RoleSeeder, UserSeeder.", "All changes were rolled back.")
 
     pretended = project.inv("database.seed", "--class=user", "--pretend")
     assert dump(url) == before
@@ -106,7 +106,9 @@ def test_all_or_nothing(project: Sandbox, url: str, driver: str) -> None:
     assert pretended.stdout.endswith("\n2 seeders ran; all changes were rolled back.\n")
 
     failed = project.inv("database.seed", "--commit-each", code=1)
-    assert failed.stderr.endswith("Kept (--commit-each): RoleSeeder, UserSeeder. The failed one was rolled back.\n")
+    assert failed.stderr.endswith(
+        "Committed (--commit-each): RoleSeeder, UserSeeder. The failed seeder was rolled back.\n"
+    )
     after = dump(url)
     assert {row[1] for row in after["roles"]} == {"visitor", "admin", "editor", "late"}
     assert sorted(row[1] for row in after["users"]) == ["raw@x.org", "u1@x.org", "u2@x.org"]
@@ -223,11 +225,11 @@ TASKS = """
 """
 STARTED = {
     'asyncio.create_task(asyncio.sleep(60), name="nap")': (
-        "It started nap, sleep() (tasks.py, line 665) and did not await it, so what was left to do was not done."
+        "It started nap, sleep() (tasks.py, line 665) and did not await it, so the rest of the work was not done."
     ),
     'asyncio.create_task(add(db, "late"))': "It started add() (role_seeder.py, line 10) and did not await it",
     'asyncio.create_task(add(db, "bad")); await asyncio.sleep(0.1)': (
-        "The task add() (role_seeder.py, line 10) failed with ValueError: as told, and nobody awaited it."
+        "The task add() (role_seeder.py, line 10) failed with ValueError: as told and was never awaited."
     ),
     'await asyncio.create_task(add(db, "kept"))': None,
 }
@@ -284,7 +286,7 @@ def test_calls_at_the_same_time(project: Sandbox) -> None:
         "database/seeders/database_seeder.py", "TwoSeeder(OneSeeder):\n    pass", "TwoSeeder:\n    run = OneSeeder.run"
     )
     failed = project.inv("database.migrate", "database.seed", code=1)
-    assert "It calls others while OneSeeder runs; await one call after the other." in failed.stderr
+    assert "It called others while OneSeeder was running; await each call before the next." in failed.stderr
     assert failed.stderr.endswith("All changes were rolled back.\n")
 
 
@@ -413,7 +415,7 @@ def test_a_call_that_fails_is_no_secret(shop: Sandbox) -> None:
     shop.replace("database/seeders/database_seeder.py", 'raise OSError("no disk")', "self.call('DatabaseSeeder')")
     failed = shop.inv("database.seed", code=1)
     assert "BrokenSeeder failed" in failed.stderr
-    assert "in a circle: DatabaseSeeder -> BrokenSeeder -> DatabaseSeeder." in failed.stderr
+    assert "It calls itself: DatabaseSeeder -> BrokenSeeder -> DatabaseSeeder." in failed.stderr
 
 
 def test_environments(shop: Sandbox) -> None:
@@ -452,7 +454,7 @@ def test_pending_migrations(project: Sandbox) -> None:
         refused = project.inv("database.seed", flag, code=1)
         assert refused.stderr == (
             "These migrations are pending, so nothing was seeded:\n  2026_01_01_000000_create_shop\n"
-            "First: inv database.migrate. Or both at once: inv database.migrate --seed\n"
+            "Run inv database.migrate first, or do both: inv database.migrate --seed\n"
         )
         assert not (project.root / "shop.db").exists()
 
@@ -645,7 +647,7 @@ def test_interrupted(project: Sandbox, url: str, driver: str) -> None:
     code, _, err = interrupted(project, signal.SIGINT)
     assert (code, err) == (
         1,
-        "SlowSeeder was interrupted.\nBefore it ran: FirstSeeder.\nAll changes were rolled back.\n",
+        "SlowSeeder was interrupted.\nThese ran before it: FirstSeeder.\nAll changes were rolled back.\n",
     )
     assert dump(url) == before
 
@@ -660,7 +662,7 @@ def test_interrupted(project: Sandbox, url: str, driver: str) -> None:
 
     code, _, err = interrupted(project, signal.SIGTERM, "--commit-each")
     assert code == 1
-    assert err.endswith("Kept (--commit-each): FirstSeeder. The failed one was rolled back.\n")
+    assert err.endswith("Committed (--commit-each): FirstSeeder. The failed seeder was rolled back.\n")
     assert dump(url) == {**before, "roles": dump(url)["roles"]}
     assert [row[0] for row in execute(url, "SELECT name FROM roles ORDER BY name")] == ["first", "guest"]
 
@@ -686,13 +688,12 @@ def test_a_progress_bar(shop: Sandbox) -> None:
     assert " of 16" not in shop.inv("database.seed").stdout
 
 
+IT_ENDED = "It ended the run's transaction. Use db.commit() and db.rollback(), and DELETE instead of TRUNCATE."
 ENDED = {
-    "db.connection().commit()": "It ended the run's transaction. Use db.commit() and db.rollback(), and DELETE.",
-    "db.execute(text('COMMIT'))": "It ended the run's transaction. Use db.commit() and db.rollback(), and DELETE.",
+    "db.connection().commit()": IT_ENDED,
+    "db.execute(text('COMMIT'))": IT_ENDED,
     "db.execute(text('COMMIT')); raise ValueError('no')": "ValueError: no",
-    "db.execute(text('/* all */ TRUNCATE users'))": (
-        "It ended the run's transaction. Use db.commit() and db.rollback(), and DELETE."
-    ),
+    "db.execute(text('/* all */ TRUNCATE users'))": IT_ENDED,
 }
 
 
@@ -716,7 +717,7 @@ def test_a_transaction_that_is_ended(project: Sandbox, url: str, driver: str) ->
         failed = project.inv("database.migrate", "database.seed", code=1)
         assert failed.stderr.startswith("RoleSeeder failed: database/seeders/role_seeder.py"), statement
         assert f": {said}\n" in failed.stderr, statement
-        assert "before may have been kept." in failed.stderr
+        assert "before that may have been committed." in failed.stderr
         assert "Nothing of this run" not in failed.stderr
         execute(url, "DELETE FROM roles WHERE name = 'kept'")
 
@@ -749,6 +750,6 @@ def test_a_commit_that_fails(request: pytest.FixtureRequest, project: Sandbox) -
     failed = project.inv("database.seed", code=1)
     assert failed.stderr.startswith("The commit failed: ")
     assert "violates foreign key" in failed.stderr
-    assert failed.stderr.endswith("Before it ran: RoleSeeder.\nAll changes were rolled back.\n")
+    assert failed.stderr.endswith("These ran before it: RoleSeeder.\nAll changes were rolled back.\n")
     assert "ran." not in failed.stdout
     assert dump(url) == before

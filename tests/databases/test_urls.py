@@ -81,7 +81,7 @@ def test_what_is_shown_hides_the_password_and_the_root() -> None:
 @pytest.mark.parametrize("password", ["p@sesame", "sesame@", "@@sesame@"])
 def test_an_at_sign_that_is_not_quoted(password: str) -> None:
     """It would end the password, and make a host of the rest: what is wrong is said without it."""
-    with pytest.raises(SettingsError, match=r"are URL-quoted \(%40") as refused:
+    with pytest.raises(SettingsError, match=r"must be URL-quoted \(%40") as refused:
         urls.parse(f"postgresql://u:{password}@localhost/d")
     assert "ses" not in str(refused.value)
     assert "ses" not in urls.mask(make_url(f"postgresql://u:{password}@localhost/d"))

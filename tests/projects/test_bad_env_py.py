@@ -166,6 +166,6 @@ def test_an_error_that_env_py_swallows(project: Sandbox) -> None:
     project.replace("migrations/env.py", run, swallowing)
     add_chain(project)
     failed = project.inv("database.migrate", env={"SHOP_FAILS": "first"}, code=1)
-    assert failed.stderr.startswith("3c3c_create_tags failed, and env.py has swallowed the error")
+    assert failed.stderr.startswith("3c3c_create_tags failed, and env.py suppressed the error")
     assert "2 applied now. Remaining:\n  3c3c_create_tags\n" in failed.stderr
     assert execute(f"sqlite:///{project.root}/shop.db", "SELECT version_num FROM alembic_version") == [("2b2b",)]

@@ -266,21 +266,21 @@ def test_ids_go_on(place: Place) -> None:
 def test_a_default_that_is_made_of_other_values(place: Place) -> None:
     """It is said which column the file has to have."""
     assert place.load(Slug, "slugs.csv", "id,name,slug\n1,A,a\n") == 1
-    with pytest.raises(LoadFailed, match=r"slugs.slug: .* Put slug into the file"):
+    with pytest.raises(LoadFailed, match=r"slugs.slug: .* Add slug to the file"):
         place.load(Slug, "slugs.csv", "id,name\n2,B\n")
 
 
 BAD = [
     ("p.csv", "id,name,colour\n1,a,b\n", "p.csv:1: Person has no attribute 'colour'. It has: id, name, nick"),
     ("p.csv", "id,nick\n1,a\n", "p.csv:1: Person needs name, which the file does not have"),
-    ("p.csv", "id,name,full name\n", "p.csv:1: the column full name comes twice"),
+    ("p.csv", "id,name,full name\n", "p.csv:1: the column full name is listed twice"),
     ("p.csv", 'id,name\n1,a\n2,"b\nb"\n3\n', "p.csv:5: 1 field instead of 2"),
     ("p.csv", "id,name\n1,a,9\n", "p.csv:2: 3 fields instead of 2"),
     ("p.csv", 'id,name,age\n1,"a\nb",2\n2,c,old\n', "p.csv:4, column age: 'old' is not a whole number"),
     ("p.csv", "id,name,score\n1,a,1.5\n2,b,1;5\n", "p.csv:3, column score: '1;5' is not a number"),
     ("p.csv", "id,name,born\n1,a,01/02/2026\n", "p.csv:2, column born: '01/02/2026' is not a date such as"),
     ("p.csv", f"id,name\n1,{'x' * 21}\n", "p.csv:2, column name: 'xxxxxxxxxxxxxxxxxxxxx' has 21 characters"),
-    ("p.csv", "id,name\n,a\n", "p.csv:2, column id: is empty, and the column takes no NULL"),
+    ("p.csv", "id,name\n,a\n", "p.csv:2, column id: is empty, and the column does not accept NULL"),
     ("p.csv", "id,name,born\n1,a,today\n", "p.csv:2, column born: 'today' is not a date"),
     ("p.csv", "id,name\n1,a\n\n2\n", "p.csv:4: 1 field instead of 2"),
     (
@@ -288,7 +288,7 @@ BAD = [
         'id,name,nick\n1,"a\r\nb\nc",n\n\n2,"d\re",n\n',
         "p.csv:7: .*([Uu]nique|UNIQUE|Duplicate|already exists)",
     ),
-    ("p.csv", b"id,name\n1,a\n2,\xff\n", "is not UTF-8|it, or what follows, is not UTF-8"),
+    ("p.csv", b"id,name\n1,a\n2,\xff\n", "is not UTF-8|this line, or a later one, is not UTF-8"),
     ("p.csv", "id,name,nick\n1,a,n\n2,b,n\n", "p.csv:3: .*([Uu]nique|UNIQUE|Duplicate|already exists)"),
     ("p.json", '{"id": 1}', "p.json:1: not a JSON array of objects"),
     ("p.json", '[\n{"id": 1, "name": "a"},\n{"id": 2, "name"\n}]', "p.json:4: not JSON: "),
@@ -301,7 +301,7 @@ BAD = [
     ("p.jsonl", "[1]\n", r"p.jsonl:1: \[1\] is not an object"),
     ("p.csv", f"id,name\n1,a\n\n{10**30},b\n", "p.csv:4(, column id)?: .*(large|range|Range)"),
     ("p.json", '[{"id": 1, "name": "a"},\n]', "p.json:2: not JSON: Expecting value"),
-    ("p.json", '[{"id": 1, "name": "a"}]\n\n[]', "p.json:3: not JSON: something follows the ]"),
+    ("p.json", '[{"id": 1, "name": "a"}]\n\n[]', "p.json:3: not JSON: unexpected text after the ]"),
     ("p.txt", "id\n", "p.txt: load\\(\\) reads .csv, .jsonl, .json"),
 ]
 

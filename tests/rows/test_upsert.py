@@ -309,21 +309,26 @@ def test_an_index_of_an_expression_is_no_key() -> None:
 
 
 REFUSED = [
-    (User, [{"email": "a"}], ["age"], "Nothing makes age unique in users"),
-    (User, [{"email": "a"}], ["first"], "Nothing makes first unique"),
-    (User, [{"email": "a"}], [], "Nothing makes an empty key unique"),
+    (User, [{"email": "a"}], ["age"], "age is not unique in users"),
+    (User, [{"email": "a"}], ["first"], "first is not unique"),
+    (User, [{"email": "a"}], [], "An empty key is not unique"),
     (User, [{"email": "a"}], ["mail"], "User has no attribute mail. It has: id, email, first"),
-    (User, [{"age": 1}], ["email"], "A row of User has no email, which is its key."),
-    (User, [{"email": None}], ["email"], "NULL is never the same"),
+    (User, [{"age": 1}], ["email"], "A row of User has no value for its key: email."),
+    (User, [{"email": None}], ["email"], "NULL never equals"),
     (User, [{"email": "a", "color": 1}], ["email"], "User has no attribute color."),
-    (User, [{"email": "a"}, {"email": "b"}, {"email": "a"}], ["email"], "User with email='a' comes twice"),
-    (Dog, [{"name": "Rex"}], ["name"], "Dog is spread over several"),
-    (datetime, [], ["day"], "takes a mapped class or a Table"),
-    (User, {"email": "a"}, ["email"], "takes the rows of User as a list, [{'email': …, …}], not {'email': 'a'}."),
-    (User, User(email="a"), ["email"], "takes the rows of User as a list, [{'email': …, …}], not object of User."),
-    (User, [User(email="a")], ["email"], "A row of User maps attributes to values, {'email': …, …}; this is an object"),
+    (User, [{"email": "a"}, {"email": "b"}, {"email": "a"}], ["email"], "User with email='a' appears twice"),
+    (Dog, [{"name": "Rex"}], ["name"], "Dog is mapped to several"),
+    (datetime, [], ["day"], "expects a mapped class or a Table"),
+    (User, {"email": "a"}, ["email"], "expects the rows of User as a list, [{'email': …, …}], not {'email': 'a'}."),
+    (User, User(email="a"), ["email"], "expects the rows of User as a list, [{'email': …, …}], not object of User."),
+    (
+        User,
+        [User(email="a")],
+        ["email"],
+        "A row of User has to map attributes to values, {'email': …, …}; this is an object",
+    ),
     (User, ["email"], ["email"], "this is an object of str."),
-    (Tag, [{"id": 1, "name": "a"}], ["name"], "Tags: all.slug: its onupdate is made .* Name slug in each row"),
+    (Tag, [{"id": 1, "name": "a"}], ["name"], "Tags: all.slug: its onupdate needs .* Include slug in each row"),
 ]
 
 

@@ -19,12 +19,12 @@ BAD = {
     "class BadSeeder:\n    def run(self): ...": "run(self) has the wrong parameters; write run(self, db).",
     "class BadSeeder:\n    @staticmethod\n    def run(db, more): ...": "run(db, more) has the wrong parameters",
     "class BadSeeder:\n    @classmethod\n    def run(cls): ...": "run() has the wrong parameters; write run(cls, db).",
-    "class BadSeeder:\n    def run(self, db):\n        yield": "run has a yield in it",
-    "class BadSeeder:\n    def __init__(self, x): ...\n    def run(self, db): ...": "BadSeeder() wants arguments",
+    "class BadSeeder:\n    def run(self, db):\n        yield": "run contains a yield",
+    "class BadSeeder:\n    def __init__(self, x): ...\n    def run(self, db): ...": "BadSeeder() needs arguments",
     "class GoodSeeder:\n    def run(self, db): ...": "Two seeders are named GoodSeeder: a/good_seeder.py:1",
-    "class BadSeeder:\n    depends_on = 'Good'\n    def run(self, db): ...": "depends_on is 'Good', which is no list.",
+    "class BadSeeder:\n    depends_on = 'Good'\n    def run(self, db): ...": "'Good', which is not a list.",
     "class BadSeeder:\n    depends_on = [7]\n    def run(self, db): ...": "depends_on holds 7.",
-    "class BadSeeder:\n    environments = 'x'\n    def run(self, db): ...": "environments is 'x', which is no list",
+    "class BadSeeder:\n    environments = 'x'\n    def run(self, db): ...": "environments is 'x', which is not a list",
     "class BadSeeder:\n    depends_on = ['GodSeeder']\n    def run(self, db): ...": (
         "BadSeeder depends on GodSeeder, which does not exist: BadSeeder -> GodSeeder "
         "(bad_seeder.py:1). Did you mean GoodSeeder? Known: GoodSeeder, BadSeeder."
@@ -32,7 +32,7 @@ BAD = {
     (
         "class BadSeeder:\n    depends_on = ['OtherSeeder']\n    def run(self, db): ...\n"
         "class OtherSeeder:\n    depends_on = ['BadSeeder']\n    def run(self, db): ..."
-    ): "Seeders depend on each other in a circle: BadSeeder -> OtherSeeder -> BadSeeder",
+    ): "Circular dependency between seeders: BadSeeder -> OtherSeeder -> BadSeeder",
 }
 
 

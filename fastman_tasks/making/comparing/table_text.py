@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fastman_tasks.making.comparing.table_states import ColumnState, IndexState, TableState
 from fastman_tasks.making.sql.tokens import Token, end_of_group, excerpt, split, tokens
 
-# What begins a definition that is no column.
+# What starts a definition that is not a column.
 _TABLE_WORDS = {"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "KEY", "INDEX", "FULLTEXT", "SPATIAL", "PERIOD"}
 # What ends the part of a column's definition before it.
 _COLUMN_WORDS = {

@@ -34,7 +34,7 @@ def assign(texts: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
 
 
 def parse(text: str, column: Column[Any], label: str, dialect: Dialect) -> str:
-    """What ``text`` stands for in ``column``, as SQL. Raises UsageError for what is no value of its type."""
+    """Returns ``text`` as SQL for ``column``. Raises UsageError if it is not a valid value of its type."""
     kind = undecorate(column.type)
     if text.lower() == "now" and isinstance(kind, DateTime):
         return "CURRENT_TIMESTAMP"

@@ -154,7 +154,7 @@ def _problems(
 
 
 def _find_misfit(connection: Connection, name: str, kind: TypeEngine[Any], new: str) -> str | None:
-    """The condition for a text in the column ``name`` that is no value of ``kind``; None where it cannot be asked."""
+    """Returns the condition for a text in the column ``name`` that is not a valid ``kind``; None if there is none."""
     dialect = connection.dialect
     if _is_enum(kind) and isinstance(kind, Enum):
         return f"{name} NOT IN ({', '.join(map(literal, kind.enums))})"
@@ -181,7 +181,7 @@ def _is_text(kind: Any) -> bool:
 
 def _type_sql(context: MigrationContext, kind: Any) -> str:
     if getattr(kind, "collation", None):
-        # A cast is to a type, which a collation is no part of.
+        # A cast is to a type, without a collation.
         kind = copy.copy(kind)
         kind.collation = None
     return str(kind.compile(dialect=context.dialect))

@@ -1,1 +1,1 @@
-"""Read what a version file does from its source, without running it; ``downgrades`` is where it is asked."""
+"""Analyse what a version file does from its source, without running it. ``downgrades`` is the interface."""

@@ -1,4 +1,4 @@
-"""What a call in a version file does to tables and columns, given what its parts stand for."""
+"""What a call in a version file does to tables and columns."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _LONGEST_RANGE = 1000
 
 
 def call(callee: Any, arguments: Arguments) -> tuple[Any, Operation | None]:
-    """What the call of ``callee`` returns, and what it does, if that is anything that matters.
+    """Returns the value of the call of ``callee``, and its operation if it has one that matters.
 
     Raises CannotTellError.
     """
@@ -181,7 +181,7 @@ def _of_literal(of: str | dict[Any, Any] | list[Any], name: str, arguments: Argu
 
 
 def forget(changed: Any) -> None:
-    """From here on the contents of the list or dict ``changed`` are not known, by whichever name it is called."""
+    """Make the contents of the list or dict ``changed`` unknown from here on, under all its names."""
     if isinstance(changed, list):
         changed[:] = [Thing.ANYTHING]
     elif isinstance(changed, dict):
@@ -195,7 +195,7 @@ def is_generator(node: ast.AST) -> bool:
 
 
 def parameters(function: Function, arguments: Arguments) -> dict[str, Any]:
-    """The names that ``function`` begins with; ANYTHING where its caller leaves one open."""
+    """Returns the names that ``function`` starts with; ANYTHING for one that its caller does not set."""
     named = function.node.args
     positional = [each.arg for each in (*named.posonlyargs, *named.args)]
     names = dict.fromkeys((*positional, *(each.arg for each in named.kwonlyargs)), Thing.ANYTHING) | (

@@ -39,7 +39,7 @@ class CannotTellError(Exception):
 
 @dataclass(frozen=True)
 class Arguments:
-    """Those of a call; not ``complete`` where some come from a sequence or mapping that is not known."""
+    """The arguments of a call; not ``complete`` if some come from an unknown sequence or mapping."""
 
     positional: tuple[Any, ...] = ()
     keywords: dict[str, Any] | None = None
@@ -51,7 +51,7 @@ class Arguments:
         return (*self.positional, *(self.keywords or {}).values())
 
     def get(self, name: str, place: int | None = None, default: Any = None) -> Any:
-        """The argument ``name``, which may come as that at ``place``. Raises CannotTellError where it is not known."""
+        """Returns the argument ``name``, or the one at ``place``. Raises CannotTellError if it is unknown."""
         if place is not None and place < len(self.positional):
             return self.positional[place]
         if self.keywords and name in self.keywords:
@@ -61,7 +61,7 @@ class Arguments:
         return default
 
     def text(self, name: str, place: int | None = None) -> str:
-        """The argument ``name``, a literal text. Raises CannotTellError where it is none."""
+        """Returns the argument ``name``. Raises CannotTellError if it is not a literal text."""
         value = self.get(name, place)
         if not isinstance(value, str):
             raise CannotTellError
@@ -76,7 +76,7 @@ _LOSE_NOTHING = frozenset({
 
 
 def interpret(directive: Directive, arguments: Arguments) -> Operation | None:
-    """What ``directive`` does, called with ``arguments``; None where nothing is lost by it, and nothing made.
+    """Returns what ``directive`` does when called with ``arguments``; None if it neither loses nor creates anything.
 
     Raises CannotTellError.
     """
@@ -128,7 +128,7 @@ def _made(name: str, table: Callable[[], str], arguments: Arguments, first: int)
 
 
 def statement(value: Any) -> Operation | None:
-    """What a database that is sent ``value`` does. Raises CannotTellError where it is no literal SQL."""
+    """Returns what sending ``value`` to a database does. Raises CannotTellError if it is not literal SQL."""
     match value:
         case str():
             return Operation("sql", text=value)
@@ -140,7 +140,7 @@ def statement(value: Any) -> Operation | None:
 
 
 def batch(arguments: Arguments) -> Batch:
-    """What ``op.batch_alter_table(…)`` yields."""
+    """Returns what ``op.batch_alter_table(…)`` yields."""
     table, schema = arguments.get("table_name", 0), arguments.get("schema", 1)
     known = isinstance(table, str) and (schema is None or isinstance(schema, str))
     return Batch(_qualified(schema, table) if known else None)

@@ -1,4 +1,4 @@
-"""What an expression of a version file stands for, and what evaluating it would do."""
+"""The values of the expressions of a version file, and what evaluating them would do."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _MOST_CALLS = 10_000
 
 
 class TooLongError(Exception):
-    """The file calls so much that it is not followed to its end."""
+    """The file makes too many calls to be analysed."""
 
 
 class Expressions(ABC):
-    """Evaluates expressions of ``source`` without running anything; what they do is kept in ``findings``."""
+    """Evaluates expressions of ``source`` without running anything; ``findings`` has what they do."""
 
     def __init__(self, source: str, dialect: str) -> None:
         self.findings = Findings(source)

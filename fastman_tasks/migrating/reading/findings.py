@@ -1,4 +1,4 @@
-"""What was found in a version file so far."""
+"""The operations found in a version file so far."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class Findings:
 
     def __init__(self, source: str) -> None:
         self.operations: list[Operation] = []
-        #: Above 0 where it is not known whether the code that is followed is reached.
+        #: Above 0 while it is unknown whether the code that is followed is reached.
         self.maybe = 0
         self._lines = source.split("\n")
         self._places: list[ast.expr] = []
 
     def clear(self) -> None:
-        """Begin again."""
+        """Start again."""
         self.operations.clear()
         self._places.clear()
         self.maybe = 0
 
     def note(self, operation: Operation, node: ast.expr) -> None:
-        """Keep ``operation``, which the call ``node`` does.
+        """Add ``operation``, which the call ``node`` does.
 
-        What may not be reached makes nothing for certain; and where it renames, nobody knows what is what afterwards.
+        Code that may not be reached does not certainly create anything; and after a rename in it, names are unknown.
         """
         if self.maybe and operation.kind in ("create table", "add column"):
             return
@@ -42,7 +42,7 @@ class Findings:
         self._places.append(node)
 
     def note_unknown(self, node: ast.expr) -> None:
-        """Keep that the call ``node`` could not be analysed: once, and once for all calls in it."""
+        """Record that the call ``node`` could not be analysed: once, and once for all calls in it."""
         while self.operations and self.operations[-1].kind == "?" and _encloses(node, self._places[-1]):
             self.operations.pop()
             self._places.pop()

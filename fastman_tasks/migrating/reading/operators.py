@@ -1,4 +1,4 @@
-"""What operators make of what they are given."""
+"""The results of operators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 
 
 def compute(node: ast.expr, values: list[Any]) -> Any:
-    """What an operator makes of ``values``, its operands in the order of the source."""
+    """Returns the result of an operator for ``values``, its operands in the order of the source."""
     try:
         match node:
             case ast.Slice():
@@ -42,7 +42,7 @@ def compute(node: ast.expr, values: list[Any]) -> Any:
 
 
 def unknown_value(values: list[Any]) -> Thing:
-    """What is made of ``values``, or is one of them, nobody knows which."""
+    """Returns what is known of a value that is computed from ``values``, or is one of them."""
     return Thing.ANYTHING if reaches(values) or Thing.ANYTHING in values else Thing.INERT
 
 

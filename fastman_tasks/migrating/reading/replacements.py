@@ -1,4 +1,4 @@
-"""Tables that a migration replaces by a copy, as SQLite's documentation has it: they are not lost."""
+"""Tables that a migration replaces with a copy, as SQLite's documentation recommends: they are not lost."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from fastman_tasks.migrating.reading.directives import Operation
 
 
 def merge(operations: Sequence[Operation], dialect: str) -> tuple[Operation, ...]:
-    """``operations`` with each such replacement as one: a table is made, filled with every row of another, which is
-    dropped, and gets the name of that."""
+    """Returns ``operations`` with each such replacement as one: a table is created, filled with every row of another,
+    which is dropped, and takes its name."""
     merged = list(operations)
     for renaming in operations:
         found = _replacement(merged, renaming, dialect) if renaming.certain else None

@@ -34,7 +34,7 @@ class Follower(Expressions):
         self._depth = 0
         with suppress(RefusalError):
             self._block(tree.body, self.module)
-        # Alembic has imported the file already: what that does is no part of the migration.
+        # Importing the file does this too: it is not part of the migration.
         self.findings.clear()
 
     def follow(self, function: Function) -> tuple[tuple[Operation, ...], bool]:
@@ -55,7 +55,7 @@ class Follower(Expressions):
             return Thing.ANYTHING
         odd = isinstance(function.node, ast.AsyncFunctionDef) or calls.is_generator(function.node)
         if odd or function.decorators:
-            # Who runs its body, and how often, is not known.
+            # It is unknown who runs its body, and how often.
             self.findings.note_unknown(node)
             self.findings.maybe += 1
             self._run(function, arguments)
@@ -159,7 +159,7 @@ class Follower(Expressions):
                     else:
                         self.bind(target, None, scope)
             case ast.Global() | ast.Nonlocal():
-                # Who changes them, and when, is not followed.
+                # Changes to them are not followed.
                 for name in node.names:
                     scope.names[name] = self.module.names[name] = Thing.ANYTHING
             case _:
@@ -188,7 +188,7 @@ class Follower(Expressions):
             self._repeat(turn, scope)
         for item in several or ():
             self.bind(node.target, item, scope)
-            # Where a turn ends early, whether the next ones come is not known.
+            # If an iteration ends early, it is unknown whether the next ones run.
             self.findings.maybe += self._block(node.body, scope)
         self._optional(node.orelse, scope)
 
@@ -210,7 +210,7 @@ class Follower(Expressions):
     def _repeat(self, turn: Callable[[], bool], scope: Scope) -> None:
         before = scope.copy()
         self._branches([turn, lambda: False], scope)
-        # What a turn assigns, the next one finds.
+        # The next iteration sees what the previous one has assigned.
         if not scope.agrees(before):
             self._branches([turn, lambda: False], scope)
 
@@ -229,6 +229,6 @@ class Follower(Expressions):
         names = dict.fromkeys(name for each in after or [before] for name in each)
         scope.names.update({name: join([each[name] for each in after or [before] if name in each]) for name in names})
         if after and len(after) < len(branches):
-            # Whether the rest of the function is reached is not known.
+            # It is unknown whether the rest of the function is reached.
             self.findings.maybe += 1
         return not after

@@ -235,7 +235,7 @@ def test_the_refusal_and_what_it_tells_to_type(project: Sandbox) -> None:
     [
         (("x", "y=1"), "--backfill=x does not say which column it is for."),
         (("n=x", "m=1"), "'x' is not a whole number (order.n)."),
-        (("n=1", "m=longer"), "'longer' has 6 characters, the column takes 3 (order.m)."),
+        (("n=1", "m=longer"), "'longer' has 6 characters, the column accepts 3 (order.m)."),
         (("n=1", "n=2"), "--backfill=n=2 does not say which column it is for."),
         (
             ("n=1", "order.o=2"),
@@ -359,15 +359,15 @@ NEW = "order.m becomes required (NOT NULL), and 3 rows have no value for it."
             "postgresql",
             TEXT.format(""),
             TO_NUMBER.format(""),
-            "PostgreSQL has to be told how to convert order.n: give op.alter_column() postgresql_using='n::INTEGER'.",
+            "PostgreSQL cannot convert order.n by itself: pass postgresql_using='n::INTEGER' to op.alter_column().",
         ),
         (
             "postgresql",
             TEXT.format(""),
             TO_NUMBER.format(", postgresql_using='n::integer'"),
-            "A value of order.n does not convert.",
+            "A value of order.n cannot be converted.",
         ),
-        ("mariadb", TEXT.format(""), TO_NUMBER.format(""), "A value of order.n does not convert."),
+        ("mariadb", TEXT.format(""), TO_NUMBER.format(""), "A value of order.n cannot be converted."),
     ],
 )
 def test_the_report_of_a_failure_says_why(

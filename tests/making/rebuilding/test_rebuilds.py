@@ -516,7 +516,7 @@ def test_the_commands(project: Sandbox, begin: Any) -> None:
     assert said.partition("_more\n")[2].startswith("CREATE TABLE users_new (\n")
     assert "This drops" not in project.inv("database.migrate", "--force", env=env).stdout
     asked = project.inv("migrate.rollback", env=env, code=5).stdout
-    assert asked.endswith("This drops, with what is in them now:\n  users.nick: 0 values\n\n")
+    assert asked.endswith("This drops, with the data in them:\n  users.nick: 0 values\n\n")
 
 
 def test_a_preview_of_batch_mode(project: Sandbox, begin: Any) -> None:

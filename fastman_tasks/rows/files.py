@@ -187,7 +187,7 @@ class DataFile:
             if more:
                 go_on(at + 1)
         if go_on(at + 1):
-            raise self.failure(line, None, "not JSON: something follows the ]")
+            raise self.failure(line, None, "not JSON: unexpected text after the ]")
 
     def _object(self, line: int, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):

@@ -50,6 +50,9 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
     project = action.project
     if action.destructive and not action.preview:
         _require_permission(project)
+    # Whoever has looked at the project before may have waited since.
+    if project.has_environment:
+        project.migrator.forget_state()
     plan = action.plan()
     results: tuple[StepResult, ...] = ()
     if plan.steps:
@@ -59,9 +62,14 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
                 consent(_risk(action, plan))
             with hold_lock(project, observer) if action.locks(plan) else ExitStack():
                 results = action.run(plan, noted)
-        except FastmanError as error:
-            error.report = _report(action, plan, (*(error.report.steps if error.report else ()), *noted.results))
-            raise
+        except (Exception, SystemExit) as error:
+            # What the observer raised is no failure of the step that was under way.
+            cause = noted.failure or error
+            if isinstance(cause, FastmanError):
+                cause.report = _report(action, plan, (*(cause.report.steps if cause.report else ()), *noted.results))
+            if cause is error:
+                raise
+            raise cause from None
     return _report(action, plan, results)
 
 
@@ -121,26 +129,35 @@ def _report(action: Action, plan: Plan, results: tuple[StepResult, ...]) -> Repo
 
 @dataclass
 class _Noted(Observer):
-    """Keeps the finished steps for the report of a failure, and forwards every call."""
+    """Keeps what finished for the report of a failure, and passes everything on, until the observer raises."""
 
     observer: Observer
     results: list[StepResult] = field(default_factory=list)
+    failure: Exception | SystemExit | None = None
 
     def lock_waiting(self, holder: str | None) -> None:
-        self.observer.lock_waiting(holder)
+        self._tell(self.observer.lock_waiting, holder)
 
     def lock_acquired(self, waited: float) -> None:
-        self.observer.lock_acquired(waited)
+        self._tell(self.observer.lock_acquired, waited)
 
     def step_started(self, step: Step) -> None:
-        self.observer.step_started(step)
+        self._tell(self.observer.step_started, step)
 
     def step_progress(self, step: Step, done: int | None, total: int | None) -> None:
-        self.observer.step_progress(step, done, total)
+        self._tell(self.observer.step_progress, step, done, total)
 
     def step_retrying(self, step: Step, pause: float) -> None:
-        self.observer.step_retrying(step, pause)
+        self._tell(self.observer.step_retrying, step, pause)
 
     def step_finished(self, result: StepResult) -> None:
         self.results.append(result)
-        self.observer.step_finished(result)
+        self._tell(self.observer.step_finished, result)
+
+    def _tell(self, method: Callable[..., None], *what: object) -> None:
+        if self.failure is None:
+            try:
+                method(*what)
+            except (Exception, SystemExit) as error:
+                self.failure = error
+                raise

@@ -124,6 +124,9 @@ class Executor:
             left = self._migrator.replan(plan, heads)
             if left is not plan:
                 progress.plan = left
+            # When a step is tried again, those before it may have written rows.
+            if left.steps and progress.running is None and context.connection is not None:
+                self._migrator.require_still_empty(left, context.connection)
             one_transaction = context.impl.transactional_ddl and not context.opts["transaction_per_migration"]
             progress.enclosed = progress.enclosed or one_transaction
             # What env.py says of it (transactional_ddl=False) does not change what these two can roll back.

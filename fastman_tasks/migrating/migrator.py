@@ -73,16 +73,31 @@ class Migrator:
     def replan(self, plan: Plan, heads: Collection[str]) -> Plan:
         """Returns the migrations of ``plan`` that remain if the database now records ``heads``.
 
-        Raises MigrationRefused if a rollback would no longer be the one that was confirmed, and as ``plan_migrate``.
+        Raises MigrationRefused where a rollback would no longer be of what was asked about, or what the plan builds on
+        was rolled back, and as ``plan_migrate``.
         """
         assert plan.state is not None
         if set(heads) == set(plan.state.heads):
             return plan
         applied = self._applied(heads)
-        if any(step.action == "roll back" for step in plan.steps):
+        builds_on = self.graph.with_ancestors(plan.state.heads)
+        if any(step.action == "roll back" for step in plan.steps) or not builds_on <= applied:
             raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
         left = tuple(step for step in plan.steps if step.id not in applied)
         return replace(plan, steps=left, state=replace(plan.state, heads=tuple(heads)))
+
+    @staticmethod
+    def require_still_empty(plan: Plan, connection: Connection) -> None:
+        """Raises MigrationRefused where ``plan`` would lose rows that were not there when it was agreed to."""
+        empty = [
+            losses.UncountedLoss(each.table, each.column, reason=each.reason)
+            for each in plan.losses
+            if each.is_harmless
+        ]
+        filled = [each for each in losses.count(empty, connection) if not each.is_harmless]
+        if filled:
+            names = ", ".join(f"{each.table}.{each.column}" if each.column else str(each.table) for each in filled)
+            raise MigrationRefused(f"There is data by now in what was empty: {names}. Run the command again.")
 
     def plan_migrate(self, to: str | None = None) -> Plan:
         """Returns the plan that brings the database to ``to`` (a revision, a part of its id or of its file's name, a
@@ -202,6 +217,8 @@ class Migrator:
         return "\n".join(lines)
 
     def _resolve(self, name: str) -> list[str]:
+        if not name:
+            raise UsageError("--to names no revision. See inv migrate.status")
         try:
             found = self._environment.scripts.get_revisions(name)
         except CommandError as error:

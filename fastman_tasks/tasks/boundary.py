@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-import os
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any, overload
 import invoke
 from invoke import Argument, Context, Exit
 
+from fastman_tasks.tasks import console
 from fastman_tasks.tasks.flags import flags_of, parse
 from fastman_tasks.tasks.spelling import spell
 
@@ -64,17 +63,17 @@ class _Instead(Argument):
 
 
 @overload
-def project_task(function: Callable[..., None]) -> invoke.Task[Any]: ...
+def project_task(function: Callable[..., Any]) -> invoke.Task[Any]: ...
 
 
 @overload
 def project_task(
     *, help: Mapping[str, str] | None = None, instead: Mapping[str, str] | None = None, default: bool = False
-) -> Callable[[Callable[..., None]], invoke.Task[Any]]: ...
+) -> Callable[[Callable[..., Any]], invoke.Task[Any]]: ...
 
 
 def project_task(
-    function: Callable[..., None] | None = None,
+    function: Callable[..., Any] | None = None,
     *,
     help: Mapping[str, str] | None = None,
     instead: Mapping[str, str] | None = None,
@@ -89,29 +88,39 @@ def project_task(
     may be left out with it, and is then empty. A ``default`` task is also called by the name of its collection.
     """
 
-    def decorate(function: Callable[..., None]) -> Any:
+    def decorate(function: Callable[..., Any]) -> Any:
+        if inspect.iscoroutinefunction(function):
+            raise TypeError(f"{function.__name__} is async, and nothing would run it: call asyncio.run() in a task.")
         signature = inspect.signature(function)
         known = flags_of(function)
         positional = [name for name, flag in known.items() if flag.parameter.default is inspect.Parameter.empty]
 
+        switches = [name for name, flag in known.items() if flag.parse is None]
+
         @functools.wraps(function)
-        def body(c: Context, *args: Any, **typed: Any) -> None:
-            typed = {**dict(zip(known, args, strict=False)), **typed}
-            if c.config.run.dry and "pretend" in known:
+        def body(c: Context, *args: Any, **flags: Any) -> Any:
+            # As any function does, it refuses what it has no parameter for.
+            typed = signature.bind(c, *args, **flags).arguments
+            if c.config.run.dry and "pretend" in switches:
                 typed["pretend"] = True
             project = None
             try:
                 with _terminable(), _open(c) as project:
-                    function(project, **parse(known, typed))
+                    return function(project, **parse(known, typed))
             except Exit:
                 raise
             except BrokenPipeError:
-                # The reader of our output (head, a pager) has exited; Python would report it again at exit.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                # Whoever read our output (head, a pager) has left.
+                console.silence()
                 raise Exit(code=1) from None
             except (Exception, KeyboardInterrupt) as error:
-                if typed.get("json"):
-                    _print_failure(error, project, _name(function))
+                try:
+                    if "json" in switches and typed.get("json"):
+                        _print_failure(error, project, _name(function))
+                    console.flush()
+                except OSError:
+                    # A full disk, which stderr tells.
+                    console.silence()
                 raise _exit(error, project) from error
 
         first, *others = signature.parameters.values()
@@ -134,7 +143,7 @@ def project_task(
     return decorate if function is None else decorate(function)
 
 
-def _name(function: Callable[..., None]) -> str:
+def _name(function: Callable[..., Any]) -> str:
     return f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
 
 
@@ -183,7 +192,7 @@ def _exit(error: BaseException, project: Project | None) -> Exit:
 
 
 def _print_failure(error: BaseException, project: Project | None, command: str) -> None:
-    from fastman_tasks.tasks import console, views
+    from fastman_tasks.tasks import views
 
     message, code, next = _tell(error, project)
     redact = project.redact if project else str

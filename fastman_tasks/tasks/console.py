@@ -34,7 +34,13 @@ def _console(stream: TextIO) -> Console:
 
 
 def _out() -> TextIO:
-    return _stdout.get() or sys.stdout
+    # Python has no stdout where it was closed (>&-).
+    return _stdout.get() or sys.stdout or _nowhere()
+
+
+@functools.cache
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123
 
 
 def _write(text: str, style: str | None = None, end: str = "\n") -> None:
@@ -138,6 +144,18 @@ def print_json(value: Any) -> None:
     """``value`` alone on stdout."""
     spells_all = (_out().encoding or "").lower().startswith("utf")
     _out().write(json.dumps(value, indent=2, ensure_ascii=not spells_all) + "\n")
+    flush()
+
+
+def flush() -> None:
+    """Have stdout take what was printed. Raises OSError where it cannot."""
+    _out().flush()
+
+
+def silence() -> None:
+    """Give up a stdout that takes nothing any more: Python would complain once more at exit."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def choose(question: str) -> bool | None:

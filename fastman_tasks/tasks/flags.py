@@ -38,6 +38,9 @@ class Flag:
         names the flag."""
         if typed is None:
             return self.parameter.default
+        if self.container is not None and not typed:
+            # A flag that was not used is an empty list for Invoke.
+            return self.parameter.default
         if self.container is not None:
             return self._several([typed] if isinstance(typed, str) else typed)
         if self.parse is None or not isinstance(typed, (str, bool)):
@@ -55,7 +58,7 @@ class Flag:
             return str(typed)
         if not text:
             raise UsageError(f"--{self.name} needs a value: --{self.name}=…")
-        if text.startswith("-") and not text[1:].isdigit():
+        if text.startswith("-") and not text[1:].replace(".", "", 1).isdigit():
             raise UsageError(f"--{self.name} needs a value, not {text!r}.")
         return text
 
@@ -63,9 +66,9 @@ class Flag:
 def flags_of(function: Callable[..., Any]) -> dict[str, Flag]:
     """Returns the flags of a task ``function`` by parameter; its first parameter is the project.
 
-    ``bool`` is a switch, ``int`` a number, ``timedelta`` a duration (500ms, 5s, 2m), a ``Literal`` a choice,
-    ``tuple[str, ...]`` names separated by commas or in repeated flags, ``list[str]`` one text for each repeated flag,
-    anything else a text.
+    ``bool`` is a switch, ``int`` and ``float`` are numbers, ``timedelta`` a duration (500ms, 5s, 2m), a ``Literal`` a
+    choice, ``tuple[str, ...]`` names by commas or by repeating the flag, ``list[str]`` a text for each time it is
+    repeated, anything else a text. Where nothing is annotated, the default tells ``int`` and ``float``.
     """
     _project, *parameters = inspect.signature(function).parameters.values()
     return {parameter.name: _flag(parameter, _annotation(parameter, function)) for parameter in parameters}
@@ -88,8 +91,12 @@ def _flag(parameter: inspect.Parameter, annotation: Any) -> Flag:
     name = parameter.name.rstrip("_").replace("_", "-")
     if kind is bool or isinstance(parameter.default, bool):
         return Flag(parameter, None)
+    if kind is parameter.empty:
+        kind = type(parameter.default)
     if kind is int:
         return Flag(parameter, partial(_number, name))
+    if kind is float:
+        return Flag(parameter, partial(_decimal, name))
     if kind is timedelta:
         return Flag(parameter, partial(_duration, name))
     if get_origin(kind) is Literal:
@@ -104,6 +111,13 @@ def _number(name: str, text: str) -> int:
     if not (text.isascii() and text.removeprefix("-").isdigit()):
         raise UsageError(f"--{name}={text} is not a whole number.")
     return int(text)
+
+
+def _decimal(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--{name}={text} is not a number.") from None
 
 
 def _duration(name: str, text: str) -> timedelta:

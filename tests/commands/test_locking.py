@@ -23,9 +23,12 @@ from processes import ROUNDS, Running, wait_for
 from servers import Server, execute, tables
 from services import opened
 
+# Whoever looks while the first is at work has less to do.
 ENDS = (
-    "\n4 migrations applied.\n", "Nothing to migrate.\n", "Another process applied 4 migrations in the meantime.\n",
-)  # fmt: skip
+    r"\n4 migrations applied\.\n",
+    r"Nothing to migrate\.\n",
+    r"Another process applied \d migrations? in the meantime\.\n",
+)
 DRIVERS = ["sqlite", "postgresql+psycopg", "mysql+pymysql"]
 FreshUrl = Callable[[str], str]
 
@@ -75,7 +78,7 @@ def migrate_eight_times_at_once(project: Sandbox, url: str) -> None:
     done = [name for result in results for name in re.findall(r"^  (\S+) \.\.\..* DONE$", result.stdout, re.MULTILINE)]
     assert sorted(done) == ["1_ran", "2_log", "3_index", "4_more"]
     for result in results:
-        there = [text for text in ENDS if text in result.stdout]
+        there = [text for text in ENDS if re.search(text, result.stdout)]
         assert len(there) == 1, result.stdout
         assert not result.stderr
     assert sorted(execute(url, "SELECT number FROM ran")) == [(2,), (3,), (4,)]

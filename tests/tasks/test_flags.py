@@ -21,6 +21,9 @@ def command(
     wait: timedelta = timedelta(seconds=5),
     shape: Literal["table", "json"] = "table",
     force: bool = False,
+    rate: float = 0.5,
+    times=2,
+    only: tuple[str, ...] = ("users",),
 ) -> None:
     """One flag of each kind."""
 
@@ -46,7 +49,7 @@ def test_a_flag_with_a_value() -> None:
     assert value("class_", " UserSeeder ") == "UserSeeder"
     assert parse(FLAGS, {}) == {
         "message": "", "steps": None, "class_": None, "rename": (), "backfill": None, "wait": timedelta(seconds=5),
-        "shape": "table", "force": False,
+        "shape": "table", "force": False, "rate": 0.5, "times": 2, "only": ("users",),
     }  # fmt: skip
 
 
@@ -63,6 +66,10 @@ def test_numbers() -> None:
     assert value("steps", " 12 ") == 12
     assert value("steps", 3) == 3
     assert value("steps", "-1") == -1
+    assert value("rate", "-0.25") == -0.25
+    assert value("times", "3") == 3, "by its default"
+    with pytest.raises(UsageError, match=r"^--rate=half is not a number."):
+        value("rate", "half")
 
 
 def test_names_and_repeated_texts() -> None:
@@ -70,6 +77,9 @@ def test_names_and_repeated_texts() -> None:
     assert value("rename", ["a:b, c:d", "e:f"]) == ("a:b", "c:d", "e:f")
     assert value("rename", "a:b") == ("a:b",)
     assert value("backfill", ["a, b", "c"]) == ["a, b", "c"]
+    # Invoke's list of a flag that was not used.
+    assert value("backfill", []) is None
+    assert value("only", []) == ("users",)
     for typed in ([""], ["a", "--force"]):
         with pytest.raises(UsageError, match=r"^--rename needs a value"):
             value("rename", typed)

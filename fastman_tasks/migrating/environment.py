@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -20,8 +21,9 @@ from sqlalchemy.engine import URL, Connection
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, NoEnvironment
 from fastman_tasks.migrating import config as configuration
 from fastman_tasks.migrating import env_py
-from fastman_tasks.migrating.scripts import in_file_order, locations, read_headers
+from fastman_tasks.migrating.scripts import in_file_order, locations, plain_headers, read_headers
 from fastman_tasks.plans import Step
+from fastman_tasks.revisions.files import Header
 from fastman_tasks.revisions.graph import History, Revision
 from fastman_tasks.settings import Settings
 from fastman_tasks.sources import first_line, shown
@@ -61,6 +63,7 @@ class Environment:
             )
         self.config_file = found
         self._newest: tuple[Config, ScriptDirectory] | None = None
+        self._known_locations: dict[str, Path] = {}
 
     @property
     def has_run(self) -> bool:
@@ -135,6 +138,8 @@ class Environment:
         """Every revision that has a file. Raises EnvironmentFailed, naming file and line, when one cannot be read."""
         with self.errors(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
+            if (headers := plain_headers(self.scripts)) is not None:
+                return self._plain_history(headers)
             try:
                 found = in_file_order(self.scripts)
             except KeyError as error:
@@ -143,6 +148,20 @@ class Environment:
                 raise EnvironmentFailed(f"The version files do not fit together: {said}.") from error
             self._refuse_duplicates([str(warning.message) for warning in caught])
             return History(self._revision(script, parents) for script, parents in found)
+
+    def _plain_history(self, headers: list[tuple[Path, Header]]) -> History:
+        revised = {parent for _, header in headers for parent in header.parents}
+        return History(
+            Revision(
+                id=header.revision,
+                file=file,
+                message=first_line(header.docstring),
+                parents=header.parents,
+                is_head=header.revision not in revised,
+                location=self._location(file),
+            )
+            for file, header in headers
+        )
 
     def _refuse_duplicates(self, said: Iterable[str]) -> None:
         # Alembic warns of them, and goes on with the one that it happens to read last.
@@ -165,8 +184,15 @@ class Environment:
             parents=parents,
             labels=tuple(sorted(script.branch_labels)),
             is_head=script.is_head,
-            location=next((each for each in self._locations if file.is_relative_to(each)), file.parent),
+            location=self._location(file),
         )
+
+    def _location(self, file: Path) -> Path:
+        folder = os.path.dirname(file)  # noqa: PTH120
+        if folder not in self._known_locations:
+            found = next((each for each in self._locations if file.is_relative_to(each)), file.parent)
+            self._known_locations[folder] = found
+        return self._known_locations[folder]
 
     @cached_property
     def _locations(self) -> tuple[Path, ...]:

@@ -1,4 +1,7 @@
-"""Plan migrations, and tell where each stands. Returns values; nothing is written."""
+"""Plan migrations, and tell where each stands. Returns values; nothing is written.
+
+What reads the migrations' own code is imported when there is some to read: most commands find nothing to do.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from fastman_tasks.errors import FastmanError, MigrationRefused, UsageError
-from fastman_tasks.migrating import losses, state
 from fastman_tasks.migrating import missing as branches
-from fastman_tasks.migrating.downgrades import EMPTY, MARK, irreversible
+from fastman_tasks.migrating import state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Action, Loss, Plan, State, Step, StepResult
 from fastman_tasks.revisions.graph import History, Revision
@@ -124,6 +126,10 @@ class Migrator:
             self._read(plan)
         else:
             steps = find()
+            if not steps:
+                return Plan((), self.state)
+            from fastman_tasks.migrating import losses
+
             named = losses.find(steps, self.state.url.get_dialect().name)
             if not any(loss.table for loss in named):
                 return Plan(steps, self.state, tuple(Loss(reason=loss.reason) for loss in named))
@@ -143,10 +149,16 @@ class Migrator:
         return self._state
 
     def _counted(self, steps: tuple[Step, ...], connection: Connection) -> Plan:
+        if not steps:
+            return Plan((), self.state)
+        from fastman_tasks.migrating import losses
+
         named = losses.find(steps, connection.dialect.name)
         return Plan(steps, self.state, losses.count(named, connection))
 
     def _steps_back(self, steps: int | None, to: str | None, accept_empty: bool) -> tuple[Step, ...]:
+        from fastman_tasks.migrating.downgrades import EMPTY, irreversible
+
         applied = self._applied(self.state.heads)
         kept: set[str] = set()
         if to is not None and to != "base":
@@ -227,6 +239,8 @@ def _step(action: Action, revision: Revision, *, is_empty: bool = False) -> Step
 
 
 def _cannot_roll_back(stuck: dict[str, str]) -> str:
+    from fastman_tasks.migrating.downgrades import EMPTY, MARK
+
     listed = "".join(f"\n  {name}: {reason}" for name, reason in stuck.items())
     ways = "Write their downgrade(), or roll back fewer: --steps=N or --to=REVISION."
     if set(stuck.values()) == {EMPTY}:

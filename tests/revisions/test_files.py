@@ -71,7 +71,7 @@ def graph(folder: Path, prepare: Callable[[ScriptDirectory], None], **options: A
 
 
 def plain(folder: Path) -> list[tuple[str, str, tuple[str, ...]]] | None:
-    """The version files of ``folder`` if their headers alone are the graph, which then is the one that Alembic makes."""
+    """The version files of ``folder`` if their headers alone are the graph, which then is the one of Alembic."""
     read, by_alembic = ScriptDirectory(folder), ScriptDirectory(folder)
     read_headers(read)
     headers = plain_headers(read)

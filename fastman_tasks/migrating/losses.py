@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,25 @@ def find(steps: Iterable[Step], dialect: str) -> tuple[Named, ...]:
     Of a rollback, whatever could not be analysed counts. Forward, only what certainly drops or deletes: most data
     migrations cannot be analysed, and lose nothing.
     """
-    return tuple(dict.fromkeys(_find(steps, dialect)))
+    steps = tuple(steps)
+    return tuple(dict.fromkeys(_find(steps, dialect))) if any(map(_may_lose, steps)) else ()
+
+
+# Nothing is lost forward without one of these words. Most migrations have them in their downgrade() only, and looking
+# for words takes a twentieth of the time of following the code, which counts where a thousand are applied.
+_LOSING = re.compile(r"drop|delete|truncate|downgrade", re.IGNORECASE)
+_DOWNGRADE = re.compile(r"^def downgrade\b[^\n]*\n(?:[ \t][^\n]*(?:\n|\Z)|\r?\n)*", re.MULTILINE)
+
+
+def _may_lose(step: Step) -> bool:
+    if step.action == "roll back" or step.file is None:
+        return True
+    try:
+        # Whatever its encoding, these words are spelled in ASCII.
+        source = step.file.read_bytes().decode("latin-1")
+    except OSError:
+        return True
+    return _LOSING.search(_DOWNGRADE.sub("", source)) is not None
 
 
 def count(named: Iterable[Named], connection: Connection) -> tuple[Loss, ...]:

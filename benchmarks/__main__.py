@@ -15,13 +15,14 @@ from benchmarks import making, real, rows, seeding, table
 GROUPS: dict[str, rows.Group] = {
     "list": rows.listing,
     "seeder": rows.seeder,
-    "idle-10": partial(rows.idle, 10),
-    "idle-1000": partial(rows.idle, 1000),
-    "uncached-1000": rows.uncached,
-    "idle-5000": partial(rows.idle, 5000),
-    "lock": partial(rows.lock, 100),
-    "apply-sqlite": partial(rows.apply_sqlite, 1000),
-    "apply-postgresql": partial(rows.apply_postgresql, 1000),
+    "idle-10": partial(rows.idle, 10, 1.05),
+    "idle-1000": partial(rows.idle, 1000, 0.8),
+    "uncached-1000": partial(rows.uncached, 1000, 0.8),
+    "idle-5000": partial(rows.idle, 5000, 0.5),
+    "merges-3000": partial(rows.merges, 3000, 0.3),
+    "apply-sqlite": partial(rows.apply_sqlite, 1000, 0.7),
+    "apply-postgresql": partial(rows.apply_postgresql, 1000, 1.0),
+    "apply-postgresql-100": partial(rows.apply_postgresql, 100, 1.0),
     "unchanged-sqlite": making.on_sqlite,
     "unchanged-postgresql": making.on_postgresql,
     "real": real.real,
@@ -53,7 +54,8 @@ def main() -> None:
             print(f"measuring {group} …", file=sys.stderr, flush=True)
             found += GROUPS[group](bench)
     print(*table.lines(found), sep="\n")
-    print("\nMedians of interleaved runs; spread of neighbouring pairs; cpu is the ratio of processor time.")
+    print("\nMedians of runs in turn; spread of neighbouring pairs; cpu is the ratio of processor time (user, system).")
+    print(f"Over its goal: >. Rows with a goal have one for memory (the peak) too: <= {table.MEMORY_GOAL:.2f}.")
     print(f"{time.perf_counter() - started:.0f} s in all.")
 
 

@@ -91,8 +91,9 @@ def tasks_only(folder: Path, tasks: str) -> Path:
     return folder
 
 
-def make(folder: Path, revisions: int, url: str = "sqlite:///app.db") -> Project:
-    """A project with the collection, Alembic's two environments and ``revisions`` version files in one line."""
+def make(folder: Path, revisions: int, url: str = "sqlite:///app.db", *, merges: bool = False) -> Project:
+    """A project with the collection, Alembic's two environments and ``revisions`` version files: in one line, or with
+    ``merges`` in pairs of branches, each third file merging two."""
     tasks_only(folder, COLLECTION)
     (folder / ".env").write_text(f"DATABASE_URL={url}\n", "utf-8")
     migrations = folder / "database" / "migrations"
@@ -103,7 +104,7 @@ def make(folder: Path, revisions: int, url: str = "sqlite:///app.db") -> Project
         source = name if name.endswith(".mako") else f"{name}.mako"
         shutil.copy(_TEMPLATES / source, migrations / name)
     _init_generic(folder, url)
-    _write_revisions(versions, revisions)
+    _write_revisions(versions, revisions, merges=merges)
     return Project(folder)
 
 
@@ -117,18 +118,25 @@ def _init_generic(folder: Path, url: str) -> None:
     configuration.write_text(text, "utf-8")
 
 
-def _write_revisions(versions: Path, count: int) -> None:
+def _write_revisions(versions: Path, count: int, *, merges: bool) -> None:
     ids = random.Random(count)
-    parent: str | None = None
+    parents: list[str] = []
+    branch: list[str] = []
     for number in range(count):
         created = datetime(2020, 1, 1) + timedelta(minutes=number)
         revision = f"{ids.getrandbits(48):012x}"
-        if number % 2:
+        if merges and number % 3 == 2:
+            parents, branch, up, down = branch, [], "pass", "pass"
+        elif number % 2 and not merges:
             up = f'op.add_column("t{number - 1}", sa.Column("note", sa.String(40)))'
             down = f'op.drop_column("t{number - 1}", "note")'
         else:
             up = f'op.create_table("t{number}", sa.Column("id", sa.Integer, primary_key=True))'
             down = f'op.drop_table("t{number}")'
+        parent = tuple(parents) if len(parents) > 1 else parents[0] if parents else None
         text = _REVISION.format(number=number, revision=revision, parent=parent, created=created, up=up, down=down)
         (versions / f"{created:%Y_%m_%d_%H%M%S}_step_{number}.py").write_text(text, "utf-8")
-        parent = revision
+        if merges and number % 3 < 2:
+            branch.append(revision)
+        else:
+            parents = [revision]

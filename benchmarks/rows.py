@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -44,7 +45,7 @@ def listing(bench: Bench) -> list[Row]:
     with_collection = projects.tasks_only(bench.folder / "collection", projects.COLLECTION)
     empty = projects.tasks_only(bench.folder / "empty", projects.EMPTY)
     commands = [Command(script("inv", "--list"), folder) for folder in (with_collection, empty)]
-    row = compared(["inv --list / of an empty tasks.py"], commands, 2 * bench.quick + 1, 1.25)
+    row = compared(["inv --list / of an empty tasks.py"], commands, 2 * bench.quick + 1, 1.1)
     return [*row, _imports(with_collection)]
 
 
@@ -73,89 +74,83 @@ def seeder(bench: Bench) -> list[Row]:
     return compared(names, commands, bench.quick, None)
 
 
-def idle(revisions: int, bench: Bench) -> list[Row]:
+_IDLE = {"migrate.status": ["current"], "database.migrate": ["upgrade", "head"]}
+
+
+def idle(revisions: int, goal: float, bench: Bench) -> list[Row]:
     """``migrate.status``, and ``database.migrate`` with nothing to do, on a database at its head."""
-    project = projects.make(bench.folder / f"idle-{revisions}", revisions)
-    # Compiles every version file too, so that the longest runs need not be warmed up by their like.
-    stamped = subprocess.run(project.alembic("stamp", "head"), cwd=project.folder, capture_output=True)
-    stamped.check_returncode()
-    long = revisions > 1000
+    project = _stamped(bench.folder / f"idle-{revisions}", revisions)
     rows = []
-    for task, arguments in {"migrate.status": ["current"], "database.migrate": ["upgrade", "head"]}.items():
+    for task, arguments in _IDLE.items():
         commands = [
             Command(script("inv", task), project.folder),
             Command(project.alembic(*arguments), project.folder),
-            Command(project.alembic(*arguments, generic=False), project.folder),
         ]
-        plain = f"alembic {arguments[0]}"
-        names = [f"{task} / {plain}, {revisions:,}", f"{task} / {plain}, our env.py, {revisions:,}"]
-        repetitions, warm_up = (bench.slow, commands[:1]) if long else (bench.quick, commands)
-        rows += compared(names, commands, repetitions, 1.2, warm_up)
+        name = f"{task} / alembic {arguments[0]}, {revisions:,}"
+        repetitions, warm_up = (bench.slow, commands[:1]) if revisions > 1000 else (bench.quick, commands)
+        rows += compared([name], commands, repetitions, goal, warm_up)
     return rows
 
 
-def uncached(bench: Bench) -> list[Row]:
-    """``migrate.status`` where nobody ever runs alembic: Invoke caches no byte code, so each run compiles all files."""
-    project = projects.make(bench.folder / "uncached", 1000)
-    cached = projects.make(bench.folder / "cached", 1000)
-    commands = [
-        Command(script("inv", "migrate.status"), project.folder),
-        Command(cached.alembic("current"), cached.folder),
-    ]
-    return compared(["migrate.status without .pyc / alembic current, 1,000"], commands, bench.quick, None)
+def uncached(revisions: int, goal: float, bench: Bench) -> list[Row]:
+    """The same where nobody ever runs alembic: Invoke caches no byte code, so there is none of the version files."""
+    project = projects.make(bench.folder / "uncached", revisions)
+    cached = _stamped(bench.folder / "cached", revisions)
+    shutil.copy(cached.sqlite, project.sqlite)
+    rows = []
+    for task, arguments in _IDLE.items():
+        commands = [
+            Command(script("inv", task), project.folder),
+            Command(cached.alembic(*arguments), cached.folder),
+        ]
+        rows += compared([f"{task} without .pyc / alembic {arguments[0]}, {revisions:,}"], commands, bench.quick, goal)
+    return rows
 
 
-def apply_sqlite(revisions: int, bench: Bench) -> list[Row]:
+def merges(revisions: int, goal: float, bench: Bench) -> list[Row]:
+    """``migrate.status`` of a history in which every third revision merges two."""
+    project = projects.make(bench.folder / "merges", revisions, merges=True)
+    current = Command(project.alembic("current"), project.folder)
+    commands = [Command(script("inv", "migrate.status"), project.folder), current]
+    name = f"migrate.status / alembic current, {revisions:,} with a third merges"
+    return compared([name], commands, bench.slow, goal, [current])
+
+
+def _stamped(folder: Path, revisions: int) -> projects.Project:
+    """A project whose database is at its head; every version file has been compiled."""
+    project = projects.make(folder, revisions)
+    subprocess.run(project.alembic("stamp", "head"), cwd=folder, capture_output=True, check=True)
+    return project
+
+
+def apply_sqlite(revisions: int, goal: float, bench: Bench) -> list[Row]:
     """Apply every revision to a new SQLite file."""
     project = projects.make(bench.folder / "apply-sqlite", revisions)
-    return _applied("SQLite", project, revisions, partial(project.sqlite.unlink, missing_ok=True), bench)
+    return [_applied("SQLite", project, revisions, goal, partial(project.sqlite.unlink, missing_ok=True), bench)]
 
 
-def apply_postgresql(revisions: int, bench: Bench) -> list[Row]:
-    """Apply every revision to a new PostgreSQL database."""
+def apply_postgresql(revisions: int, goal: float, bench: Bench) -> list[Row]:
+    """Apply every revision to a new PostgreSQL database, under the migration lock."""
     try:
-        with postgres.running(bench.folder / "pgdata") as server:
-            project = projects.make(bench.folder / "apply-postgresql", revisions, server.url)
-            return _applied("PostgreSQL", project, revisions, server.fresh, bench)
+        with postgres.running(bench.folder / f"pgdata-{revisions}") as server:
+            project = projects.make(bench.folder / f"apply-postgresql-{revisions}", revisions, server.url)
+            return [_applied("PostgreSQL", project, revisions, goal, server.fresh, bench)]
     except ImportError as error:
         return [Row("apply on PostgreSQL", note=f"{error}: install the extra 'test'")]
 
 
-def lock(revisions: int, bench: Bench) -> list[Row]:
-    """Apply every revision to a new PostgreSQL database with the migration lock, against without it."""
-    try:
-        with postgres.running(bench.folder / "pgdata-lock") as server:
-            project = projects.make(bench.folder / "lock", revisions, server.url)
-            migrate = script("inv", "database.migrate")
-            commands = [
-                Command(migrate, project.folder, server.fresh),
-                Command(("env", "FASTMAN_LOCK=off", *migrate), project.folder, server.fresh),
-                Command(project.alembic("upgrade", "head", generic=False), project.folder, server.fresh),
-            ]
-            applied = f"apply {revisions:,} on PostgreSQL"
-            names = [f"{applied} / without the lock", f"{applied} / alembic upgrade, our env.py"]
-            return compared(names, commands, bench.quick, 1.1)
-    except ImportError as error:
-        return [Row("the lock on PostgreSQL", note=f"{error}: install the extra 'test'")]
-
-
 def _applied(
-    database: str, project: projects.Project, revisions: int, fresh: Callable[[], None], bench: Bench
-) -> list[Row]:
+    database: str, project: projects.Project, revisions: int, goal: float, fresh: Callable[[], None], bench: Bench
+) -> Row:
     commands = [
         Command(script("inv", "database.migrate"), project.folder, fresh),
         Command(project.alembic("upgrade", "head"), project.folder, fresh),
-        Command(project.alembic("upgrade", "head", generic=False), project.folder, fresh),
     ]
-    # One cheap run of each is enough to have everything compiled; applying for it would take as long as a repetition.
-    reading = [
-        Command(script("inv", "migrate.status"), project.folder, fresh),
-        Command(project.alembic("current"), project.folder),
-        Command(project.alembic("current", generic=False), project.folder),
-    ]
-    applied = f"apply {revisions:,} on {database}"
-    names = [f"{applied} / alembic upgrade", f"{applied} / alembic upgrade, our env.py"]
-    return compared(names, commands, bench.slow, 1.1, reading)
+    # Cheap, and enough to have everything compiled; applying for it would take as long as a repetition.
+    reading = [Command(project.alembic("current"), project.folder, fresh)]
+    repetitions = bench.slow if revisions > 100 else bench.quick
+    (row,) = compared([f"apply {revisions:,} on {database} / alembic upgrade"], commands, repetitions, goal, reading)
+    return row
 
 
 def compared(

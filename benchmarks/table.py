@@ -7,7 +7,10 @@ from statistics import median
 from benchmarks.measure import Series
 from benchmarks.rows import Row
 
-_HEADINGS = ("ours / plain", "ours", "plain", "ratio", "spread", "goal", "cpu", "memory", "ratio")
+_HEADINGS = ("ours / plain", "ours", "plain", "ratio", "spread", "cpu", "goal", "memory", "ratio")
+
+#: Of the peak memory of each row that has a goal.
+MEMORY_GOAL = 1.05
 
 
 def lines(rows: list[Row]) -> list[str]:
@@ -29,20 +32,22 @@ def _joined(cells: tuple[str, ...], widths: list[int]) -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     assert row.ours and row.plain
-    ratio = row.ours.ratio(row.plain)
     low, high = row.ours.spread(row.plain)
-    above = row.goal is not None and ratio > row.goal
     return (
         row.name,
         f"{row.ours.typical:.2f} s",
         f"{row.plain.typical:.2f} s",
-        f"{'> ' if above else ''}{ratio:.2f}",
+        _marked(row.ours.ratio(row.plain), row.goal),
         f"{low:.2f}..{high:.2f}",
+        _marked(row.ours.processor_ratio(row.plain), row.goal),
         "" if row.goal is None else f"<= {row.goal:.2f}",
-        f"{row.ours.processor_ratio(row.plain):.2f}",
         f"{_megabytes(row.ours)} / {_megabytes(row.plain)} MB",
-        f"{row.ours.memory_ratio(row.plain):.2f}",
+        _marked(row.ours.memory_ratio(row.plain), row.goal and MEMORY_GOAL),
     )
+
+
+def _marked(ratio: float, goal: float | None) -> str:
+    return f"{'> ' if goal is not None and round(ratio, 2) > goal else ''}{ratio:.2f}"
 
 
 def _megabytes(series: Series) -> str:

@@ -10,14 +10,15 @@ import hashlib
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine import Dialect
+from sqlalchemy.engine import URL, Dialect
 
+from fastman_tasks.databases import urls
 from fastman_tasks.databases.failures import connection_failure
 from fastman_tasks.errors import DatabaseUnavailable
 
@@ -83,6 +84,48 @@ def watch_connections(*, reading: bool, migrating: bool = False, copies: Path | 
                     engine.dispose(close=False)
                 elif engine.dialect.name == "sqlite" and engine.url.database not in (None, "", ":memory:"):
                     engine.dispose()
+
+
+@contextmanager
+def created(url: URL) -> Iterator[Callable[[Connection], None]]:
+    """Be quick with a SQLite file that is made in this block: SQLite waits for the disk once, at the end, and not after
+    each transaction. Call what this gives with a new connection to ``url`` before its first transaction.
+
+    A machine that crashes meanwhile may leave the file unusable, with nothing in it that was there before. If it is
+    there already, nothing is done. Whoever calls this holds the migration lock.
+    """
+    file = urls.sqlite_file(url)
+    if file is None or file.exists() or url.get_driver_name() not in ("pysqlite", "aiosqlite"):
+        yield lambda connection: None
+        return
+
+    def hasten(connection: Connection) -> None:
+        if connection.dialect.name != "sqlite" or _driver_connection(connection).in_transaction:
+            return
+        with closing(connection.connection.cursor()) as cursor:
+            cursor.execute("PRAGMA database_list")
+            opened = next((name for _, schema, name in cursor.fetchall() if schema == "main"), "")
+            # An env.py may connect to another one; what it attaches keeps its safety in any case.
+            if opened and Path(opened).resolve() == file.resolve():
+                cursor.execute("PRAGMA main.synchronous=OFF")
+
+    try:
+        yield hasten
+    finally:
+        if file.exists():
+            _write_through(file)
+
+
+def _write_through(file: Path) -> None:
+    """Wait until all of a SQLite file is on the disk: a commit waits for the whole file, whoever has written it."""
+    # If somebody else has it locked, it is their commit that waits; one that env.py encrypts only its driver can read,
+    # and the system writes it in its own time.
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA synchronous=FULL")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.execute(f"PRAGMA user_version={version}")
+        # Where env.py has chosen a write-ahead log, it is the log that the commit has waited for.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def is_copy(connection: Connection, copies: Path) -> bool:

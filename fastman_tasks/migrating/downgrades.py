@@ -87,3 +87,16 @@ def _does_nothing(function: object) -> bool:
                 continue
         return False
     return True
+
+
+def describe_irreversible(stuck: dict[str, str]) -> str:
+    """Returns what to tell the user of the migrations that cannot be rolled back, each with its reason."""
+    listed = "".join(f"\n  {name}: {reason}" for name, reason in stuck.items())
+    ways = "Write their downgrade(), or roll back fewer: --steps=N or --to=REVISION."
+    if set(stuck.values()) == {EMPTY}:
+        ways = (
+            "Write their downgrade(), or roll back fewer: --steps=N or --to=REVISION. "
+            "Or leave their changes in place and roll back past them: --accept-empty\n"
+            f'If there is nothing to undo, say so in the docstring of downgrade(): """{MARK}."""'
+        )
+    return f"These migrations cannot be rolled back, so nothing was changed:{listed}\n{ways}"

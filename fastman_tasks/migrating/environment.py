@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -14,17 +12,16 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext, MigrationStep
-from alembic.script import Script, ScriptDirectory
+from alembic.script import ScriptDirectory
 from sqlalchemy.engine import URL, Connection
 
-from fastman_tasks.errors import EnvironmentFailed, FastmanError, NoEnvironment
+from fastman_tasks.errors import FastmanError, NoEnvironment
 from fastman_tasks.migrating import config as configuration
-from fastman_tasks.migrating import env_py
-from fastman_tasks.migrating.scripts import in_file_order, locations, read_headers
+from fastman_tasks.migrating import env_py, version_graph
+from fastman_tasks.migrating.scripts import read_headers
 from fastman_tasks.plans import Step
-from fastman_tasks.revisions.graph import Revision, RevisionGraph
+from fastman_tasks.revisions.graph import RevisionGraph
 from fastman_tasks.settings import Settings
-from fastman_tasks.sources import display_path, first_line
 
 #: What a generated env.py finds the open project under, in ``Config.attributes``.
 PROJECT = "fastman_tasks.project"
@@ -133,46 +130,8 @@ class Environment:
     @cached_property
     def graph(self) -> RevisionGraph:
         """Every revision that has a file. Raises EnvironmentFailed, naming file and line, when one cannot be read."""
-        with self.errors(), warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                found = in_file_order(self.scripts)
-            except KeyError as error:
-                # Alembic warns of a down_revision that no file has, then trips over it.
-                said = "; ".join(str(warning.message) for warning in caught) or f"revision {error} is not there"
-                raise EnvironmentFailed(f"The version files do not fit together: {said}.") from error
-            self._refuse_duplicates([str(warning.message) for warning in caught])
-            return RevisionGraph(self._revision(script, parents) for script, parents in found)
-
-    def _refuse_duplicates(self, said: Iterable[str]) -> None:
-        # Alembic warns of them, and goes on with the one that it happens to read last.
-        for found in filter(None, (re.fullmatch(r"Revision (.+) is present more than once", each) for each in said)):
-            line = re.compile(rf"^revision\b.*=.*['\"]{re.escape(found[1])}['\"]", re.MULTILINE)
-            files = sorted({file for folder in self._locations for file in folder.rglob("*.py")})
-            named = [display_path(file, self.root) for file in files if line.search(file.read_text("utf-8", "replace"))]
-            listed = "".join(f"\n  {name}" for name in named)
-            raise EnvironmentFailed(
-                f"Two version files have the revision {found[1]}:{listed}\n"
-                "Give one of them another revision, or remove it."
-            )
-
-    def _revision(self, script: Script, parents: tuple[str, ...]) -> Revision:
-        file = Path(script.path)
-        return Revision(
-            id=script.revision,
-            file=file,
-            message=first_line(script.doc),
-            parents=parents,
-            labels=tuple(sorted(script.branch_labels)),
-            is_head=script.is_head,
-            location=next((each for each in self._locations if file.is_relative_to(each)), file.parent),
-        )
-
-    @cached_property
-    def _locations(self) -> tuple[Path, ...]:
-        # Of one folder in another, the inner one.
-        found = (each.resolve() for each in locations(self.scripts))
-        return tuple(sorted(found, key=lambda each: -len(each.parts)))
+        with self.errors():
+            return version_graph.build(self.scripts, self.root)
 
     def load(self, steps: Iterable[Step]) -> None:
         """Import the files of ``steps``; whatever is wrong with one is raised."""

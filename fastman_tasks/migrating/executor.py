@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from fastman_tasks.databases.hooks import created
 from fastman_tasks.databases.timeouts import is_lock_timeout, limiter
 from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused
-from fastman_tasks.migrating import causes, sent, state
+from fastman_tasks.migrating import causes, losses, sent, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.migrating.sent import SentStatements
@@ -126,7 +128,7 @@ class Executor:
                 progress.plan = left
             # When a step is tried again, those before it may have written rows.
             if left.steps and progress.running is None and context.connection is not None:
-                self._migrator.require_still_empty(left, context.connection)
+                losses.require_still_empty(left, context.connection)
             one_transaction = context.impl.transactional_ddl and not context.opts["transaction_per_migration"]
             progress.enclosed = progress.enclosed or one_transaction
             # What env.py says of it (transactional_ddl=False) does not change what these two can roll back.
@@ -146,13 +148,16 @@ class Executor:
 
         def prepare(connection: Connection) -> None:
             progress.enclosed = connection.in_transaction()
+            hasten(connection)
             if limit is not None:
                 limit(connection)
 
         assert plan.state is not None
         settings = self._environment.settings
         limit = limiter(settings.table_lock_timeout(plan.state.url), settings.statement_timeout or 0.0)
-        with sent.watch(lambda: progress.sent if progress.running else None):
+        # Without the lock another process may be making the same file.
+        new_file = created(plan.state.url) if settings.lock else nullcontext(lambda connection: None)
+        with new_file as hasten, sent.watch(lambda: progress.sent if progress.running else None):
             self._environment.run(steps, reading=False, prepare=prepare)
 
     def _failure(self, progress: _Progress, error: BaseException) -> MigrationFailed:

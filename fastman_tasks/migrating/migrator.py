@@ -1,4 +1,7 @@
-"""Plan migrations and report their status. Nothing is written."""
+"""Plan migrations, and tell where each stands. Returns values; nothing is written.
+
+What reads the migrations' own code is imported when there is some to read: most commands find nothing to do.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from fastman_tasks.errors import FastmanError, MigrationRefused, UsageError
-from fastman_tasks.migrating import losses, state
 from fastman_tasks.migrating import missing as branches
-from fastman_tasks.migrating.downgrades import EMPTY, MARK, irreversible_reason
+from fastman_tasks.migrating import state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Action, Loss, Plan, State, Step, StepResult
 from fastman_tasks.revisions.graph import Revision, RevisionGraph
@@ -86,19 +88,6 @@ class Migrator:
         left = tuple(step for step in plan.steps if step.id not in applied)
         return replace(plan, steps=left, state=replace(plan.state, heads=tuple(heads)))
 
-    @staticmethod
-    def require_still_empty(plan: Plan, connection: Connection) -> None:
-        """Raises MigrationRefused where ``plan`` would lose rows that were not there when it was agreed to."""
-        empty = [
-            losses.UncountedLoss(each.table, each.column, reason=each.reason)
-            for each in plan.losses
-            if each.is_harmless
-        ]
-        filled = [each for each in losses.count(empty, connection) if not each.is_harmless]
-        if filled:
-            names = ", ".join(f"{each.table}.{each.column}" if each.column else str(each.table) for each in filled)
-            raise MigrationRefused(f"There is data by now in what was empty: {names}. Run the command again.")
-
     def plan_migrate(self, to: str | None = None) -> Plan:
         """Returns the plan that brings the database to ``to`` (a revision, a part of its id or of its file's name, a
         label, "heads"), or to the newest revision.
@@ -139,6 +128,10 @@ class Migrator:
             self._read(plan)
         else:
             steps = find()
+            if not steps:
+                return Plan((), self.state)
+            from fastman_tasks.migrating import losses
+
             named = losses.find(steps, self.state.url.get_dialect().name)
             if not any(loss.table for loss in named):
                 return Plan(steps, self.state, tuple(Loss(reason=loss.reason) for loss in named))
@@ -158,10 +151,16 @@ class Migrator:
         return self._state
 
     def _counted(self, steps: tuple[Step, ...], connection: Connection) -> Plan:
+        if not steps:
+            return Plan((), self.state)
+        from fastman_tasks.migrating import losses
+
         named = losses.find(steps, connection.dialect.name)
         return Plan(steps, self.state, losses.count(named, connection))
 
     def _steps_back(self, steps: int | None, to: str | None, accept_empty: bool) -> tuple[Step, ...]:
+        from fastman_tasks.migrating.downgrades import EMPTY, describe_irreversible, irreversible_reason
+
         applied = self._applied(self.state.heads)
         kept: set[str] = set()
         if to is not None and to != "base":
@@ -180,7 +179,7 @@ class Migrator:
         reasons = {each: reason for each in revisions if (reason := irreversible_reason(each.file, dialect))}
         stuck = {each.name: reason for each, reason in reasons.items() if not (accept_empty and reason == EMPTY)}
         if stuck:
-            raise MigrationRefused(_cannot_roll_back(stuck))
+            raise MigrationRefused(describe_irreversible(stuck))
         return tuple(_step("roll back", each, is_empty=reasons.get(each) == EMPTY) for each in revisions)
 
     def _applied(self, heads: Collection[str]) -> set[str]:
@@ -242,15 +241,3 @@ class Migrator:
 
 def _step(action: Action, revision: Revision, *, is_empty: bool = False) -> Step:
     return Step(action, revision.name, revision.file, revision.id, revision.message, revision.is_head, is_empty)
-
-
-def _cannot_roll_back(stuck: dict[str, str]) -> str:
-    listed = "".join(f"\n  {name}: {reason}" for name, reason in stuck.items())
-    ways = "Write their downgrade(), or roll back fewer: --steps=N or --to=REVISION."
-    if set(stuck.values()) == {EMPTY}:
-        ways = (
-            "Write their downgrade(), or roll back fewer: --steps=N or --to=REVISION. "
-            "Or leave their changes in place and roll back past them: --accept-empty\n"
-            f'If there is nothing to undo, say so in the docstring of downgrade(): """{MARK}."""'
-        )
-    return f"These migrations cannot be rolled back, so nothing was changed:{listed}\n{ways}"

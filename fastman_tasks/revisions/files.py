@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import io
 import re
 import tokenize
@@ -18,6 +19,22 @@ _BODY = re.compile(r"^(?:def|async|class|@)\b", re.MULTILINE)
 _AGAIN = re.compile(rf"\b(?:{'|'.join(_NAMES)})\b[ \t]*(?::[^=\n]*)?=(?!=)|\bimport[ \t]*\*", re.ASCII)
 # Or anywhere, by other means.
 _HIDDEN = re.compile(r"\b(?:globals|exec|setattr|__dict__)\b")
+# What the two above cannot be without. Most files have none of it, and looking for a word is much faster.
+_AGAIN_WORDS, _HIDDEN_WORDS = ("revision", "branch_labels", "depends_on", "*"), ("globals", "exec", "setattr", "__dict")
+
+# A header as Alembic's template, or one like it, writes it. It is read forty times as fast by this one pattern as by
+# Python's parser, which counts where there are thousands of files; whatever is written in another way is parsed.
+_NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*(?: as [^\W\d]\w*)?"
+_IMPORT = rf"(?![^\n]*\b(?:{'|'.join(_NAMES)})\b)(?:from \.*[\w.]+ )?import {_NAME}(?:, {_NAME})*"
+_BLANK = r"[ \t]*(?:#[^\n]*)?\n"
+_STRING = r"""(?:'[^'"\\\n]*'|"[^'"\\\n]*")"""
+_STRINGS = re.compile(_STRING)
+_VALUE = rf"(None|{_STRING}|\((?:{_STRING}, ?)+(?:{_STRING})?\))"
+_TEMPLATE = re.compile(
+    rf'(?:"""([^"\\]*)""")?\n?(?:{_BLANK}|{_IMPORT}[ \t]*\n)*'
+    + rf"(?:{_BLANK})*".join(rf"{name}(?:: [\w\[\], |.]+)? = {_VALUE}{_BLANK}" for name in _NAMES)
+    + rf"(?:{_BLANK}|{_IMPORT}[ \t]*\n)*(?=(?:def|async|class|@)\b|\Z)",
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +47,12 @@ class Header:
     depends_on: tuple[str, ...]
     docstring: str
 
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The revisions that it revises, each once."""
+        down = self.down_revision
+        return () if down is None else (down,) if isinstance(down, str) else tuple(dict.fromkeys(down))
+
 
 def read(file: Path) -> Header | None:
     """Returns the header of the version ``file``; None if it has to be imported: it is not Python, or a value is not a
@@ -38,23 +61,33 @@ def read(file: Path) -> Header | None:
     Raises OSError.
     """
     try:
-        # As Python reads it: with a declared encoding and any kind of line ending.
-        content = file.read_bytes()
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
-        source = content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+        # Less than half the time of Path.read_bytes().
+        with open(file, "rb", buffering=0) as opened:  # noqa: PTH123
+            content = opened.read()
+        # As Python reads it: an encoding may be declared, and every kind of line end is one.
+        encoding = "utf-8"
+        if b"coding" in content or content.startswith(codecs.BOM_UTF8):
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        source = content.decode(encoding)
+        if "\r" in source:
+            source = source.replace("\r\n", "\n").replace("\r", "\n")
         return _read(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
 def _read(source: str) -> Header | None:
+    if any(word in source for word in _HIDDEN_WORDS) and _HIDDEN.search(source):
+        return None
+    if found := _TEMPLATE.match(source):
+        return None if _given_again(source, found.end()) else _as_written(*found.groups())
     found = _BODY.search(source)
     end = found.start() if found else len(source)
     try:
         tree = _parse(source[:end])
     except SyntaxError:
         tree, end = _parse(source), len(source)
-    if _AGAIN.search(source, end) or _HIDDEN.search(source):
+    if _given_again(source, end):
         return None
     values: dict[str, object] = {}
     for statement in tree.body:
@@ -70,6 +103,25 @@ def _read(source: str) -> Header | None:
     parents = down if down is None or isinstance(down, str) else _names(down)
     docstring = (ast.get_docstring(tree, clean=False) or "").strip()
     return Header(revision, parents, _names(values.get("branch_labels")), _names(values.get("depends_on")), docstring)
+
+
+def _given_again(source: str, end: int) -> bool:
+    """Whether one of the names may be given a value after ``end``."""
+    return any(source.find(word, end) >= 0 for word in _AGAIN_WORDS) and bool(_AGAIN.search(source, end))
+
+
+def _as_written(docstring: str | None, *values: str) -> Header | None:
+    revision, down, labels, depends = map(_value, values)
+    if not isinstance(revision, str):
+        return None
+    return Header(revision, down, _names(labels), _names(depends), (docstring or "").strip())
+
+
+def _value(text: str) -> str | tuple[str, ...] | None:
+    """What ``text``, as ``_VALUE`` finds it, stands for; no escape is in it."""
+    if text == "None":
+        return None
+    return tuple(each[1:-1] for each in _STRINGS.findall(text)) if text.startswith("(") else text[1:-1]
 
 
 def _parse(source: str) -> ast.Module:

@@ -73,6 +73,14 @@ def test_what_is_dropped(project: Sandbox, url: str, up: str) -> None:
     assert "1 migration applied." in said
 
 
+def test_what_is_dropped_by_a_function_that_is_not_for_it(project: Sandbox, url: str) -> None:
+    """A downgrade() counts where the upgrade() calls it, and only there."""
+    project.add_migration("2_kept", "2b", "1a", "pass", 'op.drop_table("users")')
+    project.add_migration("3_drop", "3c", "2b", "downgrade()", 'op.drop_table("posts")')
+    said = project.inv("database.migrate", "--force", env=PRODUCTION, code=5)
+    assert "This drops, with what is in them now:\n  posts: 1 row\n" in said.stdout
+
+
 def test_elsewhere_it_goes_on(project: Sandbox, url: str) -> None:
     """A database that is not protected is not asked about; a name that is given has to be right there, too."""
     project.add_migration("2_drop", "2b", "1a", 'op.drop_table("posts")\nop.drop_table("drafts")')

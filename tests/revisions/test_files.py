@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from command import Sandbox
-from fastman_tasks.migrating.scripts import read_headers
+from fastman_tasks.migrating.scripts import in_file_order, plain_headers, read_headers
 from fastman_tasks.revisions import files
 
 DOCSTRINGS = [
@@ -70,6 +70,18 @@ def graph(folder: Path, prepare: Callable[[ScriptDirectory], None], **options: A
     ]
 
 
+def plain(folder: Path) -> list[tuple[str, str, tuple[str, ...]]] | None:
+    """The version files of ``folder`` if their headers alone are the graph, which then is the one of Alembic."""
+    read, by_alembic = ScriptDirectory(folder), ScriptDirectory(folder)
+    read_headers(read)
+    headers = plain_headers(read)
+    if headers is None:
+        return None
+    found = [(str(file), header.revision, header.parents) for file, header in headers]
+    assert found == [(each.path, each.revision, parents) for each, parents in in_file_order(by_alembic)]
+    return found
+
+
 @settings(max_examples=100)
 @given(st.data())
 def test_the_graph_is_that_of_alembic(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
@@ -91,6 +103,7 @@ def test_the_graph_is_that_of_alembic(tmp_path_factory: pytest.TempPathFactory, 
         (folder / "versions" / f"{name}.py").write_bytes(text.encode())
         parent = name
     assert graph(folder, read_headers) == graph(folder, lambda scripts: None)
+    plain(folder)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +129,49 @@ def test_what_only_an_import_tells(tmp_path: Path, text: str) -> None:
     file = tmp_path / "a.py"
     file.write_text(text, "utf-8")
     assert files.read(file) is None
+
+
+def versions(tmp_path: Path, **headers: str) -> Path:
+    """A folder of Alembic's with a version file for each of ``headers``."""
+    (tmp_path / "versions").mkdir()
+    for name, header in headers.items():
+        given = dict(line.split(" = ", 1) for line in header.splitlines())
+        names = ("revision", "down_revision", "branch_labels", "depends_on")
+        text = "\n".join(f"{each}: str | None = {given.get(each)}" for each in names)
+        (tmp_path / "versions" / f"{name}.py").write_text(f'"""one"""\n{text}\n\n\ndef upgrade():\n    pass\n', "utf-8")
+    return tmp_path
+
+
+def test_headers_alone_are_the_graph(tmp_path: Path) -> None:
+    """Of branches and merges, whatever the order of their files."""
+    folder = versions(
+        tmp_path,
+        a="revision = 'a'\ndown_revision = ('c', 'd', 'c')",
+        b="revision = 'b'\ndown_revision = None",
+        c="revision = 'c'\ndown_revision = 'b'",
+        d="revision = 'd'\ndown_revision = 'b'",
+    )
+    found = plain(folder)
+    assert found is not None
+    assert [parents for _, _, parents in found] == [("c", "d"), (), ("b",), ("b",)]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        "revision = 'b'\ndown_revision = 'a'\nbranch_labels = 'line'",
+        "revision = 'b'\ndown_revision = None\ndepends_on = 'a'",
+        "revision = 'a'\ndown_revision = None",
+        "revision = 'b'\ndown_revision = 'none'",
+        "revision = 'b'\ndown_revision = 'b'",
+        "revision = 'b-c'\ndown_revision = 'a'",
+        "revision = 'head'\ndown_revision = 'a'",
+        "revision = 'b' + ''\ndown_revision = 'a'",
+    ],
+)
+def test_headers_alone_are_not_the_graph(tmp_path: Path, second: str) -> None:
+    """Labels, dependencies, and whatever is wrong, are Alembic's to read."""
+    assert plain(versions(tmp_path, one="revision = 'a'\ndown_revision = None", two=second)) is None
 
 
 def test_an_encoding_of_its_own(tmp_path: Path) -> None:

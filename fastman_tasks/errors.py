@@ -85,8 +85,8 @@ class Candidate:
 class RenamesUndecided(ConsentMissing):
     """Something may have been renamed, and nobody has said so; ``candidates`` are what to ask about, in order."""
 
-    def __init__(self, message: str, candidates: Sequence[Candidate]) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, candidates: Sequence[Candidate], *, next: Command | None = None) -> None:
+        super().__init__(message, next=next)
         self.candidates = tuple(candidates)
 
 

@@ -73,8 +73,8 @@ class MigrationWriter:
         With models, and unless it is for a skeleton, its body is the difference between models and database; otherwise
         it follows the message. A baseline is also marked as applied: the caller holds the migration lock.
         Raises ModelsFailed; MigrationRefused for pending migrations, for a difference that drops tables or columns
-        where ``decisions`` do not allow it, and for a baseline that does not fit the database; RenamesUndecided for a
-        difference that ``decisions`` leave open.
+        or needs a value for rows where ``decisions`` do not say so, and for a baseline that does not fit the database;
+        RenamesUndecided for a difference that ``decisions`` leave open.
         """
         decisions, pretend = decisions or Decisions(), pretend or request.check
         settings = self._settings
@@ -178,8 +178,8 @@ class _Author:
         self._completed.limits += limits
         if script is None or not changes or self._request.check:
             return Draft(None, (), tables, changes, "", "", said=self._completed)
-        if not self._decisions.allow_drops and not self._request.baseline:
-            self._refuse_drops(changes, script.upgrade_ops)
+        if not self._request.baseline:
+            self._refuse_open(changes, script.upgrade_ops)
         # Not in place: a script without imports of its own has the set that is the parameter's default.
         script.imports = script.imports | imports(script.upgrade_ops) | imports(script.downgrade_ops)
         draft = self._finish(pretend, tables=tables, changes=changes)
@@ -197,16 +197,18 @@ class _Author:
                 f"{names}\nNothing was written. First: inv database.migrate"
             )
 
-    def _refuse_drops(self, changes: Sequence[Change], upgrade: ops.UpgradeOps | None) -> None:
-        drops = "\n".join(f"  {change.text}" for change in changes if change.is_drop)
-        if drops:
-            others = ignored_tables.way_out(upgrade, self._environment.settings.ignore_tables)
-            raise MigrationRefused(
-                f"The database has what the models have not:\n{drops}\n"
-                "Nothing was written. If it is to be dropped, with the data in it: --allow-drops. If not, a model is "
-                "missing (FASTMAN_MODELS names the modules that are imported), or it was renamed (--rename=old:new)."
-                f"{others}"
-            )
+    def _refuse_open(self, changes: Sequence[Change], upgrade: ops.UpgradeOps | None) -> None:
+        questions = self._completed.questions
+        if drops := [f"  {change.text}" for change in changes if change.is_drop]:
+            questions.ask_drops([
+                "In the database but not in the models:",
+                *drops,
+                "If it is to be dropped, with the data in it: --allow-drops. If not, a model is missing "
+                "(FASTMAN_MODELS names the modules that are imported), or it was renamed (--rename=old:new).",
+                *ignored_tables.way_out(upgrade, self._environment.settings.ignore_tables),
+            ])  # fmt: skip
+        if questions.is_open:
+            raise questions.refusal()
 
     def _finish(
         self, pretend: bool, *, tables: int | None, changes: tuple[Change, ...] = (), note: str | None = None

@@ -60,16 +60,12 @@ def migration(
 
     request = Request.of(message, empty=empty, data=data, baseline=baseline, check=check, create=create, table=table)
     values = tuple(backfill or ())
-    flags = (
-        ("allow_drops", allow_drops), ("rename", rename), ("no_renames", no_renames), ("backfill", values),
-        ("pretend", pretend),
-    )  # fmt: skip
     decisions = Decisions(
         require_pairs(rename),
         no_renames=no_renames,
         allow_drops=allow_drops,
         backfill=values,
-        command=str(Command("make.migration", (message,), flags)),
+        typed=Command("make.migration", (message,), (("pretend", pretend), ("json", json))),
     )
     if not json:
         console.line(f"{project.label}\n")

@@ -213,7 +213,7 @@ def test_a_protected_database_asks(project: Sandbox) -> None:
     refused = project.inv("make.migration", "my tables", "--baseline", env=env, code=5)
     assert refused.stderr == (
         "Mark the migration 'my tables' as applied on sqlite:///app.db? There is no terminal to ask on, so nothing was "
-        "done. To go ahead: inv make.migration 'my tables' --baseline --force\n"
+        "changed. To go ahead: inv make.migration 'my tables' --baseline --force\n"
     )
     project.terminal("make.migration", "x", "--baseline", answers=[("[y/N]", "n")], env=env, code=5)
     assert project.files() == before

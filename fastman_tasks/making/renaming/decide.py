@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -10,8 +9,9 @@ from alembic.autogenerate import produce_migrations
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
-from fastman_tasks.errors import RenamesUndecided, UsageError
-from fastman_tasks.making.decisions import Decisions
+from fastman_tasks.errors import UsageError
+from fastman_tasks.making.changes import sort_drops
+from fastman_tasks.making.decisions import Decisions, Questions
 from fastman_tasks.making.renaming import keys as renamed_keys
 from fastman_tasks.making.renaming.candidates import PossibleRename, find
 from fastman_tasks.making.renaming.view import Renames, show_renamed
@@ -22,16 +22,17 @@ from fastman_tasks.names import Meaning
 def carry_out(
     context: MigrationContext,
     script: ops.MigrationScript,
-    decisions: Decisions,
+    questions: Questions,
     meaning: Meaning | None,
     others: Container[str],
 ) -> Iterator[Renames]:
     """Put the renames that are decided into ``script``, and what differs after them in place of what differs now.
 
-    Within the block SQLAlchemy shows the database as it is after the renames. Raises RenamesUndecided for a likely
-    rename that nobody has decided, UsageError for one in ``decisions`` that is none; ``others`` are not about
-    tables and columns.
+    Within the block SQLAlchemy shows the database as it is after the renames. ``questions`` get each likely
+    rename that nobody has decided, with which it goes on. Raises UsageError for one in their decisions that is none;
+    ``others`` are not about tables and columns.
     """
+    decisions = questions.decisions
     connection = context.bind
     upgrade = script.upgrade_ops
     assert connection is not None and upgrade is not None
@@ -41,13 +42,13 @@ def carry_out(
     offered: list[PossibleRename] = []
     with ExitStack() as stack:
         while True:
+            sort_drops(upgrade)
             found = list(find(context, upgrade, renames))
             offered += [each for each in found if each not in offered]
-            chosen = _choose(found, decisions, meaning)
+            chosen = _choose(found, decisions, meaning) or _ask(found, questions)
             if not chosen:
                 flags = [flag for flag in decisions.renames if flag not in others]
                 _refuse_unused(flags, done, offered)
-                _refuse_undecided(found, decisions)
                 break
             done += chosen
             renames = Renames(default, [each.rename for each in done])
@@ -76,10 +77,13 @@ def _choose(found: Sequence[PossibleRename], decisions: Decisions, meaning: Mean
     return chosen
 
 
-def _refuse_undecided(found: Sequence[PossibleRename], decisions: Decisions) -> None:
-    open_ = [each for each in found if each.likely and each.flag not in decisions.declined]
-    if open_ and not decisions.no_renames:
-        raise RenamesUndecided(_explain(open_, decisions), open_)
+def _ask(found: Sequence[PossibleRename], questions: Questions) -> list[PossibleRename]:
+    """Those of ``found`` to go on with, of which nobody has said that they are none."""
+    if questions.decisions.no_renames:
+        return []
+    open_ = [each for each in found if each.likely and each.flag not in questions.decisions.declined]
+    likeliest = questions.ask_renames(open_, drops=True)
+    return [each for each in open_ if each in likeliest]
 
 
 def _match(flag: str, found: Sequence[PossibleRename]) -> PossibleRename | None:
@@ -118,18 +122,3 @@ def _refuse_unused(flags: Sequence[str], done: Sequence[PossibleRename], offered
         could = "".join(f"\n  --rename={flag}" for flag in dict.fromkeys(each.flag for each in offered))
         ways = f"What could be renamed:{could}" if could else "Nothing is both dropped and added, so nothing could be."
         raise UsageError(f"--rename={unused[0]} names no difference between models and database. {ways}")
-
-
-def _explain(open_: Sequence[PossibleRename], decisions: Decisions) -> str:
-    likeliest: list[PossibleRename] = []
-    for each in open_:
-        if not any(each.excludes(other) for other in likeliest):
-            likeliest.append(each)
-    asked = "".join(f"\n  {each.question}" for each in open_)
-    renamed = " ".join(f"--rename={shlex.quote(each.flag)}" for each in likeliest)
-    drops, command = "" if decisions.allow_drops else " --allow-drops", decisions.command
-    return (
-        f"What was renamed keeps what is in it, what is dropped does not:{asked}\n"
-        f"There is no terminal to ask on, so nothing was written.\n  Yes: {command} {renamed}\n"
-        f"  No:  {command} --no-renames{drops}"
-    )

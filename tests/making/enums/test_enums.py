@@ -11,7 +11,7 @@ import pytest
 
 from command import Sandbox
 from dumps import dump
-from fastman_tasks.errors import MigrationFailed, MigrationRefused
+from fastman_tasks.errors import FastmanError, MigrationFailed
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.enums.checks import members_of
 from generated import Walk, fresh, structure
@@ -427,17 +427,17 @@ REFUSALS = [
         AB,
         mood("a", "it's"),
         (),
-        "The models' mood has \"it's\" where the database has 'b'. Nothing was written.\n"
-        "If it was renamed, and the rows keep it under its new name: --rename='mood.b:it'\"'\"'s'\n"
-        "If the one is removed and the other is new: --no-renames",
+        "What was renamed keeps what is in it, what is dropped does not:\n"
+        "  Was 'b' of mood renamed to \"it's\"?\n"
+        "There is no terminal to ask on, so nothing was written.\n"
+        "If nothing was renamed: inv make.migration '…' --no-renames\n",
     ),
     (
         "mariadb",
         AB,
         mood("a", "c"),
         (),
-        "The models' users.mood has 'c' where the database has 'b'. Nothing was written.\n"
-        "If it was renamed, and the rows keep it under its new name: --rename=users.mood.b:c\n",
+        "What was renamed keeps what is in it, what is dropped does not:\n  Was 'b' of users.mood renamed to 'c'?\n",
     ),
     (
         "postgresql",
@@ -483,7 +483,7 @@ def test_what_a_person_has_to_decide(
     walk = walk_on(server, project, request)
     begin(walk, before, *statements)
     files = sorted(project.root.glob("database/migrations/versions/*.py"))
-    with pytest.raises(MigrationRefused) as refused:
+    with pytest.raises(FastmanError) as refused:
         walk.make(HEAD + after)
     assert str(refused.value).startswith(message)
     assert sorted(project.root.glob("database/migrations/versions/*.py")) == files
@@ -525,7 +525,7 @@ def test_the_commands(project: Sandbox, request: pytest.FixtureRequest) -> None:
     project.inv("make.migration", "users", "database.migrate", env=env)
     execute(url, ROW)
     project.write("models.py", HEAD + mood("a", "c", server_default="'a'"))
-    assert "--rename=mood.b:c\n" in project.inv("make.migration", "moods", env=env, code=1).stderr
+    assert "--rename=mood.b:c\n" in project.inv("make.migration", "moods", env=env, code=5).stderr
     project.write("models.py", HEAD + mood("c", "a", server_default="'a'"))
     made = project.inv("make.migration", "moods", "database.migrate", env=env)
     assert "  change type mood: add 'c', remove 'b' (no rows have it)\n" in made.stdout

@@ -17,7 +17,7 @@ from fastman_tasks.making.changes import Change, describe, imports
 from fastman_tasks.making.comparing import comparison
 from fastman_tasks.making.completion import Completed
 from fastman_tasks.making.decisions import Decisions
-from fastman_tasks.making.message import Body, body
+from fastman_tasks.making.message import Body, body, require_table
 from fastman_tasks.making.new_revision import NewRevision
 from fastman_tasks.making.request import Request
 from fastman_tasks.making.schemas import Schemas
@@ -134,6 +134,8 @@ class _Author:
 
         def fill(heads: tuple[str, ...], context: MigrationContext) -> None:
             nonlocal filled
+            if self._request.table and not pending:
+                require_table(self._request.table, context)
             script = self._revision.script
             if meaning is not None and context.bind is not None and script is not None:
                 filled = replace(found := body(meaning, context.bind), note=found.note or filled.note)
@@ -142,7 +144,7 @@ class _Author:
             # With its operations in place: env.py's process_revision_directives may change them.
             self._revision.alembic.run_no_autogenerate(heads, context)
 
-        if meaning is not None or self._revision.needs_env_py:
+        if meaning is not None or self._request.table or self._revision.needs_env_py:
             self._revision.run(fill, models=False)
         if self._revision.script is None:
             return Draft(None, (), None, (), "", "", "env.py (process_revision_directives) wants no such file")

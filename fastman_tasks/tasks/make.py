@@ -58,7 +58,6 @@ def migration(
     from fastman_tasks.making.decisions import Decisions, require_pairs
     from fastman_tasks.making.request import Request
 
-    request = Request.of(message, empty=empty, data=data, baseline=baseline, check=check, create=create, table=table)
     values = tuple(backfill or ())
     decisions = Decisions(
         require_pairs(rename),
@@ -67,6 +66,10 @@ def migration(
         backfill=values,
         typed=Command("make.migration", (message,), (("pretend", pretend), ("json", json))),
     )
+    request = Request.of(
+        message, empty=empty, data=data, baseline=baseline, check=check, create=create, table=table,
+        decided=decisions.flags,
+    )  # fmt: skip
     if not json:
         console.line(f"{project.label}\n")
     with console.only_ours(json):

@@ -260,7 +260,7 @@ def test_a_backfill_that_makes_no_sense(
 def test_a_backfill_where_no_column_becomes_required(project: Sandbox, request: pytest.FixtureRequest) -> None:
     """It would do nothing."""
     walk = begun(project, request, "sqlite", order())
-    with pytest.raises(UsageError, match="No column becomes required"):
+    with pytest.raises(UsageError, match="--backfill=1: no column becomes required"):
         walk.make(order("n: Mapped[int | None]"), decisions=Decisions(backfill=("1",)))
 
 

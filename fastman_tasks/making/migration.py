@@ -168,7 +168,7 @@ class _Author:
                 return
             self._schemas = Schemas(context, [revision.file for revision in self._history.revisions])
             self._schemas.include()
-            with comparison.catch_warnings() as warnings:
+            with models.complete_tables(self._environment.settings.models), comparison.catch_warnings() as warnings:
                 if self._request.baseline or not self._history.revisions:
                     baseline.require(baseline.existing_tables(context), wanted=self._request.baseline)
                 self._revision.alembic.run_autogenerate(heads, context)

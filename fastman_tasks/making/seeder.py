@@ -151,7 +151,8 @@ class SeederWriter:
                 if mapper is not None:
                     mapper.registry.configure(cascade=True)
             # So does a foreign key to a table that is not there.
-            return sample(subject, [taken])
+            with models.complete_tables(settings.models):
+                return sample(subject, [taken])
         except SQLAlchemyError as error:
             raise ModelsFailed(f"The models do not fit together: {described(error)}") from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from alembic.autogenerate import produce_migrations
@@ -46,6 +46,8 @@ def carry_out(
             found = list(find(context, upgrade, renames))
             offered += [each for each in found if each not in offered]
             chosen = _choose(found, decisions, meaning) or _ask(found, questions)
+            if meaning is not None and any(_says(meaning, each, _is_plural) for each in chosen):
+                meaning = None
             if not chosen:
                 flags = [flag for flag in decisions.renames if flag not in others]
                 _refuse_unused(flags, done, offered)
@@ -71,9 +73,12 @@ def _choose(found: Sequence[PossibleRename], decisions: Decisions, meaning: Mean
         if any(each.excludes(other) for other in chosen):
             raise UsageError(f"--rename={each.flag} contradicts another --rename. Nothing was written.")
         chosen.append(each)
-    for each in found:
-        if meaning is not None and _says(meaning, each) and not any(each.excludes(other) for other in chosen):
-            chosen.append(each)
+    # In a message, people say users of a table user, and the other way round.
+    for is_same in (str.__eq__, _is_plural):
+        said = [each for each in found if meaning is not None and _says(meaning, each, is_same)]
+        chosen += [each for each in said if not any(each.excludes(other) for other in chosen)]
+        if said:
+            break
     return chosen
 
 
@@ -100,20 +105,26 @@ def _ends(names: Sequence[str], text: str) -> bool:
     return any(name == text or name.endswith(f".{text}") for name in names)
 
 
-def _says(meaning: Meaning, candidate: PossibleRename) -> bool:
+def _is_plural(one: str, other: str) -> bool:
+    """Whether both words are the same, or one is the other's plural."""
+    short, long = sorted((one, other), key=len)
+    return long in (short, f"{short}s", f"{short}es", f"{short.removesuffix('y')}ies")
+
+
+def _says(meaning: Meaning, candidate: PossibleRename, is_same: Callable[[str, str], bool]) -> bool:
     rename = candidate.rename
     wanted: tuple[str, ...]
     said: tuple[str | None, ...]
     if meaning.kind == "rename_table" and rename.table is None:
-        wanted, said = (rename.old, rename.new), (meaning.table, meaning.new)
+        tables, wanted, said = [rename.old], (rename.new,), (meaning.new,)
     elif meaning.kind == "rename_column" and rename.table is not None:
         tables = [name.split(".")[-2] for name in candidate.olds]
-        table = next((each for each in tables if each.lower() == meaning.table), "")
-        wanted, said = (table, rename.old, rename.new), (meaning.table, *meaning.columns, meaning.new)
+        wanted, said = (rename.old, rename.new), (*meaning.columns, meaning.new)
     else:
         return False
     # A message is read in lower case.
-    return tuple(each.lower() for each in wanted) == said
+    is_about = any(is_same(each.lower(), meaning.table or "") for each in tables)
+    return is_about and tuple(each.lower() for each in wanted) == said
 
 
 def _refuse_unused(flags: Sequence[str], done: Sequence[PossibleRename], offered: Sequence[PossibleRename]) -> None:

@@ -211,6 +211,26 @@ def test_a_message_that_says_it_needs_no_flag(
     assert content(walk, *place) == values
 
 
+@pytest.mark.parametrize("said", ["user", "users"])
+@pytest.mark.parametrize("table", ["user", "users"])
+def test_a_message_with_the_plural(project: Sandbox, request: pytest.FixtureRequest, said: str, table: str) -> None:
+    """The table is found under its singular and its plural."""
+    old, new = column("Mapped[str] = mapped_column(String(50))")
+    walk = begun(project, request, "sqlite", users(old, table=table))
+    made = walk.make(users(new, table=table), message=f"rename name to full_name in {said}")
+    assert "new_column_name='full_name'" in str(made)
+
+
+def test_a_message_where_both_are_tables(project: Sandbox, request: pytest.FixtureRequest) -> None:
+    """Then only the one that is said is meant."""
+    old, new = column("Mapped[str] = mapped_column(String(50))")
+    more = '\n\nclass One(Base):\n    __tablename__ = "user"\n    id: Mapped[int] = mapped_column(primary_key=True)\n'
+    walk = begun(project, request, "sqlite", users(old, more=f"{more}{old}\n"))
+    with pytest.raises(RenamesUndecided) as undecided:
+        walk.make(users(new, more=f"{more}{new}\n"), message="rename name to full_name in user")
+    assert [each.flag for each in undecided.value.candidates] == ["users.name:full_name"]
+
+
 @pytest.mark.parametrize(
     ("renames", "said"),
     [

@@ -17,6 +17,7 @@ from fastman_tasks.making.changes import Change, describe, imports
 from fastman_tasks.making.comparing import comparison
 from fastman_tasks.making.completion import Completed
 from fastman_tasks.making.decisions import Decisions
+from fastman_tasks.making.enums.reflected import unescape_members
 from fastman_tasks.making.message import Body, body, require_table
 from fastman_tasks.making.new_revision import NewRevision
 from fastman_tasks.making.request import Request
@@ -168,7 +169,11 @@ class _Author:
                 return
             self._schemas = Schemas(context, [revision.file for revision in self._history.revisions])
             self._schemas.include()
-            with models.complete_tables(self._environment.settings.models), comparison.catch_warnings() as warnings:
+            with (
+                models.complete_tables(self._environment.settings.models),
+                unescape_members(context.dialect),
+                comparison.catch_warnings() as warnings,
+            ):
                 if self._request.baseline or not self._history.revisions:
                     baseline.require(baseline.existing_tables(context), wanted=self._request.baseline)
                 self._revision.alembic.run_autogenerate(heads, context)

@@ -13,6 +13,7 @@ from sqlalchemy import CheckConstraint, Column, Connection, Enum, MetaData, Tabl
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 
+from fastman_tasks.databases.statements import RENAMED_MEMBER
 from fastman_tasks.making.changes import flat
 from fastman_tasks.making.constraints import names
 from fastman_tasks.making.constraints.existing import Check, Existing
@@ -221,7 +222,7 @@ def _rename_value(dialect: Dialect, place: tuple[str | None, str, str], old: str
 
     def update(before: str, after: str) -> str:
         values = f"SET {quoted} = {literal(after, dialect)} WHERE {quoted} = {literal(before, dialect)}"
-        return f"UPDATE {qualify(dialect, schema, table)} {values}"
+        return f"UPDATE {qualify(dialect, schema, table)} {values} {RENAMED_MEMBER}"
 
     says = f"rename {old!r} to {new!r} in {'.'.join(filter(None, place))}"
     return StatementsOp(says, [update(old, new)], [update(new, old)])

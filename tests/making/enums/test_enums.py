@@ -11,11 +11,12 @@ import pytest
 
 from command import Sandbox
 from dumps import dump
-from fastman_tasks.errors import FastmanError, MigrationFailed
+from fastman_tasks.errors import FastmanError, MigrationFailed, RenamesUndecided
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.enums.checks import members_of
 from generated import Walk, fresh, structure
 from servers import execute
+from services import opened
 
 HEAD = """
 import enum
@@ -539,6 +540,30 @@ def test_the_commands(project: Sandbox, request: pytest.FixtureRequest) -> None:
     again = project.inv("database.migrate", "make.migration", "more", env=env)
     assert again.stderr == ""
     assert "No changes" in again.stdout or "no migration was written" in again.stdout
+
+
+@pytest.mark.parametrize("server", ["mariadb", "sqlite"])
+def test_a_backslash_and_a_rename(project: Sandbox, request: pytest.FixtureRequest, server: str) -> None:
+    """MariaDB writes a backslash twice, which is no other member; a member's rename loses nothing, up and down."""
+    walk = walk_on(server, project, request)
+    more = "" if server == "mariadb" else CHECKED
+    begin(walk, mood("a", "b\\c", more=more), "INSERT INTO users VALUES (1, 'a')")
+    renamed = HEAD + mood("it's", "b\\c", more=more)
+    with pytest.raises(RenamesUndecided) as undecided:
+        walk.make(renamed)
+    assert [each.flag for each in undecided.value.candidates] == ["users.mood.a:it's"]
+    made = walk.make(renamed, decisions=Decisions(("users.mood.a:it's",)))
+    assert 4 * "\\" not in str(made)
+    with opened(project, DATABASE_URL=walk.url) as there:
+        assert there.migrator.plan_migrate().losses == ()
+    walk.migrate()
+    assert execute(walk.url, "SELECT mood FROM users") == [("it's",)]
+    with opened(project, DATABASE_URL=walk.url) as there:
+        assert there.migrator.plan_rollback(steps=1).losses == ()
+    walk.rollback()
+    assert execute(walk.url, "SELECT mood FROM users") == [("a",)]
+    walk.migrate()
+    assert walk.make(renamed) is None
 
 
 @pytest.mark.exhaustive

@@ -21,6 +21,7 @@ _OVERWRITES = re.compile(r"\bon (conflict|duplicate key)\b|\b(update|delete|drop
 # PostgreSQL drops no type that a column has, and no schema so that has anything in it; MySQL has no such word. What
 # only speeds rows up, checks or shows them, and an identity, is no data.
 _DROPS_NO_DATA = re.compile(
+    r"drop sequence (if exists )?\S+( restrict)?$|"
     r"drop type (if exists )?[^\s,]+(\s*,\s*[^\s,]+)*( restrict)?$|drop schema \S+ restrict$|"
     r"drop (index( concurrently)?|view|materialized view|trigger|policy|rule) (if exists )?\S+( on \S+)?( restrict)?$|"
     r"alter table (only )?\S+ drop constraint (if exists )?\S+( restrict)?$|"

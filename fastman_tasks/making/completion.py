@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making import baseline
+from fastman_tasks.making import baseline, sequences
 from fastman_tasks.making.changes import Change, describe, flat
 from fastman_tasks.making.comparing import catalog
 from fastman_tasks.making.constraints import naming
@@ -66,8 +67,12 @@ def complete(
         completed.left = describe(script.upgrade_ops)
         baseline.replace(context, script)
         schemas.create(script.upgrade_ops, context.bind)
+        sequences.create_existing(script.upgrade_ops, baseline.existing_tables(context), context.bind)
         naming.complete(context, script, baseline.NothingExists(context.bind))
         lifecycle.create_all(context, script)
+    for operations in (script.upgrade_ops, script.downgrade_ops):
+        if operations is not None:
+            sequences.write_defaults(operations, context.dialect)
     return completed
 
 
@@ -89,6 +94,7 @@ def _complete(
         overlooked = catalog.complete(context, script, renamed)
         completed.uncovered, completed.limits = overlooked.notes, overlooked.limits
         schemas.create(script.upgrade_ops, connection)
+        sequences.create(script.upgrade_ops, AutogenContext(context, autogenerate=False).sorted_tables, connection)
         existing = Existing(connection, renamed)
         naming.complete(context, script, existing, overlooked.conditions)
         questions.unrenamed += required.find_unrenamed(context, questions.candidates, renamed)

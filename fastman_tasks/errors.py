@@ -85,8 +85,8 @@ class Candidate:
 class RenamesUndecided(ConsentMissing):
     """Something may have been renamed, and no flag decides it; ``candidates`` are to be asked about in order."""
 
-    def __init__(self, message: str, candidates: Sequence[Candidate]) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, candidates: Sequence[Candidate], *, next: Command | None = None) -> None:
+        super().__init__(message, next=next)
         self.candidates = tuple(candidates)
 
 

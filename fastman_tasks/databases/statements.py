@@ -21,6 +21,7 @@ _OVERWRITES = re.compile(r"\bon (conflict|duplicate key)\b|\b(update|delete|drop
 # PostgreSQL drops no type that a column has, and no schema so that has anything in it; MySQL has no such word. What
 # only speeds rows up, checks or shows them, and an identity, is no data.
 _DROPS_NO_DATA = re.compile(
+    r"drop sequence (if exists )?\S+( restrict)?$|"
     r"drop type (if exists )?[^\s,]+(\s*,\s*[^\s,]+)*( restrict)?$|drop schema \S+ restrict$|"
     r"drop (index( concurrently)?|view|materialized view|trigger|policy|rule) (if exists )?\S+( on \S+)?( restrict)?$|"
     r"alter table (only )?\S+ drop constraint (if exists )?\S+( restrict)?$|"
@@ -31,9 +32,15 @@ _DROPS_NO_DATA = re.compile(
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|\$(\w*)\$.*?\$\1\$")
 
 
+#: Says of an UPDATE that no row had the new value before, so that it can be told from the others afterwards.
+RENAMED_MEMBER = "/* a renamed member */"
+
+
 def loses_nothing(sql: str) -> bool:
     """Whether every statement of ``sql`` certainly loses no data."""
-    statements = [_QUOTED.sub("''", each) for each in _split(sql) if each]
+    if _RENAMES_MEMBER.fullmatch(sql.strip()):
+        return True
+    statements = [_QUOTED.sub("''", each) for each in _split(sql) if each and not _FILLS.fullmatch(each)]
     return all(
         _DROPS_NO_DATA.match(each) or (_HARMLESS.match(each) and (_MAKES.match(each) or not _OVERWRITES.search(each)))
         for each in statements
@@ -90,6 +97,13 @@ _RENAME_COLUMN = re.compile(
 )
 _ALTER_TABLE = re.compile(_ALTER, re.IGNORECASE)
 _DROP_COLUMN = re.compile(rf"\bdrop\s+column\s+(?:if\s+exists\s+)?(?P<column>{_NAME})", re.IGNORECASE)
+# A constant for the rows that have nothing; and a value for another one, as make.migration writes it.
+_SET = rf"update\s+{_TABLE}\s+set\s+(?P<column>{_NAME})\s*=\s*"
+_FILLS = re.compile(rf"{_SET}[^(),]+?\s+where\s+(?P=column)\s+is\s+null", re.IGNORECASE)
+_LITERAL = r"'(?:[^']|'')*'"
+_RENAMES_MEMBER = re.compile(
+    rf"{_SET}{_LITERAL}\s+where\s+(?P=column)\s*=\s*{_LITERAL}\s*{re.escape(RENAMED_MEMBER)}", re.IGNORECASE
+)
 _COPY = re.compile(
     rf"insert\s+into\s+(?P<new>{_TABLE})\s*(?:\([^()]*\))?\s*select\s+(?P<read>.+)\s+from\s+(?P<old>{_TABLE})",
     re.IGNORECASE | re.DOTALL,

@@ -47,6 +47,38 @@ def flat(operations: ops.OpContainer) -> Iterator[Any]:
             yield operation
 
 
+def sort_drops(upgrade: ops.UpgradeOps) -> None:
+    """Put what ``upgrade`` drops, which Alembic has out of a set, into an order that stays: tables before those that
+    they refer to, otherwise by name."""
+    drops = {_place(each): each for each in upgrade.ops if isinstance(each, ops.DropTableOp)}
+    open_ = sorted(drops, key=str)
+    referred = {place: _referred(drops[place]) - {place} for place in open_}
+    order: list[tuple[str | None, str]] = []
+    while open_:
+        free = [place for place in open_ if not any(place in referred[other] for other in open_)]
+        order.append(next(iter(free), open_[0]))
+        open_.remove(order[-1])
+    # The indexes of a dropped table are dropped beside it.
+    parts = iter(
+        sorted((each for each in upgrade.ops if _place(each) in drops), key=lambda each: order.index(_place(each)))
+    )
+    upgrade.ops = [next(parts) if _place(each) in drops else each for each in upgrade.ops]
+    for change in upgrade.ops:
+        if isinstance(change, ops.ModifyTableOps):
+            dropped = [each for each in change.ops if isinstance(each, ops.DropColumnOp)]
+            columns = iter(sorted(dropped, key=lambda each: each.column_name))
+            change.ops = [next(columns) if isinstance(each, ops.DropColumnOp) else each for each in change.ops]
+
+
+def _place(operation: ops.MigrateOperation) -> tuple[str | None, str]:
+    return getattr(operation, "schema", None), getattr(operation, "table_name", "")
+
+
+def _referred(drop: ops.DropTableOp) -> set[tuple[str | None, str]]:
+    targets = [key.elements[0].target_fullname.split(".") for key in drop.to_table().foreign_key_constraints]
+    return {(parts[-3] if len(parts) > 2 else None, parts[-2]) for parts in targets}
+
+
 def _types(operation: Any) -> Iterator[TypeEngine[Any]]:
     for column in (*getattr(operation, "columns", ()), getattr(operation, "column", None)):
         if isinstance(column, Column):

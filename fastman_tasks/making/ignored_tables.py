@@ -80,12 +80,12 @@ class _Ignored:
         return frozenset((schema, table) for schema, table in self.connection.execute(query))
 
 
-def way_out(operations: ops.UpgradeOps | None, patterns: Iterable[str]) -> str:
-    """A line on how to have the tables ignored that ``operations`` drop; empty where they drop none."""
+def way_out(operations: ops.UpgradeOps | None, patterns: Iterable[str]) -> list[str]:
+    """A line on how to have the tables ignored that ``operations`` drop; none where they drop none."""
     dropped = [
         f"{each.schema}.{each.table_name}" if each.schema else each.table_name
         for each in (operations.ops if operations else ())
         if isinstance(each, ops.DropTableOp)
     ]
     value = ",".join(dict.fromkeys([*patterns, *dropped]))
-    return f"\nIf another application owns the tables: FASTMAN_IGNORE_TABLES={value}" if dropped else ""
+    return [f"If another application owns the tables: FASTMAN_IGNORE_TABLES={value}"] if dropped else []

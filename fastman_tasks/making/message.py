@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import (
     Boolean,
     Column,
@@ -22,11 +23,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
+from fastman_tasks.errors import UsageError
 from fastman_tasks.making import data_skeleton
 from fastman_tasks.making.comparing.reflection import own_indexes, reflect
 from fastman_tasks.making.enums.types import ENUM
 from fastman_tasks.making.renaming.operations import RenameColumnOp, RenameTableOp
-from fastman_tasks.names import Meaning
+from fastman_tasks.names import Meaning, suggestion
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,14 @@ class Body:
 def body(meaning: Meaning, connection: Connection) -> Body:
     """Operations that apply and revert ``meaning``, on the tables that exist now."""
     return _Writer(meaning, connection).write()
+
+
+def require_table(table: str, context: MigrationContext) -> None:
+    """Raises UsageError where the database has tables, but not ``table``."""
+    there = inspect(context.bind).get_table_names() if context.bind else []
+    known = [each for each in there if each != context.version_table]
+    if known and table not in there:
+        raise UsageError(f"There is no table {table} in the database. {suggestion(table, known)}")
 
 
 class _Unfit(Exception):

@@ -17,7 +17,8 @@ from fastman_tasks.making.changes import Change, describe, imports
 from fastman_tasks.making.comparing import comparison
 from fastman_tasks.making.completion import Completed
 from fastman_tasks.making.decisions import Decisions
-from fastman_tasks.making.message import Body, body
+from fastman_tasks.making.enums.reflected import unescape_members
+from fastman_tasks.making.message import Body, body, require_table
 from fastman_tasks.making.new_revision import NewRevision
 from fastman_tasks.making.request import Request
 from fastman_tasks.making.schemas import Schemas
@@ -73,8 +74,8 @@ class MigrationWriter:
         With models, and unless it is for a skeleton, its body is the difference between models and database; otherwise
         it follows the message. A baseline is also marked as applied: the caller holds the migration lock.
         Raises ModelsFailed; MigrationRefused for pending migrations, for a difference that drops tables or columns
-        where ``decisions`` do not allow it, and for a baseline that does not fit the database; RenamesUndecided for a
-        difference that ``decisions`` leave open.
+        or needs a value for rows where ``decisions`` do not say so, and for a baseline that does not fit the database;
+        RenamesUndecided for a difference that ``decisions`` leave open.
         """
         decisions, pretend = decisions or Decisions(), pretend or request.check
         settings = self._settings
@@ -135,6 +136,8 @@ class _Author:
 
         def fill(heads: tuple[str, ...], context: MigrationContext) -> None:
             nonlocal filled
+            if self._request.table and not pending:
+                require_table(self._request.table, context)
             script = self._revision.script
             if meaning is not None and context.bind is not None and script is not None:
                 filled = replace(found := body(meaning, context.bind), note=found.note or filled.note)
@@ -143,7 +146,7 @@ class _Author:
             # With its operations in place: env.py's process_revision_directives may change them.
             self._revision.alembic.run_no_autogenerate(heads, context)
 
-        if meaning is not None or self._revision.needs_env_py:
+        if meaning is not None or self._request.table or self._revision.needs_env_py:
             self._revision.run(fill, models=False)
         if self._revision.script is None:
             return Draft(None, (), None, (), "", "", "env.py (process_revision_directives) wants no such file")
@@ -167,7 +170,11 @@ class _Author:
                 return
             self._schemas = Schemas(context, [revision.file for revision in self._graph.revisions])
             self._schemas.include()
-            with comparison.catch_warnings() as warnings:
+            with (
+                models.complete_tables(self._environment.settings.models),
+                unescape_members(context.dialect),
+                comparison.catch_warnings() as warnings,
+            ):
                 if self._request.baseline or not self._graph.revisions:
                     baseline.require(baseline.existing_tables(context), wanted=self._request.baseline)
                 self._revision.alembic.run_autogenerate(heads, context)
@@ -179,8 +186,8 @@ class _Author:
         self._completed.limits += limits
         if script is None or not changes or self._request.check:
             return Draft(None, (), tables, changes, "", "", said=self._completed)
-        if not self._decisions.allow_drops and not self._request.baseline:
-            self._refuse_drops(changes, script.upgrade_ops)
+        if not self._request.baseline:
+            self._refuse_open(changes, script.upgrade_ops)
         # Not in place: a script without imports of its own has the set that is the parameter's default.
         script.imports = script.imports | imports(script.upgrade_ops) | imports(script.downgrade_ops)
         draft = self._finish(pretend, tables=tables, changes=changes)
@@ -198,16 +205,18 @@ class _Author:
                 f"{names}\nNothing was written. First: inv database.migrate"
             )
 
-    def _refuse_drops(self, changes: Sequence[Change], upgrade: ops.UpgradeOps | None) -> None:
-        drops = "\n".join(f"  {change.text}" for change in changes if change.is_drop)
-        if drops:
-            others = ignored_tables.way_out(upgrade, self._environment.settings.ignore_tables)
-            raise MigrationRefused(
-                f"In the database but not in the models:\n{drops}\n"
-                "Nothing was written. If it is to be dropped, with the data in it: --allow-drops. If not, a model is "
-                "missing (FASTMAN_MODELS names the modules that are imported), or it was renamed (--rename=old:new)."
-                f"{others}"
-            )
+    def _refuse_open(self, changes: Sequence[Change], upgrade: ops.UpgradeOps | None) -> None:
+        questions = self._completed.questions
+        if drops := [f"  {change.text}" for change in changes if change.is_drop]:
+            questions.ask_drops([
+                "In the database but not in the models:",
+                *drops,
+                "If it is to be dropped, with the data in it: --allow-drops. If not, a model is missing "
+                "(FASTMAN_MODELS names the modules that are imported), or it was renamed (--rename=old:new).",
+                *ignored_tables.way_out(upgrade, self._environment.settings.ignore_tables),
+            ])  # fmt: skip
+        if questions.is_open:
+            raise questions.refusal()
 
     def _finish(
         self, pretend: bool, *, tables: int | None, changes: tuple[Change, ...] = (), note: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastman_tasks import names
@@ -18,6 +19,8 @@ class Request:
     skeleton: bool
     baseline: bool = False
     check: bool = False
+    #: The table that was named by a flag, which has to be there.
+    table: str | None = None
 
     @classmethod
     def of(
@@ -30,8 +33,9 @@ class Request:
         data: bool = False,
         baseline: bool = False,
         check: bool = False,
+        decided: Sequence[str] = (),
     ) -> Request:
-        """What ``message`` and the flags ask for.
+        """What ``message`` and the flags ask for; ``decided`` are the flags that decide about a difference.
 
         Raises UsageError for a message or a table's name that cannot be one, and for flags that are mutually exclusive.
         """
@@ -40,8 +44,11 @@ class Request:
         used = [flag for flag, value in flags.items() if value]
         if len(used) > 1 and (baseline or check or data) and used != ["--data", "--table"]:
             raise UsageError(f"{' and '.join(used)} are mutually exclusive.")
+        if used and decided:
+            raise UsageError(f"{used[0]} and {decided[0]} are mutually exclusive.")
         message = names.require_message(message or "check" if check else message)
         create = names.require_table(create, "create") if create else None
         table = names.require_table(table, "table") if table else None
         meaning = names.Meaning("data", table) if data else names.meaning(message, create=create, table=table)
-        return cls(message, meaning, skeleton=empty or data or bool(create or table), baseline=baseline, check=check)
+        skeleton = empty or data or bool(create or table)
+        return cls(message, meaning, skeleton, baseline, check, table if not create else None)

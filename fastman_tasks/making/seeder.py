@@ -153,7 +153,8 @@ class SeederWriter:
                 if mapper is not None:
                     mapper.registry.configure(cascade=True)
             # So does a foreign key to a table that is not there.
-            return sample(subject, [taken])
+            with models.complete_tables(settings.models):
+                return sample(subject, [taken])
         except SQLAlchemyError as error:
             raise ModelsFailed(f"The models do not fit together: {describe_error(error)}") from error
 

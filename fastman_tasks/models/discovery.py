@@ -10,12 +10,14 @@ import pkgutil
 import re
 import sys
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
 from sqlalchemy import MetaData, Table
+from sqlalchemy.exc import NoReferencedTableError
 
 from fastman_tasks.errors import ModelsFailed
 from fastman_tasks.sources import blame
@@ -160,6 +162,22 @@ def _packages(base: Path) -> list[str]:
     return sorted(
         file.parent.name for file in base.glob("*/__init__.py") if file.parent.name not in _NOT_THE_APPLICATION
     )
+
+
+@contextmanager
+def complete_tables(named: Sequence[str]) -> Iterator[None]:
+    """Raises ModelsFailed where a foreign key refers to a table that none of the models in the block has; ``named`` are
+    the modules of FASTMAN_MODELS."""
+    try:
+        yield
+    except NoReferencedTableError as error:
+        column = re.search(r"column '(.*?)' could not", str(error))
+        if named:
+            way = f"FASTMAN_MODELS={','.join(named)} names only a part of the models: add the module that has it."
+        else:
+            way = "No such model was imported; FASTMAN_MODELS names the modules that are."
+        key = column[1] if column else "A foreign key"
+        raise ModelsFailed(f"{key} refers to the table {error.table_name}, which is missing. {way}") from error
 
 
 def _expand(name: str, root: Path) -> list[str]:

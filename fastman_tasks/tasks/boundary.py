@@ -52,6 +52,10 @@ class _Command(invoke.Task[Any]):
         for flag, positional in self._instead.items():
             at = arguments.index(by_name[flag])
             arguments[at] = _Instead(by_name[flag], by_name[positional])
+        for argument in arguments:
+            if argument.kind is list:
+                # Otherwise Invoke takes one without a value for one that was not typed.
+                argument.raw_value = None
         return arguments
 
 
@@ -61,6 +65,7 @@ class _Instead(Argument):
     def __init__(self, flag: Argument, positional: Argument) -> None:
         super().__init__(names=flag.names, kind=bool, default=False, help=flag.help, attr_name=flag.attr_name)
         self._positional = positional
+        self.is_instead = True
 
     def set_value(self, value: Any, cast: bool = True) -> None:
         super().set_value(value, cast)

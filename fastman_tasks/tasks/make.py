@@ -58,19 +58,18 @@ def migration(
     from fastman_tasks.making.decisions import Decisions, require_pairs
     from fastman_tasks.making.request import Request
 
-    request = Request.of(message, empty=empty, data=data, baseline=baseline, check=check, create=create, table=table)
     values = tuple(backfill or ())
-    flags = (
-        ("allow_drops", allow_drops), ("rename", rename), ("no_renames", no_renames), ("backfill", values),
-        ("pretend", pretend),
-    )  # fmt: skip
     decisions = Decisions(
         require_pairs(rename),
         no_renames=no_renames,
         allow_drops=allow_drops,
         backfill=values,
-        command=str(Command("make.migration", (message,), flags)),
+        typed=Command("make.migration", (message,), (("pretend", pretend), ("json", json))),
     )
+    request = Request.of(
+        message, empty=empty, data=data, baseline=baseline, check=check, create=create, table=table,
+        decided=decisions.flags,
+    )  # fmt: skip
     if not json:
         console.line(f"{project.label}\n")
     with console.reserve_stdout(json):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from invoke import Collection, ParseError, Program
+from invoke import Collection, Exit, ParseError, Program
 
 from fastman_tasks.tasks.spelling import own_commands, running_program
 
@@ -122,7 +122,11 @@ def _nearest(name: str, known: Mapping[str, str] | list[str]) -> list[str]:
     return [name] if name in known else difflib.get_close_matches(name, known, n=2, cutoff=0.7)
 
 
-def _improved(error: ParseError, collection: Collection) -> ParseError:
+def _improved(error: ParseError, collection: Collection) -> ParseError | Exit:
+    without_value = re.search(r"^Flag <\w+: ([\w-]+).* needed value", str(error))
+    if without_value:
+        flag = without_value[1].replace("_", "-")
+        return Exit(f"--{flag} needs a value: --{flag}=…", code=2)
     found = re.search(r"No idea what '(.*)' is!$", str(error))
     if found is None:
         return error
@@ -131,6 +135,11 @@ def _improved(error: ParseError, collection: Collection) -> ParseError:
         names = flags(name, error.context.flags if error.context else ())
     else:
         names = commands(name, collection)
+    arguments = error.context.args.values() if error.context else ()
+    instead = [each.name for each in arguments if getattr(each, "is_instead", False) and each.value]
+    if not names and instead and not name.startswith("-"):
+        # Invoke has filled in what may be left out.
+        return Exit(f"Put {name!r} before --{instead[0]}.", code=2)
     if not names:
         return error
     return ParseError(f"{error} Did you mean {' or '.join(names)}?", error.context)

@@ -125,7 +125,10 @@ def test_drops_need_a_word(project: Sandbox) -> None:
         assert refused.stderr.startswith(
             "In the database but not in the models:\n  drop table posts\n  drop column users.email\n"
         )
-        assert "--allow-drops" in refused.stderr
+        pretend = "".join(f"{each} " for each in arguments)
+        assert refused.stderr.endswith(
+            f"Nothing was written.\nNext: inv make.migration less {pretend}--no-renames --allow-drops\n"
+        )
         assert contents(project) == before
 
     project.replace("models.py", "String(100)", "String(100), server_default='x'")
@@ -387,3 +390,21 @@ def test_an_existing_environment_is_used_as_it_is(project: Sandbox) -> None:
     assert {path: content for path, content in contents(project).items() if path != new} == before
     project.inv("database.migrate", "migrate.reset", "--force")
     assert tables(url(project)) == {"alembic_version"}
+
+
+def test_a_part_of_the_models(project: Sandbox) -> None:
+    """A foreign key to a model that was not imported: which table is missing, and why."""
+    project.write("app/base.py", BASE)
+    project.write("app/teams.py", 'from app.base import *\n\n\nclass Team(Base):\n    __tablename__ = "teams"\n'
+                  "    id: Mapped[int] = mapped_column(primary_key=True)\n")  # fmt: skip
+    project.write("app/models.py", 'from app.base import *\n\n\nclass Member(Base):\n    __tablename__ = "members"\n'
+                  '    id: Mapped[int] = mapped_column(ForeignKey("teams.id"), primary_key=True)\n')  # fmt: skip
+    said = "members.id refers to the table teams, which is missing. {}\n"
+    for task in ("make.migration", "make.seeder"):
+        failed = project.inv(task, "member", code=1)
+        assert failed.stderr == said.format("No such model was imported; FASTMAN_MODELS names the modules that are.")
+        failed = project.inv(task, "member", env={"FASTMAN_MODELS": "app.models"}, code=1)
+        assert failed.stderr == said.format(
+            "FASTMAN_MODELS=app.models names only a part of the models: add the module that has it."
+        )
+    project.inv("make.migration", "all", env={"FASTMAN_MODELS": "app.models,app.teams"})

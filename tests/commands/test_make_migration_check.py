@@ -90,11 +90,35 @@ def test_a_migration_that_a_person_has_to_decide(project: Sandbox, postgresql: S
     assert missing.stderr.endswith('\nA migration is missing: inv make.migration "…"\n')
 
 
-@pytest.mark.parametrize("flag", ["empty", "data", "baseline", "create=x", "table=x"])
+DECISIONS = ["allow-drops", "no-renames", "rename=a:b", "backfill=1"]
+
+
+@pytest.mark.parametrize("flag", ["empty", "data", "baseline", "create=x", "table=x", *DECISIONS])
 def test_what_does_not_go_with_it(project: Sandbox, flag: str) -> None:
-    """A skeleton is not compared."""
+    """A skeleton is not compared, and where nothing is written, nothing is decided."""
     refused = project.inv("make.migration", "--check", f"--{flag}", code=2)
     assert refused.stderr == f"--check and --{flag.partition('=')[0]} are mutually exclusive.\n"
+
+
+@pytest.mark.parametrize("flag", ["empty", "data", "baseline", "create=x", "table=x"])
+def test_what_only_a_difference_has(project: Sandbox, flag: str) -> None:
+    """Where models and database are not compared, there is nothing to decide, either."""
+    refused = project.inv("make.migration", "x", f"--{flag}", "--backfill=1", code=2)
+    assert refused.stderr == f"--{flag.partition('=')[0]} and --backfill are mutually exclusive.\n"
+
+
+def test_the_message_after_it(project: Sandbox) -> None:
+    """Invoke does not take it there any more; that is said."""
+    refused = project.inv("make.migration", "--check", "a message", code=2)
+    assert refused.stderr == "Put 'a message' before --check.\n"
+
+
+@pytest.mark.parametrize("flag", ["rename", "backfill"])
+@pytest.mark.parametrize("others", [(), ("--pretend",)])
+def test_a_flag_without_a_value(project: Sandbox, flag: str, others: tuple[str, ...]) -> None:
+    """It is not as if it had not been typed."""
+    refused = project.inv("make.migration", "x", f"--{flag}", *others, code=2)
+    assert refused.stderr.startswith(f"--{flag} needs a value")
 
 
 def test_without_it_the_message_is_needed(project: Sandbox) -> None:

@@ -136,7 +136,8 @@ FEATURES = (
            "Mapped[str | None] = mapped_column(Enum('glad', 'calm', 'sad', name='mood'))",
            "Mapped[str | None] = mapped_column(Enum('calm', 'glad', name='mood'))",
            "Mapped[str | None] = mapped_column(Enum('glad', 'sad', \"so'so\", name='mood', create_constraint=True))",
-           "", "Mapped[str | None] = mapped_column(String(20))"),
+           "", "Mapped[str | None] = mapped_column(String(20))",
+           "Mapped[str | None] = mapped_column(Enum('glad', 'a\\\\b', 'sad', name='mood'))"),
     column("plan", "", "Mapped[str | None] = mapped_column(Enum('free', 'paid', name='plan', native_enum=False))",
            "Mapped[str | None] = mapped_column("
            "Enum('free', 'paid', 'premium', name='plan', native_enum=False, create_constraint=True))",

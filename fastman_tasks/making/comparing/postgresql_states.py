@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, TextClause, bindparam, text
 from sqlalchemy.exc import DBAPIError
 
+from fastman_tasks.making import sequences
 from fastman_tasks.making.comparing import model_copies
 from fastman_tasks.making.comparing.index_text import parse
 from fastman_tasks.making.comparing.model_copies import Copy
@@ -89,6 +90,7 @@ def _make(connection: Connection, copies: Sequence[Copy]) -> None:
         members = ", ".join("'{}'".format(member.replace("'", "''")) for member in enum.enums)
         name = f"pg_temp.{quote(str(enum.name))}"
         connection.execute(text(f"CREATE TYPE {name} AS ENUM ({members})".replace(":", "\\:")))
+    sequences.create_temporary([each.model for each in copies], connection)
     schemas = {enum.schema: "pg_temp" for enum in enums if enum.schema}
     for each in copies:
         each.create(connection, {"schema_translate_map": schemas} if schemas else {})

@@ -13,11 +13,17 @@ def reflect(connection: Connection, name: str, schema: str | None = None) -> Tab
     for column in table.columns:
         default = getattr(column.server_default, "arg", None)
         # PostgreSQL's SERIAL: the sequence comes and goes with the column.
-        if str(default).startswith("nextval("):
+        if str(default).startswith("nextval(") and _is_serial(connection, table, column.name):
             column.server_default = None
         elif isinstance(default, TextClause):
             column.server_default = DefaultClause(text(escape(default.text)))
     return table
+
+
+def _is_serial(connection: Connection, table: Table, column: str) -> bool:
+    name = connection.dialect.identifier_preparer.format_table(table)
+    query = text("SELECT pg_get_serial_sequence(:table, :column)")
+    return connection.scalar(query, {"table": name, "column": column}) is not None
 
 
 def own_indexes(connection: Connection, table: Table) -> list[Index]:

@@ -19,6 +19,8 @@ def assign(texts: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
 
     Raises UsageError for a text that is for none of them, or could be for several.
     """
+    if texts and not columns:
+        raise UsageError(f"--backfill={texts[0]}: no column becomes required. Nothing was written.")
     assigned: dict[str, str] = {}
     for text in texts:
         name, separator, value = text.partition("=")
@@ -27,8 +29,10 @@ def assign(texts: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
             fitting, value = list(columns), text
         if len(fitting) != 1 or fitting[0] in assigned:
             listed = "".join(f"\n  --backfill={each}=VALUE" for each in columns)
-            ways = f"Which column becomes required:{listed}" if columns else "No column becomes required."
-            raise UsageError(f"--backfill={text} does not say which column it is for. Nothing was written. {ways}")
+            raise UsageError(
+                f"--backfill={text} does not say which column it is for. Nothing was written. Which column becomes "
+                f"required:{listed}"
+            )
         assigned[fitting[0]] = value
     return assigned
 

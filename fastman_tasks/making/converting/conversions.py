@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeEngine
 from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.making.converting import row_counts
 from fastman_tasks.making.converting.required import model_of
-from fastman_tasks.making.decisions import Decisions
+from fastman_tasks.making.decisions import Questions
 from fastman_tasks.making.renaming.view import Renames
 from fastman_tasks.making.sql.text import literal, qualify
 
@@ -57,23 +57,20 @@ def _render(context: AutogenContext, operation: ConvertColumnOp) -> str:
 
 
 def convert(
-    context: MigrationContext, script: ops.MigrationScript, decisions: Decisions, renames: Renames
+    context: MigrationContext, script: ops.MigrationScript, questions: Questions, renames: Renames
 ) -> list[str]:
     """Have both directions of ``script`` say how PostgreSQL converts the columns whose type changes, where it has to
     be told. Returns what is to be said of values that do not convert.
 
-    Raises MigrationRefused for what cannot be converted; on SQLite, where such values are lost silently, also for
-    those, unless ``decisions`` allow that.
+    On SQLite, where such values are lost silently, ``questions`` get them. Raises MigrationRefused for what cannot be
+    converted.
     """
     connection, upgrade, downgrade = context.bind, script.upgrade_ops, script.downgrade_ops
     assert connection is not None and upgrade is not None and downgrade is not None
     said = [each for change in _changes(upgrade) for each in _problems(context, connection, change, renames)]
-    if said and connection.dialect.name == "sqlite" and not decisions.allow_drops:
-        listed = "\n".join(said)
-        raise MigrationRefused(
-            f"{listed}\nSQLite would make something else of such values without a word. Nothing was written. "
-            "If they may be lost: --allow-drops"
-        )
+    if said and connection.dialect.name == "sqlite":
+        way = "SQLite would make something else of such values without a word. If they may be lost: --allow-drops."
+        questions.ask_drops([*said, way])
     if connection.dialect.name == "postgresql":
         for operations in (upgrade, downgrade):
             for change in _changes(operations):

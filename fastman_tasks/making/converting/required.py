@@ -11,9 +11,10 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Connection, MetaData, Table, UniqueConstraint
 
-from fastman_tasks.errors import MigrationRefused
+from fastman_tasks.errors import Candidate, MigrationRefused
 from fastman_tasks.making.converting import backfill, row_counts
-from fastman_tasks.making.decisions import Decisions
+from fastman_tasks.making.decisions import Questions
+from fastman_tasks.making.renaming.candidates import PossibleRename
 from fastman_tasks.making.renaming.view import Renames
 from fastman_tasks.making.sql.text import escape, qualify
 
@@ -28,16 +29,17 @@ class Need:
     rows: int
 
 
-def fill(context: MigrationContext, script: ops.MigrationScript, decisions: Decisions, renames: Renames) -> list[str]:
+def fill(context: MigrationContext, script: ops.MigrationScript, questions: Questions, renames: Renames) -> list[str]:
     """Have the upgrade of ``script`` fill each column that becomes required, where ``decisions`` or the model's default
     say with what. Returns what is to be said of it.
 
-    Raises MigrationRefused where rows would have no value, UsageError for a value that no column takes.
+    ``questions`` get the columns for which rows would have no value. Raises UsageError for a value that no column
+    takes.
     """
     connection, upgrade = context.bind, script.upgrade_ops
     assert connection is not None and upgrade is not None
     needs = list(_needs(context, connection, upgrade, renames))
-    texts = backfill.assign(decisions.backfill, [need.label for need in needs])
+    texts = backfill.assign(questions.decisions.backfill, [need.label for need in needs])
     values: dict[int, str] = {}
     said: list[str] = []
     for need in needs:
@@ -47,7 +49,8 @@ def fill(context: MigrationContext, script: ops.MigrationScript, decisions: Deci
             values[id(need.operation)] = value
             verb = "gets" if need.rows == 1 else "get"
             said.append(f"{need.label}: {row_counts.describe(need.rows)} {verb} {value}{source}")
-    _refuse_empty([need for need in needs if need.rows and id(need.operation) not in values], len(needs), decisions)
+    empty = [need for need in needs if need.rows and id(need.operation) not in values]
+    questions.ask_values([_explain(need) for need in empty], [need.label for need in empty], are_named=len(needs) > 1)
     filled = [need for need in needs if id(need.operation) in values]
     upgrade.ops = [part for each in upgrade.ops for part in parts(each, filled, values, connection)]
     return said
@@ -74,6 +77,22 @@ def _needs(
             if needs:
                 label = ".".join(filter(None, (change.schema, change.table_name, column.name)))
                 yield Need(each, column, label, row_counts.count(connection, table, condition))
+
+
+def find_unrenamed(context: MigrationContext, candidates: Sequence[Candidate], renames: Renames) -> list[str]:
+    """The columns that are added, and for which rows would have no value, if ``candidates`` are no renames."""
+    connection = context.bind
+    assert connection is not None
+    found: dict[str, None] = {}
+    for each in candidates:
+        if not isinstance(each, PossibleRename) or each.added is None or not is_needed(each.added):
+            continue
+        schema, name = each.rename.schema, str(each.rename.table)
+        table = qualify(connection.dialect, schema, renames.old_table(name, schema))
+        need = Need(ops.AddColumnOp(name, each.added), each.added, each.new, row_counts.count(connection, table))
+        if need.rows and _value(need, {}, context)[0] is None:
+            found[need.label] = None
+    return list(found)
 
 
 def is_needed(column: Column[Any]) -> bool:
@@ -104,17 +123,9 @@ def _refuse_unique(need: Need, value: str) -> None:
         )
 
 
-def _refuse_empty(empty: Sequence[Need], several: int, decisions: Decisions) -> None:
-    if not empty:
-        return
-    lines = [f"{need.label} becomes required (NOT NULL), and {row_counts.describe(need.rows)} "
-             f"{'has' if need.rows == 1 else 'have'} no value for it." for need in empty]  # fmt: skip
-    flags = [f"--backfill={need.label}=VALUE" if several > 1 else "--backfill=VALUE" for need in empty]
-    listed = "\n".join(lines)
-    raise MigrationRefused(
-        f"{listed}\nNothing was written. Say what to fill in: {decisions.command} {' '.join(flags)}\n"
-        "Or give the column a default in the models (default= or server_default=)."
-    )
+def _explain(need: Need) -> str:
+    rows = f"{row_counts.describe(need.rows)} {'has' if need.rows == 1 else 'have'}"
+    return f"{need.label} becomes required (NOT NULL), and {rows} no value for it."
 
 
 def parts(

@@ -13,11 +13,12 @@ from sqlalchemy import CheckConstraint, Column, Connection, Enum, MetaData, Tabl
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 
+from fastman_tasks.databases.statements import RENAMED_MEMBER
 from fastman_tasks.making.changes import flat
 from fastman_tasks.making.constraints import names
 from fastman_tasks.making.constraints.existing import Check, Existing
 from fastman_tasks.making.constraints.naming import compared_tables
-from fastman_tasks.making.decisions import Decisions
+from fastman_tasks.making.decisions import Questions
 from fastman_tasks.making.enums import columns as enum_columns
 from fastman_tasks.making.enums import members as enum_members
 from fastman_tasks.making.enums import rows
@@ -28,23 +29,23 @@ from fastman_tasks.making.sql.statements import StatementsOp
 from fastman_tasks.making.sql.text import WrittenCondition, literal, qualify
 
 
-def prepare(context: MigrationContext, script: ops.MigrationScript, decided: Decisions) -> None:
+def prepare(context: MigrationContext, script: ops.MigrationScript, questions: Questions) -> None:
     """Complete the upgrade of ``script`` in place, before its downgrade is made from it.
 
     A CHECK that comes with a type (``create_constraint=True``) becomes one of the table, which can be changed by its
-    name. Raises MigrationRefused for what a person has to decide: renames, rows with a member that is removed.
+    name. ``questions`` get what may have been renamed. Raises MigrationRefused for rows with a member that is removed.
     """
     if script.upgrade_ops is None or context.bind is None:
         return
-    _Preparation(context, context.bind, script.upgrade_ops, decided).prepare()
+    _Preparation(context, context.bind, script.upgrade_ops, questions).prepare()
 
 
 class _Preparation:
     def __init__(
-        self, context: MigrationContext, connection: Connection, upgrade: ops.UpgradeOps, decided: Decisions
+        self, context: MigrationContext, connection: Connection, upgrade: ops.UpgradeOps, questions: Questions
     ) -> None:
         self._context, self._connection, self._dialect = context, connection, connection.dialect
-        self._upgrade, self._decided = upgrade, decided
+        self._upgrade, self._questions = upgrade, questions
         self._existing = Existing(connection)
 
     def prepare(self) -> None:
@@ -93,7 +94,7 @@ class _Preparation:
         before = self._members_of(existing)
         if members is None or existing.is_fixed or set(before) == set(members):
             return
-        difference = enum_members.compare(".".join(filter(None, place)), before, members, self._decided)
+        difference = enum_members.compare(".".join(filter(None, place)), before, members, self._questions)
         self._refuse_rows(place, difference)
         self._replace_check(existing, create, place, difference)
 
@@ -141,7 +142,7 @@ class _Preparation:
                 continue
             place = (schema, table.name, column.name)
             label = ".".join(filter(None, place))
-            difference = enum_members.compare(label, old.type.enums, new.enums, self._decided)
+            difference = enum_members.compare(label, old.type.enums, new.enums, self._questions)
             self._refuse_rows(place, difference)
             alter = self._alteration(place, old)
             alter.modify_type = column.type
@@ -221,7 +222,7 @@ def _rename_value(dialect: Dialect, place: tuple[str | None, str, str], old: str
 
     def update(before: str, after: str) -> str:
         values = f"SET {quoted} = {literal(after, dialect)} WHERE {quoted} = {literal(before, dialect)}"
-        return f"UPDATE {qualify(dialect, schema, table)} {values}"
+        return f"UPDATE {qualify(dialect, schema, table)} {values} {RENAMED_MEMBER}"
 
     says = f"rename {old!r} to {new!r} in {'.'.join(filter(None, place))}"
     return StatementsOp(says, [update(old, new)], [update(new, old)])

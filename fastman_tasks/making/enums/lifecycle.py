@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column
 
 from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making.decisions import Decisions
+from fastman_tasks.making.decisions import Questions
 from fastman_tasks.making.enums import columns as enum_columns
 from fastman_tasks.making.enums import conversions, rows
 from fastman_tasks.making.enums import members as enum_members
@@ -28,16 +28,16 @@ _Key: TypeAlias = "tuple[str | None, str]"
 Renames: TypeAlias = "tuple[tuple[str, str], ...]"
 
 
-def complete(context: MigrationContext, script: ops.MigrationScript, decided: Decisions) -> None:
+def complete(context: MigrationContext, script: ops.MigrationScript, questions: Questions) -> None:
     """Complete both directions of ``script`` in place, after they have been made from the comparison.
 
     Types are created before all tables and dropped after them; members are changed before all tables, and back after
-    them. Raises MigrationRefused for what a person has to decide: renames, rows with a member that is removed.
+    them. ``questions`` get what may have been renamed. Raises MigrationRefused for rows with a member that is removed.
     """
     upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
     if upgrade is None or downgrade is None or context.bind is None or context.bind.dialect.name != "postgresql":
         return
-    _Completion(context, upgrade, downgrade, decided).complete()
+    _Completion(context, upgrade, downgrade, questions).complete()
 
 
 def create_all(context: MigrationContext, script: ops.MigrationScript) -> None:
@@ -57,11 +57,11 @@ def create_all(context: MigrationContext, script: ops.MigrationScript) -> None:
 
 class _Completion:
     def __init__(
-        self, context: MigrationContext, upgrade: ops.UpgradeOps, downgrade: ops.DowngradeOps, decided: Decisions
+        self, context: MigrationContext, upgrade: ops.UpgradeOps, downgrade: ops.DowngradeOps, questions: Questions
     ) -> None:
         assert context.bind is not None
         self._context, self._connection, self._dialect = context, context.bind, context.bind.dialect
-        self._upgrade, self._downgrade, self._decided = upgrade, downgrade, decided
+        self._upgrade, self._downgrade, self._questions = upgrade, downgrade, questions
         self._catalog = Catalog(self._connection)
         self._existing = self._catalog.enums()
         self._models = {
@@ -128,7 +128,7 @@ class _Completion:
         return not after and not self._catalog.hindrances(existing.id, ())
 
     def _change(self, existing: ExistingEnum, wanted: EnumType) -> ChangeEnumOp:
-        difference = enum_members.compare(wanted.label, existing.type.members, wanted.members, self._decided)
+        difference = enum_members.compare(wanted.label, existing.type.members, wanted.members, self._questions)
         in_place = difference.only_adds and not self._mentions(existing, difference.added)
         columns, dependents = existing.columns, self._catalog.dependents(existing.columns)
         if difference.removed:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from fastman_tasks.errors import MigrationRefused
-from fastman_tasks.making.decisions import Decisions
+from fastman_tasks.errors import Candidate
+from fastman_tasks.making.decisions import Questions
 
 
 @dataclass(frozen=True)
@@ -57,29 +57,29 @@ class Difference:
         return ", ".join(said) or "new order"
 
 
-def compare(label: str, existing: Sequence[str], wanted: Sequence[str], decided: Decisions) -> Difference:
-    """The difference of the enum that is called ``label``.
-
-    Raises MigrationRefused where a member may have been renamed, which is not ``decided``.
-    """
+def compare(label: str, existing: Sequence[str], wanted: Sequence[str], questions: Questions) -> Difference:
+    """The difference of the enum that is called ``label``. ``questions`` get what may have been renamed."""
     vanished = [each for each in existing if each not in wanted]
     appeared = [each for each in wanted if each not in existing]
+    decided = questions.decisions
     renames = {old: new for old in vanished for new in appeared if f"{label}.{old}:{new}" in decided.renames}
     if not decided.no_renames:
-        open_ = [
-            (old, new)
+        open_ = {
+            Candidate(f"{label}.{old}", f"{label}.{new}", pair, f"Was {old!r} of {label} renamed to {new!r}?"): (
+                old,
+                new,
+            )
             for old, new in _candidates(existing, wanted)
             if old not in renames and new not in renames.values()
-        ]
-        if open_:
-            pairs = " and ".join(f"{new!r} where the database has {old!r}" for old, new in open_)
-            flags = " ".join(flag(label, old, new) for old, new in open_)
-            raise MigrationRefused(
-                f"The models' {label} has {pairs}. Nothing was written.\n"
-                f"If it was renamed, and the rows keep it under its new name: {flags}\n"
-                "If the one is removed and the other is new: --no-renames"
-            )
+            if (pair := f"{label}.{old}:{new}") not in decided.declined
+        }
+        renames |= dict(open_[each] for each in questions.ask_renames(open_))
     return Difference(tuple(renames.items()), tuple(renames.get(each, each) for each in existing), tuple(wanted))
+
+
+def _candidate(label: str, old: str, new: str) -> Candidate:
+    question = f"Was {old!r} of {label} renamed to {new!r}?"
+    return Candidate(f"{label}.{old}", f"{label}.{new}", f"{label}.{old}:{new}", question)
 
 
 def flag(label: str, old: str, new: str) -> str:

@@ -28,6 +28,8 @@ class PossibleRename(Candidate):
     olds: tuple[str, ...]
     news: tuple[str, ...]
     likely: bool
+    #: The column that is added where it is no rename.
+    added: Column[Any] | None = None
 
 
 def find(context: MigrationContext, upgrade: ops.UpgradeOps, renames: Renames) -> Iterator[PossibleRename]:
@@ -74,6 +76,7 @@ def _columns(context: MigrationContext, change: ops.ModifyTableOps, renames: Ren
                 tuple(olds),
                 tuple(news),
                 _is_of_one_type(context, old, new),
+                new,
             )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from alembic.autogenerate import produce_migrations
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
-from fastman_tasks.errors import RenamesUndecided, UsageError
-from fastman_tasks.making.decisions import Decisions
+from fastman_tasks.errors import UsageError
+from fastman_tasks.making.changes import sort_drops
+from fastman_tasks.making.decisions import Decisions, Questions
 from fastman_tasks.making.renaming import keys as renamed_keys
 from fastman_tasks.making.renaming.candidates import PossibleRename, find
 from fastman_tasks.making.renaming.view import Renames, show_renamed
@@ -22,16 +22,17 @@ from fastman_tasks.names import Meaning
 def carry_out(
     context: MigrationContext,
     script: ops.MigrationScript,
-    decisions: Decisions,
+    questions: Questions,
     meaning: Meaning | None,
     others: Container[str],
 ) -> Iterator[Renames]:
     """Put the renames that are decided into ``script``, and what differs after them in place of what differs now.
 
-    Within the block SQLAlchemy shows the database as it is after the renames. Raises RenamesUndecided for a likely
-    rename that nobody has decided, UsageError for one in ``decisions`` that is none; ``others`` are not about
-    tables and columns.
+    Within the block SQLAlchemy shows the database as it is after the renames. ``questions`` get each likely
+    rename that nobody has decided, with which it goes on. Raises UsageError for one in their decisions that is none;
+    ``others`` are not about tables and columns.
     """
+    decisions = questions.decisions
     connection = context.bind
     upgrade = script.upgrade_ops
     assert connection is not None and upgrade is not None
@@ -41,13 +42,15 @@ def carry_out(
     offered: list[PossibleRename] = []
     with ExitStack() as stack:
         while True:
+            sort_drops(upgrade)
             found = list(find(context, upgrade, renames))
             offered += [each for each in found if each not in offered]
-            chosen = _choose(found, decisions, meaning)
+            chosen = _choose(found, decisions, meaning) or _ask(found, questions)
+            if meaning is not None and any(_says(meaning, each, _is_plural) for each in chosen):
+                meaning = None
             if not chosen:
                 flags = [flag for flag in decisions.renames if flag not in others]
                 _refuse_unused(flags, done, offered)
-                _refuse_undecided(found, decisions)
                 break
             done += chosen
             renames = Renames(default, [each.rename for each in done])
@@ -70,16 +73,22 @@ def _choose(found: Sequence[PossibleRename], decisions: Decisions, meaning: Mean
         if any(each.excludes(other) for other in chosen):
             raise UsageError(f"--rename={each.flag} contradicts another --rename. Nothing was written.")
         chosen.append(each)
-    for each in found:
-        if meaning is not None and _says(meaning, each) and not any(each.excludes(other) for other in chosen):
-            chosen.append(each)
+    # In a message, people say users of a table user, and the other way round.
+    for is_same in (str.__eq__, _is_plural):
+        said = [each for each in found if meaning is not None and _says(meaning, each, is_same)]
+        chosen += [each for each in said if not any(each.excludes(other) for other in chosen)]
+        if said:
+            break
     return chosen
 
 
-def _refuse_undecided(found: Sequence[PossibleRename], decisions: Decisions) -> None:
-    open_ = [each for each in found if each.likely and each.flag not in decisions.declined]
-    if open_ and not decisions.no_renames:
-        raise RenamesUndecided(_explain(open_, decisions), open_)
+def _ask(found: Sequence[PossibleRename], questions: Questions) -> list[PossibleRename]:
+    """Those of ``found`` to go on with, of which nobody has said that they are none."""
+    if questions.decisions.no_renames:
+        return []
+    open_ = [each for each in found if each.likely and each.flag not in questions.decisions.declined]
+    likeliest = questions.ask_renames(open_, drops=True)
+    return [each for each in open_ if each in likeliest]
 
 
 def _match(flag: str, found: Sequence[PossibleRename]) -> PossibleRename | None:
@@ -96,20 +105,26 @@ def _ends(names: Sequence[str], text: str) -> bool:
     return any(name == text or name.endswith(f".{text}") for name in names)
 
 
-def _says(meaning: Meaning, candidate: PossibleRename) -> bool:
+def _is_plural(one: str, other: str) -> bool:
+    """Whether both words are the same, or one is the other's plural."""
+    short, long = sorted((one, other), key=len)
+    return long in (short, f"{short}s", f"{short}es", f"{short.removesuffix('y')}ies")
+
+
+def _says(meaning: Meaning, candidate: PossibleRename, is_same: Callable[[str, str], bool]) -> bool:
     rename = candidate.rename
     wanted: tuple[str, ...]
     said: tuple[str | None, ...]
     if meaning.kind == "rename_table" and rename.table is None:
-        wanted, said = (rename.old, rename.new), (meaning.table, meaning.new)
+        tables, wanted, said = [rename.old], (rename.new,), (meaning.new,)
     elif meaning.kind == "rename_column" and rename.table is not None:
         tables = [name.split(".")[-2] for name in candidate.olds]
-        table = next((each for each in tables if each.lower() == meaning.table), "")
-        wanted, said = (table, rename.old, rename.new), (meaning.table, *meaning.columns, meaning.new)
+        wanted, said = (rename.old, rename.new), (*meaning.columns, meaning.new)
     else:
         return False
     # A message is read in lower case.
-    return tuple(each.lower() for each in wanted) == said
+    is_about = any(is_same(each.lower(), meaning.table or "") for each in tables)
+    return is_about and tuple(each.lower() for each in wanted) == said
 
 
 def _refuse_unused(flags: Sequence[str], done: Sequence[PossibleRename], offered: Sequence[PossibleRename]) -> None:
@@ -118,18 +133,3 @@ def _refuse_unused(flags: Sequence[str], done: Sequence[PossibleRename], offered
         could = "".join(f"\n  --rename={flag}" for flag in dict.fromkeys(each.flag for each in offered))
         ways = f"What could be renamed:{could}" if could else "Nothing is both dropped and added, so nothing could be."
         raise UsageError(f"--rename={unused[0]} names no difference between models and database. {ways}")
-
-
-def _explain(open_: Sequence[PossibleRename], decisions: Decisions) -> str:
-    likeliest: list[PossibleRename] = []
-    for each in open_:
-        if not any(each.excludes(other) for other in likeliest):
-            likeliest.append(each)
-    asked = "".join(f"\n  {each.question}" for each in open_)
-    renamed = " ".join(f"--rename={shlex.quote(each.flag)}" for each in likeliest)
-    drops, command = "" if decisions.allow_drops else " --allow-drops", decisions.command
-    return (
-        f"What was renamed keeps what is in it, what is dropped does not:{asked}\n"
-        f"There is no terminal to ask on, so nothing was written.\n  Yes: {command} {renamed}\n"
-        f"  No:  {command} --no-renames{drops}"
-    )

@@ -224,8 +224,9 @@ def test_the_refusal_and_what_it_tells_to_type(project: Sandbox) -> None:
     refused = project.inv("make.migration", "add n", code=1)
     assert refused.stderr == (
         "order.n becomes required (NOT NULL), and 2 rows have no value for it.\n"
-        "Nothing was written. Say what to fill in: inv make.migration 'add n' --backfill=VALUE\n"
-        "Or give the column a default in the models (default= or server_default=).\n"
+        "Give such rows a value (--backfill), or the column a default in the models (default= or server_default=).\n"
+        "Nothing was written.\n"
+        "Next: inv make.migration 'add n' --backfill=VALUE\n"
     )
     assert "order.n: 2 rows get 7" in project.inv("make.migration", "add n", "--backfill=7").stdout
 
@@ -259,7 +260,7 @@ def test_a_backfill_that_makes_no_sense(
 def test_a_backfill_where_no_column_becomes_required(project: Sandbox, request: pytest.FixtureRequest) -> None:
     """It would do nothing."""
     walk = begun(project, request, "sqlite", order())
-    with pytest.raises(UsageError, match="No column becomes required"):
+    with pytest.raises(UsageError, match="--backfill=1: no column becomes required"):
         walk.make(order("n: Mapped[int | None]"), decisions=Decisions(backfill=("1",)))
 
 

@@ -11,11 +11,12 @@ import pytest
 
 from command import Sandbox
 from dumps import dump
-from fastman_tasks.errors import MigrationFailed, MigrationRefused
+from fastman_tasks.errors import FastmanError, MigrationFailed, RenamesUndecided
 from fastman_tasks.making.decisions import Decisions
 from fastman_tasks.making.enums.checks import members_of
 from generated import Walk, fresh, structure
 from servers import execute
+from services import opened
 
 HEAD = """
 import enum
@@ -427,17 +428,17 @@ REFUSALS = [
         AB,
         mood("a", "it's"),
         (),
-        "The models' mood has \"it's\" where the database has 'b'. Nothing was written.\n"
-        "If it was renamed, and the rows keep it under its new name: --rename='mood.b:it'\"'\"'s'\n"
-        "If the one is removed and the other is new: --no-renames",
+        "What was renamed keeps what is in it, what is dropped does not:\n"
+        "  Was 'b' of mood renamed to \"it's\"?\n"
+        "There is no terminal to ask on, so nothing was written.\n"
+        "If nothing was renamed: inv make.migration '…' --no-renames\n",
     ),
     (
         "mariadb",
         AB,
         mood("a", "c"),
         (),
-        "The models' users.mood has 'c' where the database has 'b'. Nothing was written.\n"
-        "If it was renamed, and the rows keep it under its new name: --rename=users.mood.b:c\n",
+        "What was renamed keeps what is in it, what is dropped does not:\n  Was 'b' of users.mood renamed to 'c'?\n",
     ),
     (
         "postgresql",
@@ -483,7 +484,7 @@ def test_what_a_person_has_to_decide(
     walk = walk_on(server, project, request)
     begin(walk, before, *statements)
     files = sorted(project.root.glob("database/migrations/versions/*.py"))
-    with pytest.raises(MigrationRefused) as refused:
+    with pytest.raises(FastmanError) as refused:
         walk.make(HEAD + after)
     assert str(refused.value).startswith(message)
     assert sorted(project.root.glob("database/migrations/versions/*.py")) == files
@@ -525,7 +526,7 @@ def test_the_commands(project: Sandbox, request: pytest.FixtureRequest) -> None:
     project.inv("make.migration", "users", "database.migrate", env=env)
     execute(url, ROW)
     project.write("models.py", HEAD + mood("a", "c", server_default="'a'"))
-    assert "--rename=mood.b:c\n" in project.inv("make.migration", "moods", env=env, code=1).stderr
+    assert "--rename=mood.b:c\n" in project.inv("make.migration", "moods", env=env, code=5).stderr
     project.write("models.py", HEAD + mood("c", "a", server_default="'a'"))
     made = project.inv("make.migration", "moods", "database.migrate", env=env)
     assert "  change type mood: add 'c', remove 'b' (no rows have it)\n" in made.stdout
@@ -539,6 +540,30 @@ def test_the_commands(project: Sandbox, request: pytest.FixtureRequest) -> None:
     again = project.inv("database.migrate", "make.migration", "more", env=env)
     assert again.stderr == ""
     assert "No changes" in again.stdout or "no migration was written" in again.stdout
+
+
+@pytest.mark.parametrize("server", ["mariadb", "sqlite"])
+def test_a_backslash_and_a_rename(project: Sandbox, request: pytest.FixtureRequest, server: str) -> None:
+    """MariaDB writes a backslash twice, which is no other member; a member's rename loses nothing, up and down."""
+    walk = walk_on(server, project, request)
+    more = "" if server == "mariadb" else CHECKED
+    begin(walk, mood("a", "b\\c", more=more), "INSERT INTO users VALUES (1, 'a')")
+    renamed = HEAD + mood("it's", "b\\c", more=more)
+    with pytest.raises(RenamesUndecided) as undecided:
+        walk.make(renamed)
+    assert [each.flag for each in undecided.value.candidates] == ["users.mood.a:it's"]
+    made = walk.make(renamed, decisions=Decisions(("users.mood.a:it's",)))
+    assert 4 * "\\" not in str(made)
+    with opened(project, DATABASE_URL=walk.url) as there:
+        assert there.migrator.plan_migrate().losses == ()
+    walk.migrate()
+    assert execute(walk.url, "SELECT mood FROM users") == [("it's",)]
+    with opened(project, DATABASE_URL=walk.url) as there:
+        assert there.migrator.plan_rollback(steps=1).losses == ()
+    walk.rollback()
+    assert execute(walk.url, "SELECT mood FROM users") == [("a",)]
+    walk.migrate()
+    assert walk.make(renamed) is None
 
 
 @pytest.mark.exhaustive

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from dataclasses import dataclass
 
 import pytest
@@ -209,6 +211,26 @@ def test_a_message_that_says_it_needs_no_flag(
     assert content(walk, *place) == values
 
 
+@pytest.mark.parametrize("said", ["user", "users"])
+@pytest.mark.parametrize("table", ["user", "users"])
+def test_a_message_with_the_plural(project: Sandbox, request: pytest.FixtureRequest, said: str, table: str) -> None:
+    """The table is found under its singular and its plural."""
+    old, new = column("Mapped[str] = mapped_column(String(50))")
+    walk = begun(project, request, "sqlite", users(old, table=table))
+    made = walk.make(users(new, table=table), message=f"rename name to full_name in {said}")
+    assert "new_column_name='full_name'" in str(made)
+
+
+def test_a_message_where_both_are_tables(project: Sandbox, request: pytest.FixtureRequest) -> None:
+    """Then only the one that is said is meant."""
+    old, new = column("Mapped[str] = mapped_column(String(50))")
+    more = '\n\nclass One(Base):\n    __tablename__ = "user"\n    id: Mapped[int] = mapped_column(primary_key=True)\n'
+    walk = begun(project, request, "sqlite", users(old, more=f"{more}{old}\n"))
+    with pytest.raises(RenamesUndecided) as undecided:
+        walk.make(users(new, more=f"{more}{new}\n"), message="rename name to full_name in user")
+    assert [each.flag for each in undecided.value.candidates] == ["users.name:full_name"]
+
+
 @pytest.mark.parametrize(
     ("renames", "said"),
     [
@@ -250,11 +272,68 @@ def test_without_a_terminal(project: Sandbox) -> None:
     assert "  Was users.name renamed to users.full_name (VARCHAR(50))?\n" in refused.stderr
     yes = "inv make.migration 'a full name' --pretend --rename=users.name:full_name"
     no = "inv make.migration 'a full name' --pretend --no-renames --allow-drops"
-    assert refused.stderr.endswith(f"  Yes: {yes}\n  No:  {no}\n")
+    assert refused.stderr.endswith(
+        f"If nothing was renamed: {no}\nIf it was renamed, it keeps what is in it. To go ahead: {yes}\n"
+    )
     said = project.inv("make.migration", "a full name", "--rename=users.name:full_name").stdout
     assert "  rename column users.name to full_name\n" in said
     shown = project.inv("make.migration", "x", "--no-renames", "--allow-drops", "--pretend", code=1).stderr
     assert "1 migration pending" in shown
+
+
+OPEN = users(
+    "    name: Mapped[str | None] = mapped_column(String(50))\n    size: Mapped[str] = mapped_column(String(9))",
+    args='CheckConstraint("1 = 1", name="always"),',
+)
+DECIDED = (
+    users(
+        "    full_name: Mapped[str] = mapped_column(String(50))\n    town: Mapped[int]\n    size: Mapped[int]",
+        args='CheckConstraint("1 = 1", name="always"),',
+    )
+    .replace("class Team", "class Group")
+    .replace('"teams"', '"groups"')
+)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_all_that_is_open_at_once(project: Sandbox, request: pytest.FixtureRequest, server: str) -> None:
+    """One refusal, whose command goes on; so does the other one, for where nothing was renamed. In JSON as well."""
+    walk = begun(project, request, server, OPEN)
+    execute(walk.url, "INSERT INTO users (id, name, size) VALUES (1, NULL, 'x')")
+    env = {"DATABASE_URL": walk.url}
+    project.write("models.py", DECIDED)
+    said = project.inv("make.migration", "much", "--json", env=env, code=5)
+    error = json.loads(said.stdout)["error"]
+    assert error["next"] == (
+        "inv make.migration much --json --rename=users.name:full_name --allow-drops "
+        "--backfill=users.town=VALUE --backfill=users.full_name=VALUE"
+    )
+    asked = (
+        "Was users.name renamed to users.full_name (VARCHAR(50))?",
+        "users.full_name becomes required (NOT NULL), and 1 row has no value for it.",
+        "users.town becomes required (NOT NULL), and 1 row has no value for it.",
+        "  drop table teams\n",
+    )
+    assert [each for each in asked if each not in error["message"]] == []
+    other = next(line for line in error["message"].splitlines() if line.startswith("If nothing was renamed: inv "))
+    for command in (error["next"], other.partition(": inv ")[2]):
+        words = shlex.split(command.replace("VALUE", "7").removeprefix("inv "))
+        written = json.loads(project.inv(*words, "--pretend", env=env).stdout)
+        assert written["error"] is None
+
+
+@pytest.mark.parametrize("is_required", [False, True])
+def test_a_value_that_only_a_new_column_needs(project: Sandbox, is_required: bool) -> None:
+    """The command for a rename does not ask for one, the other does."""
+    project.write("models.py", NAME)
+    project.inv("make.migration", "tables", "database.migrate")
+    if is_required:
+        execute(f"sqlite:///{project.root / 'app.db'}", "INSERT INTO users (id, name) VALUES (1, 'a')")
+    project.write("models.py", FULL_NAME)
+    refused = project.inv("make.migration", "more", code=5).stderr
+    assert refused.endswith(" To go ahead: inv make.migration more --rename=users.name:full_name\n")
+    value = " --backfill=users.full_name=VALUE" if is_required else ""
+    assert f"If nothing was renamed: inv make.migration more --no-renames --allow-drops{value}\n" in refused
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -69,6 +69,11 @@ class SeederWriter:
         except NoSeeders:
             note = "There are no seeders yet that it could call; see the comment in it."
             return SeederDraft(file, files.render("database_seeder.py", seeders=()), None, (note,))
+        if self._has_models:
+            from fastman_tasks.making.samples import calls as seeder_calls
+
+            # What the seeders say comes first, should the keys say something else.
+            order = SeedOrder(seeder_calls.arrange(order.seeders, self._models()))
         calls = [each.name for each in order.sort(order.seeders)]
         return SeederDraft(file, files.render("database_seeder.py", seeders=calls), None)
 
@@ -132,19 +137,17 @@ class SeederWriter:
 
     def _sample(self, wanted: str, *, required: bool, taken: str) -> Sample | None:
         # Without a model to look up, neither the models nor SQLAlchemy's ORM need to be imported.
-        from fastman_tasks.migrating import config
+        if not (self._has_models or required):
+            return None
         from fastman_tasks.models import discovery as models
 
         settings = self._settings
-        has_environment = config.find(settings) is not None
-        if not (settings.models or has_environment or any(models.find(settings.root)) or required):
-            return None
         from sqlalchemy.exc import SQLAlchemyError
 
         from fastman_tasks.making.samples import subject as sample_subject
         from fastman_tasks.making.samples.rows import sample
 
-        subject = sample_subject.find(self._models(has_environment), wanted, required=required)
+        subject = sample_subject.find(self._models(), wanted, required=required)
         if subject is None:
             return None
         try:
@@ -158,10 +161,24 @@ class SeederWriter:
         except SQLAlchemyError as error:
             raise ModelsFailed(f"The models do not fit together: {describe_error(error)}") from error
 
-    def _models(self, has_environment: bool) -> Models:
+    @property
+    def _has_environment(self) -> bool:
+        from fastman_tasks.migrating import config
+
+        return config.find(self._settings) is not None
+
+    @property
+    def _has_models(self) -> bool:
+        """Whether there may be models."""
         from fastman_tasks.models import discovery as models
 
-        if not self._settings.models and has_environment:
+        settings = self._settings
+        return bool(settings.models) or self._has_environment or any(models.find(settings.root))
+
+    def _models(self) -> Models:
+        from fastman_tasks.models import discovery as models
+
+        if not self._settings.models and self._has_environment:
             from fastman_tasks.migrating import target_metadata
 
             if metadata := target_metadata.read(self._environment()):

@@ -695,6 +695,50 @@ def test_the_seeder_that_calls_the_others(project: Sandbox) -> None:
     assert 'DatabaseSeeder does not call it: add "ReadersSeeder" in database/seeders/database_seeder.py.\n' in said
 
 
+def test_it_calls_them_by_the_foreign_keys(project: Sandbox) -> None:
+    """A model's seeder comes after those of the models that it refers to, whatever the files are called; what the
+    seeders say themselves comes first."""
+    project.write("models.py", """
+        from sqlalchemy import Column, ForeignKey, Table
+        from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+        class Base(DeclarativeBase):
+            pass
+
+
+        class Team(Base):
+            __tablename__ = "teams"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            boss_id: Mapped[int | None] = mapped_column(ForeignKey("members.id"))
+
+
+        class Member(Base):
+            __tablename__ = "members"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            team_id: Mapped[int] = mapped_column(ForeignKey("teams.id"))
+            parent_id: Mapped[int | None] = mapped_column(ForeignKey("members.id"))
+
+
+        class Address(Base):
+            __tablename__ = "addresses"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            member_id: Mapped[int] = mapped_column(ForeignKey("members.id"))
+
+
+        badges = Table("all_badges", Base.metadata, Column("address_id", ForeignKey("addresses.id"), primary_key=True))
+    """)  # fmt: skip
+    for number, name in enumerate(("Address", "AllBadges", "Other", "Team", "Member")):
+        depends_on = '    depends_on = ["OtherSeeder"]\n' if name == "Team" else ""
+        project.write(
+            f"database/seeders/m{number}.py",
+            f"class {name}Seeder:\n{depends_on}    def run(self, db):\n        pass\n",
+        )
+    text = project.inv("make.seeder", "database", "--pretend").stdout
+    called = [line.strip(' ",') for line in text.splitlines() if line.strip().startswith('"') and "Seeder" in line]
+    assert called == ["OtherSeeder", "TeamSeeder", "MemberSeeder", "AddressSeeder", "AllBadgesSeeder"]
+
+
 def test_one_file_under_many_names(project: Sandbox) -> None:
     """Each spelling is the same file; once it is there it is left as it is, with exit code 1."""
     made = project.inv("make.seeder", "user").stdout

@@ -50,6 +50,8 @@ BODY = "AFTER UPDATE ON a BEGIN UPDATE b SET c = CASE WHEN 1 THEN 2 END; DELETE 
         ("DROP INDEX CONCURRENTLY IF EXISTS s.ix", True),
         ("DROP INDEX ix ON users", True),
         ("DROP INDEX ix; DROP TABLE users", False),
+        ("DROP SEQUENCE numbers", True),
+        ("DROP SEQUENCE numbers CASCADE", False),
         ("DROP VIEW active_users", True),
         ("DROP VIEW active_users CASCADE", False),
         ("DROP TRIGGER t ON users", True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +75,22 @@ def test_an_open_project_reads_the_database_again(project: Sandbox, url: str) ->
         with opened(project, DATABASE_URL=url) as other:
             actions.rollback(other, steps=2, consent=lambda risk: None)
         assert [result.step.id for result in actions.migrate(here).of("done")] == ["2", "3"]
+
+
+def test_two_open_projects(project: Sandbox, tmp_path: Path) -> None:
+    """An action is in its own project's folder, whichever was opened last; afterwards all is as it was."""
+    other = Sandbox(tmp_path / "other")
+    before = Path.cwd()
+    for each in (project, other):
+        each.add_environment()
+        each.add_migration("1_a", "1", None, "open('here', 'w').close()")
+    with opened(project) as first, opened(other) as second:
+        actions.migrate(first)
+        assert Path.cwd() == other.root
+        actions.migrate(second)
+    assert Path.cwd() == before
+    assert (project.root / "here").exists()
+    assert (other.root / "here").exists()
 
 
 class Broken(Observer):

@@ -133,5 +133,5 @@ def test_a_target_without_a_name(project: Sandbox, url: str) -> None:
     """An empty text is no revision, and nobody's assertion fails."""
     with opened(project, DATABASE_URL=url) as here:
         for action in (actions.migrate, actions.rollback):
-            with pytest.raises(UsageError, match="--to names no revision"):
+            with pytest.raises(UsageError, match="--to= names no revision"):
                 action(here, to="", consent=lambda risk: None)

@@ -42,7 +42,7 @@ class Project:
         self.root = root
         self.settings = settings
         self.debug = debug
-        self._depth = 0
+        self._entered: list[ExitStack] = []
 
     @classmethod
     def open(
@@ -67,23 +67,18 @@ class Project:
         return cls(root, settings_module.load(root, environ, configured), debug=debug)
 
     def __enter__(self) -> Project:
-        self._depth += 1
-        if self._depth > 1:
-            return self
         came_from = Path.cwd()
         with ExitStack() as stack:
             stack.enter_context(export_environ(self.settings.exports))
             os.chdir(self.root)
             stack.callback(os.chdir, came_from)
-            self._entered = stack.pop_all()
+            self._entered.append(stack.pop_all())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._depth -= 1
-        if not self._depth:
-            self._entered.close()
+        self._entered.pop().close()
 
     @cached_property
     def configured_database(self) -> Database:

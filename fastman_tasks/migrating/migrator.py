@@ -216,10 +216,8 @@ class Migrator:
         return "\n".join(lines)
 
     def _resolve(self, name: str) -> list[str]:
-        if not name:
-            raise UsageError("--to names no revision. See inv migrate.status")
         try:
-            found = self._environment.scripts.get_revisions(name)
+            found = self._environment.scripts.get_revisions(name) if name else ()
         except CommandError as error:
             return [self._named(name, error).id]
         if not found or not all(found):

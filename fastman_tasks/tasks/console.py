@@ -158,6 +158,11 @@ def silence() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def can_ask() -> bool:
+    """Whether somebody sits at a terminal. Python has no stdin where it was closed (<&-)."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def choose(question: str) -> bool | None:
     """Returns whether the user answers yes to ``question``; None if the user cancels (Ctrl-C, Ctrl-D)."""
     answer = ask(f"{question} [y/N]")

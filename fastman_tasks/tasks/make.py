@@ -54,7 +54,7 @@ def migration(
     json: bool = False,
 ) -> None:
     """Write a migration from the models, or from the message."""
-    from fastman_tasks.errors import Command
+    from fastman_tasks.errors import Command, ModelsFailed
     from fastman_tasks.making.decisions import Decisions, require_pairs
     from fastman_tasks.making.request import Request
 
@@ -74,8 +74,10 @@ def migration(
         console.line(f"{project.label}\n")
     with console.reserve_stdout(json):
         drafted = _write(project, request, decisions, pretend, force, json)
+    if check and not drafted.tables:
+        raise ModelsFailed(f"{views.no_models(drafted)}, so there is nothing to compare.")
     if json:
-        _print_json(project, drafted, check)
+        _print_json(project, drafted)
     elif not check:
         views.draft(drafted, project.root, pretend)
     if check:
@@ -96,7 +98,7 @@ def _write(project: Project, request: Request, decisions: Decisions, pretend: bo
     return baseline(project, request.message, lambda: draft(decisions), consent=consent, observer=lines)
 
 
-def _print_json(project: Project, draft: Draft, check: bool) -> None:
+def _print_json(project: Project, draft: Draft) -> None:
     from fastman_tasks.plans import Report, Step, StepResult
 
     steps = [StepResult(Step("write", file.stem, file), "done") for file in draft.environment]
@@ -109,8 +111,6 @@ def _print_json(project: Project, draft: Draft, check: bool) -> None:
 
 
 def _check(draft: Draft, json: bool) -> None:
-    if not draft.tables:
-        raise Exit(f"{views.no_models(draft)}, so there is nothing to compare.", code=1)
     if not json:
         views.changes(draft.changes)
         views.uncovered(draft)

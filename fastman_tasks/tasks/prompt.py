@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -41,7 +40,7 @@ def _ask(risk: Risk, force: bool, json: bool) -> None:
     from fastman_tasks.consent import consent_command
     from fastman_tasks.errors import ConsentMissing
 
-    if json or not sys.stdin.isatty():
+    if json or not console.can_ask():
         enough = " --force is not enough here: data would be lost." if force else ""
         why = "--json never asks for confirmation" if json else "There is no terminal to ask on"
         command = consent_command(risk)
@@ -68,7 +67,7 @@ def decide(draft: Callable[[Decisions], Draft], decisions: Decisions) -> Draft:
         try:
             return draft(decisions)
         except RenamesUndecided as undecided:
-            if not sys.stdin.isatty():
+            if not console.can_ask():
                 raise
             decisions = _ask_renames(undecided.candidates, decisions)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,22 @@ def test_an_open_project_reads_the_database_again(project: Sandbox, url: str) ->
         assert [result.step.id for result in actions.migrate(here).of("done")] == ["2", "3"]
 
 
+def test_two_open_projects(project: Sandbox, tmp_path: Path) -> None:
+    """An action is in its own project's folder, whichever was opened last; afterwards all is as it was."""
+    other = Sandbox(tmp_path / "other")
+    before = Path.cwd()
+    for each in (project, other):
+        each.add_environment()
+        each.add_migration("1_a", "1", None, "open('here', 'w').close()")
+    with opened(project) as first, opened(other) as second:
+        actions.migrate(first)
+        assert Path.cwd() == other.root
+        actions.migrate(second)
+    assert Path.cwd() == before
+    assert (project.root / "here").exists()
+    assert (other.root / "here").exists()
+
+
 class Broken(Observer):
     """Raises ``error`` where it is told of the second ``step``."""
 
@@ -116,5 +133,5 @@ def test_a_target_without_a_name(project: Sandbox, url: str) -> None:
     """An empty text is no revision, and nobody's assertion fails."""
     with opened(project, DATABASE_URL=url) as here:
         for action in (actions.migrate, actions.rollback):
-            with pytest.raises(UsageError, match="--to names no revision"):
+            with pytest.raises(UsageError, match="--to= names no revision"):
                 action(here, to="", consent=lambda risk: None)

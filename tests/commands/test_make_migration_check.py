@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from command import Init, Sandbox
@@ -133,6 +135,8 @@ def test_modules_without_models_are_named(project: Sandbox, alembic_init: Init) 
     assert "No models found; written from the message.\n" in said
     refused = project.inv("make.migration", "--check", code=1)
     assert refused.stderr == "No models found, so there is nothing to compare.\n"
+    shown = json.loads(project.inv("make.migration", "--check", "--json", code=1).stdout)
+    assert shown["error"]["message"] == "No models found, so there is nothing to compare."
     project.write("app/models.py", "")
     project.write("app/billing/models.py", "x = 1\n")
     said = project.inv("make.migration", "create posts table").stdout

@@ -79,6 +79,16 @@ def test_an_async_function() -> None:
             """Never awaited."""
 
 
+def test_a_closed_stdin(project: Sandbox) -> None:
+    """Nobody can be asked, as without a terminal."""
+    project.add_environment()
+    project.add_migration("1_a", "1", None)
+    project.inv("database.migrate")
+    command = f"{sys.executable} -m invoke migrate.rollback <&-"
+    done = subprocess.run(command, shell=True, cwd=project.root, env=project.environ(), capture_output=True, text=True)
+    assert (done.returncode, "There is no terminal to ask on" in done.stderr) == (5, True), done.stderr
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("flags", [[], ["--json"]])
 @pytest.mark.parametrize("out", ["closed", "full"])

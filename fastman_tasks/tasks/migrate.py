@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from invoke import Exit
 
 from fastman_tasks.tasks import console, views
-from fastman_tasks.tasks.boundary import project_task
+from fastman_tasks.tasks.boundary import import_libraries, project_task
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -90,6 +90,7 @@ def status(project: Project, pending: bool = False, check: bool = False, json: b
     """Show every migration: applied, pending, or missing its file."""
     from fastman_tasks.plans import Report
 
+    import_libraries(project)
     # What env.py prints is no part of the JSON.
     with console.only_ours(json):
         found = project.migrator.status()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import inspect
 import logging
 import os
@@ -22,6 +21,7 @@ from invoke import Argument, Context, Exit
 
 from fastman_tasks.tasks.flags import flags_of, parse
 from fastman_tasks.tasks.spelling import spell
+from fastman_tasks.tasks.startup import seldom_collecting
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 
 # Whether Invoke was given --debug, which it tells by the level of its logger; an env.py may change that of all of them.
 _DEBUG = logging.getLogger("invoke").isEnabledFor(logging.DEBUG)
-
-
-# Python's own numbers are 700 and, later, 2,000.
-_OBJECTS = 20_000
 
 
 class _Command(invoke.Task[Any]):
@@ -105,7 +101,7 @@ def project_task(
                 typed["pretend"] = True
             project = None
             try:
-                with _terminable(), _seldom_collecting(), _open(c) as project:
+                with _terminable(), seldom_collecting(), _open(c) as project:
                     function(project, **parse(known, typed))
             except Exit:
                 raise
@@ -161,31 +157,6 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _seldom_collecting() -> Iterator[None]:
-    """Have Python look for garbage in circles seldom in the block: importing SQLAlchemy and Alembic makes
-    100,000 objects and no garbage, and searching them is a tenth of the time of a command that has little to do."""
-    before = gc.get_threshold()
-    if 0 < before[0] < _OBJECTS:
-        gc.set_threshold(_OBJECTS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
-def import_libraries(project: Project) -> None:
-    """Import what migrating needs before any of the project's own code but its tasks, and let Python never search it
-    for garbage: when a process ends, Python searches all there is, which is a fifth of a small command's time.
-
-    Only in a process of our own, and once: what the project's code makes has to be found, as files that are not closed.
-    """
-    if project.has_environment:
-        _ = project.migrator
-    if not gc.get_freeze_count():
-        gc.freeze()
 
 
 def _open(c: Context) -> Project:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from invoke import Exit
 
 from fastman_tasks.tasks import console, views
-from fastman_tasks.tasks.boundary import import_libraries, project_task
+from fastman_tasks.tasks.boundary import project_task
+from fastman_tasks.tasks.startup import import_libraries
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project

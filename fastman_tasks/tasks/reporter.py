@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastman_tasks.plans import Observer, Report, Step, StepResult
 from fastman_tasks.tasks import console, prompt, views
-from fastman_tasks.tasks.boundary import import_libraries
+from fastman_tasks.tasks.startup import import_libraries
 from fastman_tasks.text import pluralize
 
 if TYPE_CHECKING:

@@ -186,3 +186,12 @@ def test_a_file_that_the_application_leaves_open(project: Sandbox) -> None:
         project.inv(command, anew=True)
         assert (project.root / "left").read_text("utf-8") == "all of it"
         (project.root / "left").unlink()
+
+
+def test_what_alembic_can_do_without_is_there_for_the_application(project: Sandbox) -> None:
+    """Mako finds no Pygments when Alembic imports it; env.py does."""
+    write_ini(project, "sqlite:///shop.db")
+    write_env(project, head="import pygments\nprint('found', pygments.__version__)")
+    add_chain(project)
+    for command in ("migrate.status", "database.migrate"):
+        assert "found " in project.inv(command, anew=True).stdout

@@ -108,17 +108,19 @@ def uncached(revisions: int, goal: float, bench: Bench) -> list[Row]:
 
 
 def merges(revisions: int, goal: float, bench: Bench) -> list[Row]:
-    """``migrate.status`` of a history in which every third revision merges two."""
-    project = projects.make(bench.folder / "merges", revisions, merges=True)
-    current = Command(project.alembic("current"), project.folder)
-    commands = [Command(script("inv", "migrate.status"), project.folder), current]
+    """``migrate.status`` of a history in which every third revision merges two, on a database at its head."""
+    project = _stamped(bench.folder / "merges", revisions, merges=True)
+    commands = [
+        Command(script("inv", "migrate.status"), project.folder),
+        Command(project.alembic("current"), project.folder),
+    ]
     name = f"migrate.status / alembic current, {revisions:,} with a third merges"
-    return compared([name], commands, bench.slow, goal, [current])
+    return compared([name], commands, bench.slow, goal, commands[:1])
 
 
-def _stamped(folder: Path, revisions: int) -> projects.Project:
+def _stamped(folder: Path, revisions: int, *, merges: bool = False) -> projects.Project:
     """A project whose database is at its head; every version file has been compiled."""
-    project = projects.make(folder, revisions)
+    project = projects.make(folder, revisions, merges=merges)
     subprocess.run(project.alembic("stamp", "head"), cwd=folder, capture_output=True, check=True)
     return project
 

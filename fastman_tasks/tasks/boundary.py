@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import inspect
 import logging
 import signal
@@ -21,6 +20,7 @@ from invoke import Argument, Context, Exit
 from fastman_tasks.tasks import console
 from fastman_tasks.tasks.flags import flags_of, parse
 from fastman_tasks.tasks.spelling import spell
+from fastman_tasks.tasks.startup import seldom_collecting
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
 # Whether Invoke was run with --debug: it sets the level of its logger, which an env.py may change later.
 _DEBUG = logging.getLogger("invoke").isEnabledFor(logging.DEBUG)
-
-
-# Python's own numbers are 700 and, later, 2,000.
-_OBJECTS = 20_000
 
 
 class _Command(invoke.Task[Any]):
@@ -115,7 +111,7 @@ def project_task(
                 typed["pretend"] = True
             project = None
             try:
-                with _terminable(), _seldom_collecting(), _open(c) as project:
+                with _terminable(), seldom_collecting(), _open(c) as project:
                     return function(project, **parse(known, typed))
             except Exit:
                 raise
@@ -177,19 +173,6 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _seldom_collecting() -> Iterator[None]:
-    """Have Python look for garbage in circles seldom in the block: importing SQLAlchemy and Alembic makes
-    100,000 objects and no garbage, and searching them is a tenth of the time of a command that has little to do."""
-    before = gc.get_threshold()
-    if 0 < before[0] < _OBJECTS:
-        gc.set_threshold(_OBJECTS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _open(c: Context) -> Project:

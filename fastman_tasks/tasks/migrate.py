@@ -8,6 +8,7 @@ from invoke import Exit
 
 from fastman_tasks.tasks import console, views
 from fastman_tasks.tasks.boundary import project_task
+from fastman_tasks.tasks.startup import import_libraries
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -117,6 +118,7 @@ def status(project: Project, pending: bool = False, check: bool = False, json: b
     """Show what is applied and pending, before or after a deploy."""
     from fastman_tasks.plans import Report
 
+    import_libraries(project)
     # Whatever env.py prints is not part of the JSON.
     with console.reserve_stdout(json):
         found = project.migrator.status()

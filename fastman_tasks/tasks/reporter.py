@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastman_tasks.plans import Observer, Report, Step, StepResult
 from fastman_tasks.tasks import console, prompt, views
+from fastman_tasks.tasks.startup import import_libraries
 from fastman_tasks.text import pluralize
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def run(
     in a preview too. Raises whatever the action raises."""
     from fastman_tasks.errors import FastmanError
 
+    import_libraries(project)
     lines = Lines(project, migrates=action.__name__ == "migrate", seeds=bool(options.get("seed")))
     consent = prompt.consent(force=force, confirm=confirm, json=json, header=lines.header)
     try:

@@ -174,3 +174,24 @@ def test_a_package_of_the_project_that_is_called_alembic(project: Sandbox) -> No
     done = project.inv("database.migrate", "migrate.status", "--check", anew=True).stdout
     assert "3 migrations applied." in done
     assert "3 applied, 0 pending." in done
+
+
+def test_a_file_that_the_application_leaves_open(project: Sandbox) -> None:
+    """Python writes it when the process ends, as under plain alembic; whatever is imported has functions, too."""
+    project.write("shop.py", 'left = open("left", "w")\nleft.write("all of it")\n\n\ndef report():\n    return left\n')
+    write_ini(project, "sqlite:///shop.db")
+    write_env(project, head="import shop")
+    add_chain(project)
+    for command in ("migrate.status", "database.migrate"):
+        project.inv(command, anew=True)
+        assert (project.root / "left").read_text("utf-8") == "all of it"
+        (project.root / "left").unlink()
+
+
+def test_what_alembic_can_do_without_is_there_for_the_application(project: Sandbox) -> None:
+    """Mako finds no Pygments when Alembic imports it; env.py does."""
+    write_ini(project, "sqlite:///shop.db")
+    write_env(project, head="import pygments\nprint('found', pygments.__version__)")
+    add_chain(project)
+    for command in ("migrate.status", "database.migrate"):
+        assert "found " in project.inv(command, anew=True).stdout

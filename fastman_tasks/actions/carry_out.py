@@ -59,7 +59,7 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
         noted = _Noted(observer)
         try:
             if not action.preview:
-                consent(_risk(action, plan))
+                _require_consent(consent, _risk(action, plan))
             with hold_lock(project, observer) if action.locks(plan) else ExitStack():
                 results = action.run(plan, noted)
         except (Exception, SystemExit) as error:
@@ -108,6 +108,13 @@ def _require_permission(project: Project) -> None:
             "FASTMAN_PROHIBIT_DESTRUCTIVE is set: rolling back is prohibited here, whatever the flags. Nothing was "
             "changed."
         )
+
+
+def _require_consent(consent: Consent, risk: Risk) -> None:
+    answer: object = consent(risk)  # type: ignore[func-returns-value]
+    if answer is False:
+        # Whoever writes a consent of their own may take it for a question.
+        raise ConsentMissing("Cancelled; nothing was changed.")
 
 
 def _risk(action: Action, plan: Plan) -> Risk:

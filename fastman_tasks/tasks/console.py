@@ -44,11 +44,15 @@ def _nowhere() -> TextIO:
 
 
 def _write(text: str, style: str | None = None, end: str = "\n") -> None:
-    # Without a terminal nothing is coloured, and importing rich would be a tenth of the command's time.
-    if _out().isatty() or os.environ.get("FORCE_COLOR"):
-        _console(_out()).print(text, style=style, end=end)
-    else:
-        _send(text + end)
+    try:
+        # Without a terminal nothing is coloured, and importing rich would be a tenth of the command's time.
+        if _out().isatty() or os.environ.get("FORCE_COLOR"):
+            _console(_out()).print(text, style=style, end=end)
+        else:
+            _send(text + end)
+    except BrokenPipeError:
+        # The reader of our output (head, a pager) has exited. That is no reason to stop half way.
+        silence()
 
 
 def _send(text: str) -> None:

@@ -89,7 +89,7 @@ def _write(project: Project, request: Request, decisions: Decisions, pretend: bo
         return project.migration_writer.write(request, decisions=decisions, pretend=pretend)
 
     if not request.baseline or pretend:
-        return prompt.decide(draft, decisions)
+        return prompt.decide(draft, decisions, json=json)
     from fastman_tasks.actions.baseline import baseline
     from fastman_tasks.tasks.reporter import Lines
 

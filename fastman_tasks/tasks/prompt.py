@@ -56,10 +56,11 @@ def _ask(risk: Risk, force: bool, json: bool) -> None:
         raise ConsentMissing("Cancelled; nothing was changed.")
 
 
-def decide(draft: Callable[[Decisions], Draft], decisions: Decisions) -> Draft:
+def decide(draft: Callable[[Decisions], Draft], decisions: Decisions, *, json: bool) -> Draft:
     """Returns the draft for ``decisions``, and for the user's answers to what they leave open.
 
-    Raises RenamesUndecided if there is no terminal to ask on, ConsentMissing if the user cancels.
+    Raises RenamesUndecided if there is no terminal to ask on, or stdout is for ``json`` alone,
+    ConsentMissing if the user cancels.
     """
     from fastman_tasks.errors import RenamesUndecided
 
@@ -67,7 +68,7 @@ def decide(draft: Callable[[Decisions], Draft], decisions: Decisions) -> Draft:
         try:
             return draft(decisions)
         except RenamesUndecided as undecided:
-            if not console.can_ask():
+            if json or not console.can_ask():
                 raise
             decisions = _ask_renames(undecided.candidates, decisions)
 

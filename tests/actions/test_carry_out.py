@@ -10,7 +10,7 @@ import pytest
 from command import Sandbox
 from fastman_tasks import actions
 from fastman_tasks.consent import Risk
-from fastman_tasks.errors import MigrationRefused, UsageError
+from fastman_tasks.errors import ConsentMissing, MigrationRefused, UsageError
 from fastman_tasks.plans import Observer, Step, StepResult
 from servers import Server, execute, tables
 from services import opened
@@ -58,7 +58,7 @@ def test_rows_that_came_while_rollback_asks(project: Sandbox, url: str) -> None:
 
     with opened(project, DATABASE_URL=url, ENVIRONMENT="production") as here:
         actions.migrate(here, consent=lambda risk: None)
-        with pytest.raises(MigrationRefused, match="There is data by now in what was empty: c"):
+        with pytest.raises(MigrationRefused, match="There is data now in what was empty: c"):
             actions.rollback(here, consent=agree)
         assert "c" in tables(url)
         actions.rollback(here, consent=agree)
@@ -74,7 +74,7 @@ def test_an_open_project_reads_the_database_again(project: Sandbox, url: str) ->
         assert actions.migrate(here).steps == ()
         with opened(project, DATABASE_URL=url) as other:
             actions.rollback(other, steps=2, consent=lambda risk: None)
-        assert [result.step.id for result in actions.migrate(here).of("done")] == ["2", "3"]
+        assert [result.step.id for result in actions.migrate(here).in_state("done")] == ["2", "3"]
 
 
 def test_two_open_projects(project: Sandbox, tmp_path: Path) -> None:
@@ -120,18 +120,27 @@ def test_what_an_observer_raises(project: Sandbox, url: str, method: str, applie
             actions.migrate(here, observer=Broken(method, error))
         assert raised.value is error
         assert len(here.migrator.pending()) == 3 - applied
-        assert len(actions.migrate(here, seed=True).of("done")) == 3 - applied + 1
+        assert len(actions.migrate(here, seed=True).in_state("done")) == 3 - applied + 1
         observer = Broken(method, error)
         observer.left = 1
         with pytest.raises(type(error)) as raised:
             actions.seed(here, observer=observer)
         assert raised.value is error
-        assert len(actions.seed(here).of("done")) == 1
+        assert len(actions.seed(here).in_state("done")) == 1
 
 
 def test_a_target_without_a_name(project: Sandbox, url: str) -> None:
     """An empty text is no revision, and nobody's assertion fails."""
     with opened(project, DATABASE_URL=url) as here:
         for action in (actions.migrate, actions.rollback):
-            with pytest.raises(UsageError, match="--to= names no revision"):
+            with pytest.raises(UsageError, match="--to= does not match a revision"):
                 action(here, to="", consent=lambda risk: None)
+
+
+def test_a_consent_that_says_no(project: Sandbox, url: str) -> None:
+    """False is no agreement, though a consent refuses by raising."""
+    with opened(project, DATABASE_URL=url) as here:
+        actions.migrate(here)
+        with pytest.raises(ConsentMissing, match="nothing was changed"):
+            actions.rollback(here, consent=lambda risk: False)
+        assert here.migrator.pending() == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -100,3 +101,14 @@ def test_an_output_that_takes_nothing(project: Sandbox, flags: list[str], out: s
     done = subprocess.run(command, shell=True, cwd=project.root, env=project.environ(), capture_output=True, text=True)
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == (0 if out == "closed" else 1)
+
+
+def test_a_reader_that_leaves(project: Sandbox) -> None:
+    """``inv database.migrate | head -1``: everything is migrated, not what was applied until then alone."""
+    project.add_environment()
+    for number in range(1, 6):
+        project.add_migration(f"{number}_step", f"{number}a", f"{number - 1}a" if number > 1 else None)
+    command = f"{shlex.quote(sys.executable)} -m invoke database.migrate | head -c 1"
+    done = subprocess.run(command, shell=True, cwd=project.root, env=project.environ(), capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert "5 applied, 0 pending." in project.inv("migrate.status").stdout

@@ -150,17 +150,11 @@ class Environment:
             return History(self._revision(script, parents) for script, parents in found)
 
     def _plain_history(self, headers: list[tuple[Path, Header]]) -> History:
-        revised = {parent for _, header in headers for parent in header.parents}
+        revised = {parent for _, each in headers for parent in each.parents}
         return History(
-            Revision(
-                id=header.revision,
-                file=file,
-                message=first_line(header.docstring),
-                parents=header.parents,
-                is_head=header.revision not in revised,
-                location=self._location(file),
-            )
-            for file, header in headers
+            Revision(id, file, first_line(doc), parents, is_head=id not in revised, location=self._location(file))
+            for file, each in headers
+            for id, doc, parents in [(each.revision, each.docstring, each.parents)]
         )
 
     def _refuse_duplicates(self, said: Iterable[str]) -> None:
@@ -190,8 +184,8 @@ class Environment:
     def _location(self, file: Path) -> Path:
         folder = os.path.dirname(file)  # noqa: PTH120
         if folder not in self._known_locations:
-            found = next((each for each in self._locations if file.is_relative_to(each)), file.parent)
-            self._known_locations[folder] = found
+            inside = (each for each in self._locations if file.is_relative_to(each))
+            self._known_locations[folder] = next(inside, file.parent)
         return self._known_locations[folder]
 
     @cached_property

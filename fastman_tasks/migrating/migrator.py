@@ -1,7 +1,4 @@
-"""Plan migrations, and tell where each stands. Returns values; nothing is written.
-
-What reads the migrations' own code is imported when there is some to read: most commands find nothing to do.
-"""
+"""Plan migrations, and tell where each stands. Returns values; nothing is written."""
 
 from __future__ import annotations
 
@@ -130,6 +127,7 @@ class Migrator:
             steps = find()
             if not steps:
                 return Plan((), self.state)
+            # What reads the migrations' own code is imported where there is some.
             from fastman_tasks.migrating import losses
 
             named = losses.find(steps, self.state.url.get_dialect().name)

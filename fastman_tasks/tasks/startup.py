@@ -29,16 +29,10 @@ def seldom_collecting() -> Iterator[None]:
 
 
 def import_libraries(project: Project) -> None:
-    """Import what migrating needs before any of the project's own code but its tasks, and let Python never search it
-    for garbage: when a process ends, Python searches all there is, which is a fifth of a small command's time.
-
-    Only in a process of our own, and once: what the project's code makes has to be found, as files that are not closed.
-    """
+    """Import what migrating needs before any of the project's own code but its tasks."""
     with _without("pygments"):
         if project.has_environment:
             _ = project.migrator
-    if not gc.get_freeze_count():
-        gc.freeze()
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def test_what_is_dropped_by_a_function_that_is_not_for_it(project: Sandbox, url:
     project.add_migration("2_kept", "2b", "1a", "pass", 'op.drop_table("users")')
     project.add_migration("3_drop", "3c", "2b", "downgrade()", 'op.drop_table("posts")')
     said = project.inv("database.migrate", "--force", env=PRODUCTION, code=5)
-    assert "This drops, with what is in them now:\n  posts: 1 row\n" in said.stdout
+    assert "This drops, with the data in them:\n  posts: 1 row\n" in said.stdout
 
 
 def test_elsewhere_it_goes_on(project: Sandbox, url: str) -> None:

@@ -112,3 +112,13 @@ def test_a_reader_that_leaves(project: Sandbox) -> None:
     done = subprocess.run(command, shell=True, cwd=project.root, env=project.environ(), capture_output=True, text=True)
     assert "Traceback" not in done.stderr
     assert "5 applied, 0 pending." in project.inv("migrate.status").stdout
+
+
+def test_a_file_that_tasks_py_leaves_open(project: Sandbox) -> None:
+    """What was written to it is there once the command has ended."""
+    tasks = (project.root / "tasks.py").read_text("utf-8")
+    project.write("tasks.py", f"{tasks}\nleft = open('left', 'w')\nleft.write('all of it')\n")
+    project.add_environment()
+    project.add_migration("1_step", "1a", None)
+    project.inv("database.migrate")
+    assert (project.root / "left").read_text() == "all of it"

@@ -118,8 +118,8 @@ def created(url: URL) -> Iterator[Callable[[Connection], None]]:
 
 def _write_through(file: Path) -> None:
     """Wait until all of a SQLite file is on the disk: a commit waits for the whole file, whoever has written it."""
-    # If another process has it locked, it is their commit that waits; one that env.py encrypts only its driver can read,
-    # and the system writes it in its own time.
+    # If another process has it locked, it is that one's commit that waits; what env.py encrypts only its driver can
+    # read, and the system writes it in its own time.
     with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA synchronous=FULL")
         (version,) = connection.execute("PRAGMA user_version").fetchone()

@@ -120,5 +120,5 @@ def test_a_file_that_tasks_py_leaves_open(project: Sandbox) -> None:
     project.write("tasks.py", f"{tasks}\nleft = open('left', 'w')\nleft.write('all of it')\n")
     project.add_environment()
     project.add_migration("1_step", "1a", None)
-    project.inv("database.migrate")
+    project.inv("database.migrate", anew=True)
     assert (project.root / "left").read_text() == "all of it"

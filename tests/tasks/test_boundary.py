@@ -85,7 +85,7 @@ def test_a_closed_stdin(project: Sandbox) -> None:
     project.add_environment()
     project.add_migration("1_a", "1", None)
     project.inv("database.migrate")
-    command = f"{sys.executable} -m invoke migrate.rollback <&-"
+    command = f"{shlex.quote(sys.executable)} -m invoke migrate.rollback <&-"
     done = subprocess.run(command, shell=True, cwd=project.root, env=project.environ(), capture_output=True, text=True)
     assert (done.returncode, "There is no terminal to ask on" in done.stderr) == (5, True), done.stderr
 
@@ -97,7 +97,7 @@ def test_an_output_that_takes_nothing(project: Sandbox, flags: list[str], out: s
     """No traceback, whether it is closed or full."""
     project.add_environment()
     redirection = {"closed": ">&-", "full": "> /dev/full"}[out]
-    command = f"{sys.executable} -m invoke migrate.status {' '.join(flags)} {redirection}"
+    command = f"{shlex.quote(sys.executable)} -m invoke migrate.status {' '.join(flags)} {redirection}"
     done = subprocess.run(command, shell=True, cwd=project.root, env=project.environ(), capture_output=True, text=True)
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == (0 if out == "closed" else 1)

@@ -20,6 +20,9 @@ from fastman_tasks import database, errors, make, migrate
 from fastman_tasks.env_file import VARIABLES
 from seeds import dump
 
+# Texts are the same on every version.
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 #: What each document says, by its path.
 DOCUMENTS = {

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# Texts are the same on every version.
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 #: What people read: the sources of the package, the files that it writes, the documents.
 TEXTS = {

@@ -542,6 +542,8 @@ def test_the_commands(project: Sandbox, request: pytest.FixtureRequest) -> None:
     assert "No changes" in again.stdout or "no migration was written" in again.stdout
 
 
+# SQLAlchemy 2.0.24 writes the backslash once, which MariaDB takes for an escape: there create_all() loses it, too.
+@pytest.mark.thorough
 @pytest.mark.parametrize("server", ["mariadb", "sqlite"])
 def test_a_backslash_and_a_rename(project: Sandbox, request: pytest.FixtureRequest, server: str) -> None:
     """MariaDB writes a backslash twice, which is no other member; a member's rename loses nothing, up and down."""

@@ -1,9 +1,12 @@
-"""Read a ``.env`` file."""
+"""Read a ``.env`` file, and export its values for code that reads ``os.environ``."""
 
 from __future__ import annotations
 
 import io
+import os
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -76,3 +79,15 @@ def read_env_file(path: Path) -> dict[str, str]:
 def _is_ours(line: str) -> bool:
     begins = re.match(r"\s*(?:export\s+)?(\w+)", line)
     return begins is not None and any(begins[1] in (name, *others) for name, others in VARIABLES.items())
+
+
+@contextmanager
+def export_environ(values: Mapping[str, str]) -> Iterator[None]:
+    """Set ``values`` in ``os.environ`` for this block, except for variables that are already set."""
+    added = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)

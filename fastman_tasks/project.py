@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from fastman_tasks import settings as settings_module
 from fastman_tasks.databases import urls
 from fastman_tasks.databases.database import Database
-from fastman_tasks.environ import export_environ
+from fastman_tasks.env_file import export_environ
 from fastman_tasks.errors import SettingsError
 from fastman_tasks.settings import Settings
 from fastman_tasks.sources import display_path, missing_variable

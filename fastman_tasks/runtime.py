@@ -9,7 +9,7 @@ from alembic import context
 from sqlalchemy import Connection, MetaData
 
 from fastman_tasks.databases.hooks import ignore_foreign_keys
-from fastman_tasks.environ import export_environ
+from fastman_tasks.env_file import export_environ
 from fastman_tasks.making import ignored_tables
 from fastman_tasks.migrating.environment import MODELS, PROJECT
 

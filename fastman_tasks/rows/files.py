@@ -161,7 +161,7 @@ class DataFile:
         content, decoder, at, line = text.read(), json.JSONDecoder(), 0, 1
 
         def go_on(to: int) -> str:
-            """Go on to the next character that is no space, from ``to``, and return it; empty at the end."""
+            """Move to the first character from ``to`` on that is not a space, and return it; empty at the end."""
             nonlocal at, line
             found = _SPACE.match(content, to)
             assert found is not None

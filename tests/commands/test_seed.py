@@ -221,7 +221,7 @@ def test_a_seeder_that_cannot_be_imported_end_to_end(shop: Sandbox) -> None:
     ],
 )
 def test_a_seeder_that_fails(shop: Sandbox, then: str, line: str) -> None:
-    """Named with file, line and the database's message; all is taken back, as it says, what was committed too."""
+    """Named with file, line and the database's message; all is rolled back, as it says, what was committed too."""
     seeder(shop, "AdminSeeder", "admin")
     seeder(shop, "UserSeeder", "user", then=then)
     shop.write(

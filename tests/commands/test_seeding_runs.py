@@ -145,7 +145,7 @@ def test_what_returning_statements_wrote(project: Sandbox, url: str, driver: str
 
 @pytest.mark.parametrize("driver", ASYNC)
 def test_async_and_sync_in_one_transaction(project: Sandbox, url: str, driver: str) -> None:
-    """An async seeder has an AsyncSession in the run's transaction, calls others, and is taken back with all."""
+    """An async seeder has an AsyncSession in the run's transaction, calls others, and is rolled back with all."""
     add_seeder(project, "role_seeder", ROLES)
     add_seeder(
         project,
@@ -699,7 +699,7 @@ ENDED = {
 
 @pytest.mark.parametrize("driver", EVERY)
 def test_a_transaction_that_is_ended(project: Sandbox, url: str, driver: str) -> None:
-    """What no runner can take back is not said to be, whoever ended the transaction, and however it was noticed."""
+    """What no runner can roll back is not said to be, whoever ended the transaction, and however it was noticed."""
     for statement, said in ENDED.items():
         if "TRUNCATE" in statement and driver not in MARIADB:
             continue
@@ -724,7 +724,7 @@ def test_a_transaction_that_is_ended(project: Sandbox, url: str, driver: str) ->
 
 @pytest.mark.parametrize("driver", EVERY)
 def test_a_connection_that_is_closed(project: Sandbox, url: str, driver: str) -> None:
-    """It is named, and what was written is taken back."""
+    """It is named, and what was written is rolled back."""
     body = "        db.execute(insert(Role).values(name='x'))\n        db.connection().close()\n"
     add_seeder(project, "role_seeder", f"class RoleSeeder:\n    def run(self, db):\n{body}")
     project.inv("database.migrate")
@@ -737,7 +737,7 @@ def test_a_connection_that_is_closed(project: Sandbox, url: str, driver: str) ->
 
 
 def test_a_commit_that_fails(request: pytest.FixtureRequest, project: Sandbox) -> None:
-    """A constraint that is only checked at the end fails the run when all seeders are through."""
+    """A constraint that is only checked at the end fails the run when all seeders have finished."""
     add_shop(project)
     url = new_url(request, project, "postgresql+psycopg")
     add_seeder(project, "role_seeder", ROLES)

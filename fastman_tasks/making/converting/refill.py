@@ -165,7 +165,7 @@ def _render_fill(context: AutogenContext, operation: FillOp) -> list[str]:
 
 
 def _render_as(context: AutogenContext, operation: ops.MigrateOperation, like: type[ops.MigrateOperation]) -> str:
-    """``operation`` written as Alembic writes one that is no more than ``like``."""
+    """``operation`` rendered as Alembic renders a plain ``like``."""
     plain_operation = object.__new__(like)
     plain_operation.__dict__.update(operation.__dict__)
     found = renderers.dispatch(plain_operation)(context, plain_operation)

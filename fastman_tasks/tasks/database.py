@@ -11,16 +11,18 @@ if TYPE_CHECKING:
     from fastman_tasks.project import Project
 
 
-@project_task(
-    help={
-        "to": "Stop at this revision: its id or its file's name, or a part of either.",
-        "seed": "Run the seeders afterwards.",
-        "pretend": "Print the SQL; change nothing.",
-        "force": "Skip confirmation, even in production.",
-        "confirm": "The database's name; required if data in a protected database would be lost.",
-        "json": "Print JSON.",
-    },
-)
+#: The flags of ``database.migrate``, which ``migrate.run`` has too.
+MIGRATE_HELP = {
+    "to": "Stop at this revision: its id or its file's name, or a part of either.",
+    "seed": "Run the seeders afterwards.",
+    "pretend": "Print the SQL; change nothing.",
+    "force": "Skip confirmation, even in production.",
+    "confirm": "The database's name; required if data in a protected database would be lost.",
+    "json": "Print JSON.",
+}
+
+
+@project_task(help=MIGRATE_HELP)
 def migrate(
     project: Project,
     to: str | None = None,

@@ -8,23 +8,14 @@ from invoke import Exit
 
 from fastman_tasks.tasks import console, views
 from fastman_tasks.tasks.boundary import project_task
+from fastman_tasks.tasks.database import MIGRATE_HELP
 from fastman_tasks.tasks.startup import import_libraries
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
 
 
-@project_task(
-    help={
-        "to": "Stop at this revision: its id or its file's name, or a part of either.",
-        "seed": "Run the seeders afterwards.",
-        "pretend": "Print the SQL; change nothing.",
-        "force": "Skip confirmation, even in production.",
-        "confirm": "The database's name, where data of a protected database would be lost.",
-        "json": "Print JSON.",
-    },
-    default=True,
-)
+@project_task(help=MIGRATE_HELP, default=True)
 def run(
     project: Project,
     to: str | None = None,

@@ -59,10 +59,11 @@ class Settings:
         return self.unset if self.export_env else {}
 
     def table_lock_timeout(self, url: URL) -> float:
-        """Returns the seconds that a migration of the database at ``url`` waits for a table's lock; 0 for no limit."""
+        """Returns the seconds that a migration of the database at ``url`` waits for a table's lock; 0 for no limit, on
+        SQLite for the driver's own."""
         if self.ddl_lock_timeout is not None:
             return self.ddl_lock_timeout
-        return _PROTECTED_LOCK_TIMEOUT if self.protects(url) else 0.0
+        return _PROTECTED_LOCK_TIMEOUT if self.protects(url) and url.get_backend_name() != "sqlite" else 0.0
 
     @property
     def production(self) -> bool:

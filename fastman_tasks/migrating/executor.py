@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.databases.hooks import created
+from fastman_tasks.databases.outages import advise
 from fastman_tasks.databases.timeouts import is_lock_timeout, limiter
 from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused
 from fastman_tasks.migrating import causes, losses, sent, state
@@ -177,10 +178,12 @@ class Executor:
             lines = [f"{step.name} failed: {blame(error, root, step.file)}"]
         if isinstance(error, DBAPIError) and error.statement:
             lines.append(f"  Statement: {shorten(error.statement, 1000)}")
+        advice = advise(error)
         try:
             state = self._now()
         except FastmanError as failure:
-            return [*lines, *self._kept(progress), f"Could not determine what is applied now: {failure}"], None
+            lines += [*self._kept(progress), f"Could not determine what is applied now: {failure}"]
+            return [*lines, *advice], None
         if cause := causes.find(error):
             lines += causes.explain(cause, self._environment)
         # A signal may come when the last statement, the commit, has finished.
@@ -188,7 +191,7 @@ class Executor:
         lines += self._standing(plan, state)
         left = self._undone(plan, state)
         if left and not isinstance(error, KeyboardInterrupt):
-            lines.append("Correct the file first.")
+            lines += advice or ["Correct the file first."]
         return lines, self._again(plan, left) if left else None
 
     def _again(self, plan: Plan, left: tuple[Step, ...]) -> Command:

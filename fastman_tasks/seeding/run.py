@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
 
+from fastman_tasks.databases.outages import advise
 from fastman_tasks.errors import SeederFailed
 from fastman_tasks.plans import Observer, StepResult
 from fastman_tasks.rows.row_counts import RowCounts
@@ -154,7 +155,8 @@ class SeedRun:
                 cursor.execute(f"ROLLBACK TO SAVEPOINT {_mark(len(self._running))}")
         except Exception as unknown:
             # The connection may also be unusable; then the server rolls back.
-            self._over = _is_about_savepoints(unknown)
+            # SQLite itself rolls back everything when its disk is full.
+            self._over = _is_about_savepoints(unknown) and not advise(error)
         if self._over and (_is_about_savepoints(error) or isinstance(error, InvalidRequestError)):
             better = SeederFailed(
                 "It ended the run's transaction. Use db.commit() and db.rollback(), and DELETE instead of TRUNCATE."
@@ -200,6 +202,7 @@ class SeedRun:
                     in_part=self._kept_in_part,
                     over=self._over,
                 ),
+                *advise(error),
             ]
         )
 

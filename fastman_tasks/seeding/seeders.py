@@ -8,6 +8,7 @@ from functools import cached_property
 from sqlalchemy import Connection
 
 from fastman_tasks.databases.database import Database
+from fastman_tasks.databases.transactions import begin_immediately
 from fastman_tasks.errors import SeedingRefused
 from fastman_tasks.plans import Observer, StepResult
 from fastman_tasks.seeding import call, discovery, random_seed
@@ -62,6 +63,7 @@ class Seeders:
             random_seed.seed(options.random_seed)
 
         def work(connection: Connection) -> tuple[StepResult, ...]:
+            begin_immediately(connection)
             run = SeedRun(connection, self._order, self._settings.root, self._settings.environment, options, observer)
             return run.run(selected)
 

@@ -122,7 +122,7 @@ class Lines(Observer):
 
     def step_retrying(self, step: Step, pause: float) -> None:
         self._break_line()
-        text = f"  {step.name}: a table is locked; rolled back, retrying in {pause:g} s"
+        text = f"  {step.name}: a lock was not free; rolled back, retrying in {pause:g} s"
         console.line(text, style="yellow")
 
     def step_finished(self, result: StepResult) -> None:

@@ -112,7 +112,7 @@ def for_database(database: Database, version_table: str, schema: str | None) -> 
 class _FileLock:
     def __init__(self, file: Path) -> None:
         require_folder(file)
-        real = file.resolve()
+        real = _first_link(file.resolve())
         self._file = real.with_name(f"{real.name}.lock")
         self._lock = FileLock(self._file)
         self._identity: tuple[int, int] | None = None
@@ -132,9 +132,8 @@ class _FileLock:
         return True
 
     def confirm(self, what: str) -> None:
-        with suppress(OSError):
-            if _identity(self._file) == self._identity:
-                return
+        if _identity(self._file) == self._identity:
+            return
         raise LockLost(
             f"The lock file {self._file} was removed or replaced while it was locked. Another process may have the "
             f"lock now, so this one stopped before {what}."
@@ -162,6 +161,17 @@ class _FileLock:
                     os.close(int(descriptor.name))
 
 
-def _identity(file: Path) -> tuple[int, int]:
-    found = file.stat()
+def _first_link(file: Path) -> Path:
+    """Returns the first name of ``file`` in its folder: all its names there have one lock."""
+    if not file.exists() or file.stat().st_nlink == 1:
+        return file
+    return min((each for each in file.parent.iterdir() if _identity(each) == _identity(file)), default=file)
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        # Not what a symbolic link leads to, which may be in another folder.
+        found = file.lstat()
+    except OSError:
+        return None
     return found.st_dev, found.st_ino

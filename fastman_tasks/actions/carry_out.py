@@ -7,13 +7,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from fastman_tasks.consent import Consent, Level, Risk
-from fastman_tasks.errors import Command, ConsentMissing, DatabaseUnavailable, FastmanError
+from fastman_tasks.errors import Command, ConsentMissing, DatabaseUnavailable, FastmanError, LockLost
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
 from fastman_tasks.project import Project
 
 #: Runs what is left of a plan while the lock is held, and notifies the observer of each step. It plans again from what
-#: it reads under the lock.
-Run = Callable[[Plan, Observer], tuple[StepResult, ...]]
+#: it reads under the lock. What it is called with last is called with what comes next, before each
+#: step or commit, and raises LockLost if the lock is not ours any more.
+Run = Callable[[Plan, Observer, Callable[[str], None]], tuple[StepResult, ...]]
 
 
 @dataclass
@@ -60,12 +61,14 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
         try:
             if not action.preview:
                 _require_consent(consent, _risk(action, plan))
-            with hold_lock(project, observer) if action.locks(plan) else ExitStack():
-                results = action.run(plan, noted)
+            with hold_lock(project, observer, wanted=action.locks(plan)) as confirm:
+                results = action.run(plan, noted, confirm)
         except (Exception, SystemExit) as error:
             # What the observer raised is no failure of the step that was under way.
             cause = noted.failure or error
             if isinstance(cause, FastmanError):
+                if isinstance(cause, LockLost) and not action.destructive:
+                    cause.next = action.command
                 cause.report = _report(action, plan, (*(cause.report.steps if cause.report else ()), *noted.results))
             if cause is error:
                 raise
@@ -74,11 +77,15 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
 
 
 @contextmanager
-def hold_lock(project: Project, observer: Observer) -> Iterator[None]:
-    """Hold the database's migration lock in this block. The state that was read before is discarded.
+def hold_lock(project: Project, observer: Observer, *, wanted: bool = True) -> Iterator[Callable[[str], None]]:
+    """Hold the database's migration lock in this block, if it is ``wanted``. The state that was read before is
+    discarded. Yields a function that raises LockLost, which says what was stopped, if the lock is not ours any more.
 
     Raises LockTimeout after FASTMAN_LOCK_TIMEOUT, and DatabaseUnavailable if only env.py can connect.
     """
+    if not wanted:
+        yield lambda what: None
+        return
     from fastman_tasks.databases import lock
 
     table, schema = "alembic_version", None
@@ -99,7 +106,7 @@ def hold_lock(project: Project, observer: Observer) -> Iterator[None]:
             ) from error
         if found is not None and project.has_environment:
             project.migrator.forget_state()
-        yield
+        yield (lambda what: None) if found is None else found.confirm
 
 
 def _require_permission(project: Project) -> None:

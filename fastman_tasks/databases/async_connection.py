@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 # SQLAlchemy's asyncio needs greenlet, which only the extra "async" installs; so a missing one is reported as such.
@@ -52,19 +53,19 @@ async def _run(url: URL, work: Callable[[Connection], T]) -> T:
         return await connection.run_sync(work)
 
 
-def _engine(url: URL) -> AsyncEngine:
+def _engine(url: URL, **options: Any) -> AsyncEngine:
     # NullPool: a connection cannot outlive the event loop it was opened in.
-    return create_async_engine(url, poolclass=pool.NullPool)
+    return create_async_engine(url, poolclass=pool.NullPool, **options)
 
 
 class HeldConnection:
     """One connection in autocommit that stays open; see ``database.HeldConnection``."""
 
     def __init__(self, url: URL) -> None:
-        # A separate event loop, stopped between the calls: env.py may call asyncio.run() in between.
+        # A separate event loop that only runs during the calls: env.py may call asyncio.run() in between.
         self._loop = asyncio.new_event_loop()
         try:
-            engine = _engine(url).execution_options(isolation_level="AUTOCOMMIT")
+            engine = _engine(url, pool_reset_on_return=None).execution_options(isolation_level="AUTOCOMMIT")
             self._connection: AsyncConnection = self._await(engine.connect().start())
         except BaseException:
             self._loop.close()
@@ -76,8 +77,16 @@ class HeldConnection:
 
     def close(self) -> None:
         """Close the connection; the server releases its locks."""
-        self._await(self._connection.close())
-        self._loop.close()
+        try:
+            self._await(self._connection.close())
+        finally:
+            self._loop.close()
 
     def _await(self, awaitable: Coroutine[Any, Any, T]) -> T:
-        return self._loop.run_until_complete(awaitable)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return self._loop.run_until_complete(awaitable)
+        # Between two migrations env.py's own loop is running, and a thread can run one loop only.
+        with ThreadPoolExecutor(1) as other:
+            return other.submit(self._loop.run_until_complete, awaitable).result()

@@ -55,7 +55,9 @@ class Database:
                 from fastman_tasks.databases import async_connection
 
                 return async_connection.HeldConnection(self.url)
-            return _Held(self._engine().execution_options(isolation_level="AUTOCOMMIT").connect())
+            # Nothing is to be rolled back when it is closed, and a server that is silent would not say so.
+            engine = create_engine(self.url, poolclass=pool.NullPool, pool_reset_on_return=None)
+            return _Held(engine.execution_options(isolation_level="AUTOCOMMIT").connect())
 
     @property
     def _is_async(self) -> bool:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, Dialect
@@ -50,11 +49,10 @@ def watch_connections(*, reading: bool, migrating: bool = False, copies: Path | 
             if copies is not None:
                 copy = _copy(arguments[0], bool(options.get("uri")), copies)
                 return dialect.connect(str(copy), *arguments[1:], **{**options, "uri": False})
-            # A URI has its path between the scheme and the parameters.
-            file = Path(urlsplit(arguments[0]).path if options.get("uri") else arguments[0])
-            if reading and not file.exists():
+            file = urls.uri_file(arguments[0]) if options.get("uri") else Path(arguments[0])
+            if reading and file is not None and not file.exists():
                 return dialect.connect(":memory:", *arguments[1:], **{**options, "uri": False})
-            if not options.get("uri"):
+            if file is not None and not options.get("uri"):
                 require_folder(file)
         try:
             return dialect.connect(*arguments, **options)

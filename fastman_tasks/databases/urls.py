@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -64,23 +64,38 @@ def require_known(url: URL) -> None:
 
 
 def sqlite_file(url: URL) -> Path | None:
-    """Returns the file of a SQLite URL; None for memory, for ``file:`` URIs and for other databases."""
+    """Returns the file of a SQLite URL, also of one that has a ``file:`` URI; None for memory and other databases."""
     name = url.database
-    if url.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
+    if url.get_backend_name() != "sqlite" or not name or name == ":memory:":
         return None
-    return Path(name)
+    if not _has_uri(url):
+        return Path(name)
+    in_memory = url.query.get("mode") == "memory" or url.query.get("vfs") == "memdb"
+    return None if in_memory else uri_file(name)
+
+
+def uri_file(uri: str) -> Path | None:
+    """Returns the file that a ``file:`` URI of SQLite names; None for memory. Source: sqlite.org/uri.html."""
+    name = unquote(urlsplit(uri).path)
+    return None if name in ("", ":memory:") else Path(name)
+
+
+def _has_uri(url: URL) -> bool:
+    # As SQLAlchemy reads a switch in a URL.
+    switch = str(url.query.get("uri", "")).lower() in {"true", "yes", "on", "y", "t", "1"}
+    return switch and (url.database or "").startswith("file:")
 
 
 def anchor(url: URL, root: Path) -> URL:
-    """Returns ``url`` with a relative SQLite file made absolute, relative to ``root``."""
+    """Returns ``url`` with a relative SQLite file made absolute, relative to ``root``; a URI stays as it is."""
     file = sqlite_file(url)
-    return url if file is None else url.set(database=str(root / file))
+    return url if file is None or _has_uri(url) else url.set(database=str(root / file))
 
 
 def display_url(url: URL, root: Path) -> str:
     """Returns ``url`` as text for people: password masked, a SQLite file inside ``root`` relative to it."""
     file = sqlite_file(url)
-    if file is not None and file.is_relative_to(root):
+    if file is not None and file.is_relative_to(root) and not _has_uri(url):
         url = url.set(database=file.relative_to(root).as_posix())
     return mask(url)
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from fastman_tasks.databases.hooks import created
 from fastman_tasks.databases.outages import advise
 from fastman_tasks.databases.timeouts import is_lock_timeout, limiter
-from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused
+from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, LockLost, MigrationFailed, MigrationRefused
 from fastman_tasks.migrating import causes, losses, sent, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
@@ -41,19 +41,22 @@ class _Progress:
 
 
 class Executor:
-    """Applies migrations and rolls them back, as ``migrator`` has planned them. The caller holds the lock."""
+    """Applies migrations and rolls them back, as ``migrator`` has planned them. The caller holds the lock, as
+    ``confirm`` confirms before each of them; see ``carry_out.Run``."""
 
     def __init__(
         self,
         environment: Environment,
         migrator: Migrator,
         observer: Observer,
+        confirm: Callable[[str], None],
         clock: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._environment = environment
         self._migrator = migrator
         self._observer = observer
+        self._confirm = confirm
         self._clock = clock
         self._sleep = sleep
 
@@ -61,8 +64,8 @@ class Executor:
         """Run the migrations of ``plan`` that are still to do, and return the result of each.
 
         A step that runs into a lock timeout before it has committed anything is retried after each of ``PAUSES``.
-        Raises MigrationFailed, which names the revision, the line and what is committed, and MigrationRefused if the
-        database has changed in such a way that the plan no longer fits.
+        Raises MigrationFailed, which names the revision, the line and what is committed, MigrationRefused if the
+        database has changed in such a way that the plan no longer fits, and LockLost.
         """
         planned = replace(plan, steps=plan.migrations)
         progress = _Progress(planned)
@@ -82,7 +85,7 @@ class Executor:
                 self._run(left, progress)
                 break
             except (FastmanError, KeyboardInterrupt) as error:
-                if progress.running is None or isinstance(error, MigrationRefused):
+                if progress.running is None or isinstance(error, MigrationRefused | LockLost):
                     raise
                 cause = error.__cause__ if isinstance(error, EnvironmentFailed) and error.__cause__ else error
                 progress.sent.settle(cause)
@@ -138,6 +141,7 @@ class Executor:
             self._environment.load(left.steps)
             for step in left.steps:
                 progress.running, progress.sent = step, SentStatements(transactional)
+                self._confirm(step.name)
                 self._observer.step_started(step)
                 progress.started = self._clock()
                 yield self._environment.step(step)

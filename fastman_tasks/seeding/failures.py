@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
+from fastman_tasks.errors import LockLost
 from fastman_tasks.seeding.discovery import Seeder
 from fastman_tasks.sources import describe_error, place
 from fastman_tasks.text import shorten
@@ -20,6 +21,8 @@ def describe_failure(seeder: Seeder | None, error: BaseException, root: Path) ->
 
     ``seeder`` is None if all seeders have finished and the commit failed.
     """
+    if isinstance(error, LockLost):
+        return [str(error)]
     # Neither an Exception nor a sys.exit(): Ctrl-C, or what asyncio makes of it.
     if not isinstance(error, Exception | SystemExit):
         return [f"{seeder.name if seeder else 'The commit'} was interrupted."]

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
 
 from fastman_tasks.databases.outages import advise
-from fastman_tasks.errors import SeederFailed
+from fastman_tasks.errors import LockLost, SeederFailed
 from fastman_tasks.plans import Observer, StepResult
 from fastman_tasks.rows.row_counts import RowCounts
 from fastman_tasks.seeding import call, failures, missing
@@ -44,6 +44,7 @@ class SeedRun:
         environment: str | None,
         options: Options,
         observer: Observer,
+        confirm: Callable[[str], None],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._connection = connection
@@ -52,6 +53,7 @@ class SeedRun:
         self._environment = environment
         self._options = options
         self._observer = observer
+        self._confirm = confirm
         self._clock = clock
         self._row_counts = RowCounts(self._working, self._advance)
         self._started: set[str] = set()
@@ -66,7 +68,8 @@ class SeedRun:
         self._kept_in_part = False
 
     def run(self, seeders: Iterable[Seeder]) -> tuple[StepResult, ...]:
-        """Run ``seeders`` and the seeders they call, and return the results. Raises SeederFailed with what is kept.
+        """Run ``seeders`` and the seeders they call, and return the results. Raises SeederFailed or LockLost, with
+        what is kept.
 
         A seeder may commit and roll back: that only ends savepoints, so a later failure still rolls back its rows.
         """
@@ -78,12 +81,14 @@ class SeedRun:
                 if self._options.preview:
                     self._connection.rollback()
                 else:
+                    self._confirm("the commit")
                     self._connection.commit()
             except BaseException as error:
                 # Ctrl-C and a seeder's sys.exit() are failures like any other.
                 self._roll_back()
                 seeder_and_error = self._failed or (None, error)
-                raise SeederFailed(self._report(*seeder_and_error)) from seeder_and_error[1]
+                failure = LockLost if isinstance(seeder_and_error[1], LockLost) else SeederFailed
+                raise failure(self._report(*seeder_and_error)) from seeder_and_error[1]
         return tuple(self._results)
 
     def call(self, caller: Seeder, wanted: Iterable[Any]) -> None:
@@ -136,6 +141,7 @@ class SeedRun:
             self._finish(StepResult(seeder.step, "done", self._clock() - started, tables()))
 
     def _commit(self) -> None:
+        self._confirm("the commit")
         self._connection.commit()
         self._connection.begin()
         for depth in range(1, len(self._running) + 1):

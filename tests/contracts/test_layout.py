@@ -140,6 +140,8 @@ def test_the_package_exports_its_modules_and_no_collection() -> None:
 
 
 PRIVATE = {
+    ("databases/sockets.py", "_transport"),
+    ("databases/sockets.py", "_sock"),
     ("migrating/scripts.py", "_revision_map"),
     ("migrating/scripts.py", "_normalized_down_revisions"),
     ("migrating/registrations.py", "_to_impl"),

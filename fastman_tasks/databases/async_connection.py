@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 # SQLAlchemy's asyncio needs greenlet, which only the extra "async" installs; so a missing one is reported as such.
@@ -15,6 +16,8 @@ import greenlet  # noqa: F401
 from sqlalchemy import Connection, pool
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from fastman_tasks.databases.failures import preparing
 
 T = TypeVar("T")
 
@@ -49,13 +52,15 @@ else:
 
 
 async def _run(url: URL, work: Callable[[Connection], T]) -> T:
-    async with _engine(url).connect() as connection:
+    async with AsyncExitStack() as stack:
+        with preparing(url):
+            connection = await stack.enter_async_context(_engine(url).connect())
         return await connection.run_sync(work)
 
 
 def _engine(url: URL, **options: Any) -> AsyncEngine:
-    # NullPool: a connection cannot outlive the event loop it was opened in.
-    return create_async_engine(url, poolclass=pool.NullPool, **options)
+    # A connection cannot outlive the event loop it was opened in. Why it is not reset, see ``Database``.
+    return create_async_engine(url, poolclass=pool.NullPool, pool_reset_on_return=None, **options)
 
 
 class HeldConnection:
@@ -65,7 +70,7 @@ class HeldConnection:
         # A separate event loop that only runs during the calls: env.py may call asyncio.run() in between.
         self._loop = asyncio.new_event_loop()
         try:
-            engine = _engine(url, pool_reset_on_return=None).execution_options(isolation_level="AUTOCOMMIT")
+            engine = _engine(url, isolation_level="AUTOCOMMIT")
             self._connection: AsyncConnection = self._await(engine.connect().start())
         except BaseException:
             self._loop.close()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, pool
 from sqlalchemy.engine import URL
 
 from fastman_tasks.databases import urls
-from fastman_tasks.databases.failures import driver_errors
+from fastman_tasks.databases.failures import driver_errors, preparing
 from fastman_tasks.databases.hooks import watch_connections
 
 T = TypeVar("T")
@@ -45,26 +45,28 @@ class Database:
                 from fastman_tasks.databases import async_connection
 
                 return async_connection.run(self.url, work)
-            with self._engine().connect() as connection:
+            with preparing(self.url):
+                connection = self._engine().connect()
+            with connection:
                 return work(connection)
 
     def hold(self) -> HeldConnection:
         """Returns a connection in autocommit that stays open until it is closed. Raises DatabaseUnavailable."""
-        with watch_connections(reading=False), driver_errors(self.url):
+        with watch_connections(reading=False), driver_errors(self.url), preparing(self.url):
             if self._is_async:
                 from fastman_tasks.databases import async_connection
 
                 return async_connection.HeldConnection(self.url)
-            # Nothing is to be rolled back when it is closed, and a server that is silent would not say so.
-            engine = create_engine(self.url, poolclass=pool.NullPool, pool_reset_on_return=None)
-            return _Held(engine.execution_options(isolation_level="AUTOCOMMIT").connect())
+            return _Held(self._engine(isolation_level="AUTOCOMMIT").connect())
 
     @property
     def _is_async(self) -> bool:
         return self.url.get_dialect().is_async
 
-    def _engine(self) -> Engine:
-        return create_engine(self.url, poolclass=pool.NullPool)
+    def _engine(self, **options: Any) -> Engine:
+        # What was not committed is rolled back where it fails. Of a connection that is closed, the server knows by
+        # itself; and one that is silent would not say so.
+        return create_engine(self.url, poolclass=pool.NullPool, pool_reset_on_return=None, **options)
 
 
 class HeldConnection(Protocol):

@@ -78,7 +78,9 @@ def _from_driver(error: BaseException) -> Iterator[BaseException]:
             if cause.orig is not None:
                 yield cause.orig
             return
-        if isinstance(cause, sqlite3.Error) or hasattr(cause, "sqlstate"):
+        # asyncpg's classes, and those of every other driver (PEP 249).
+        names = {each.__name__ for each in type(cause).mro()}
+        if hasattr(cause, "sqlstate") or names & {"DatabaseError", "InterfaceError"}:
             yield cause
             return
         cause = cause.__cause__

@@ -7,7 +7,9 @@ import pytest
 import services
 from command import TASKS, Result, Sandbox
 from fastman_tasks import Observer, actions, force
-from fastman_tasks.errors import MigrationFailed
+from fastman_tasks.databases.database import Database
+from fastman_tasks.databases.urls import parse
+from fastman_tasks.errors import DatabaseUnavailable, MigrationFailed
 from fastman_tasks.plans import Step
 from ordinary import as_ordinary_user, unwritable
 from proxy import proxy
@@ -71,12 +73,41 @@ def test_a_connection_that_is_lost(request: pytest.FixtureRequest, project: Sand
     with proxy(server.port) as between:
         between.fail("cut", b"INTO users")
         failed = project.inv(*COMMANDS[command], env={"DATABASE_URL": between.url(url)}, code=1)
-        assert between.failed.is_set()
+        assert between.failed.wait(10)
     assert_told(failed, LOST)
     assert execute(url, "SELECT * FROM users") == []
 
     project.inv(*COMMANDS[command])
     assert execute(url, "SELECT * FROM users") == [("Ann",)]
+
+
+@pytest.mark.parametrize(
+    ("driver", "question"),
+    [
+        ("postgresql+psycopg", b"pg_catalog.version"),
+        ("postgresql+asyncpg", b"pg_catalog.version"),
+        ("mysql+pymysql", b"_isolation"),
+    ],
+)
+def test_a_connection_that_is_lost_at_once(
+    request: pytest.FixtureRequest, project: Sandbox, driver: str, question: bytes
+) -> None:
+    """SQLAlchemy asks the server a few things before it hands out a connection; and none is asked at the end."""
+    server = server_of(request, driver)
+    with proxy(server.port) as between:
+        database = Database(parse(between.url(server.fresh(driver))))
+        for use in (lambda: database.run(lambda connection: None), lambda: database.hold().close()):
+            between.fail("cut", question)
+            with pytest.raises(DatabaseUnavailable, match=r"Cannot use .*\*\*\*@127") as failed:
+                use()
+            assert between.failed.wait(10)
+            assert str(failed.value).endswith(LOST)
+
+        database.run(lambda connection: between.fail("cut", b""))
+        held = database.hold()
+        between.fail("cut", b"SET")
+        held.close()
+        assert not between.failed.is_set()
 
 
 @pytest.mark.parametrize(("driver", "command"), [("postgresql+psycopg", "migrate"), ("mysql+pymysql", "seed")])

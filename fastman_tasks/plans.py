@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 Action = Literal["apply", "roll back", "seed", "stamp", "write"]
 #: The result of a step; *applied*, *pending* and *missing* are the status of a migration, *planned* is what would run.
-StepState = Literal["done", "skipped", "failed", "planned", "applied", "pending", "missing"]
+#: *Rolled back* is a seeder that ran before the run failed; *unknown* is whether a step was committed.
+StepState = Literal["done", "skipped", "failed", "rolled back", "unknown", "planned", "applied", "pending", "missing"]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -66,7 +66,7 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
             # What the observer raised is no failure of the step that was under way.
             cause = noted.failure or error
             if isinstance(cause, FastmanError):
-                cause.report = _report(action, plan, (*(cause.report.steps if cause.report else ()), *noted.results))
+                cause.report = _report(action, plan, _merge(noted.results, cause.report))
             if cause is error:
                 raise
             raise cause from None
@@ -120,6 +120,13 @@ def _require_consent(consent: Consent, risk: Risk) -> None:
 def _risk(action: Action, plan: Plan) -> Risk:
     question = f"{action.question(plan)} on {action.project.display_url}?"
     return Risk(action.level(plan), question, action.project.database, plan.losses, plan.steps, command=action.command)
+
+
+def _merge(noted: Sequence[StepResult], found: Report | None) -> tuple[StepResult, ...]:
+    """The results that were ``noted``, as far as a failure has not ``found`` what became of them afterwards."""
+    known = found.steps if found else ()
+    steps = {result.step for result in known}
+    return (*(result for result in noted if result.step not in steps), *known)
 
 
 def _report(action: Action, plan: Plan, results: tuple[StepResult, ...]) -> Report:

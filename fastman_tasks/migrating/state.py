@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from fastman_tasks.databases import urls
+from fastman_tasks.databases import commits, urls
 from fastman_tasks.errors import EnvironmentFailed
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import State
@@ -78,3 +78,15 @@ def read(environment: Environment, also: Callable[[State, Connection], None] | N
             f"Use alembic itself for this project. It ran migrations on:{listed}"
         )
     return seen[-1]
+
+
+def has_settled(environment: Environment) -> bool:
+    """Whether no transaction is changing the version table: what ``read`` returns now cannot change by itself. Raises
+    what ``read`` raises."""
+    changing: list[bool] = []
+
+    def look(state: State, connection: Connection) -> None:
+        changing.append(commits.is_changing(connection, state.version_table, state.schema))
+
+    read(environment, look)
+    return not any(changing)

@@ -57,6 +57,7 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
     results: tuple[StepResult, ...] = ()
     if plan.steps:
         noted = _Noted(observer)
+        project.locate_database()
         try:
             if not action.preview:
                 _require_consent(consent, _risk(action, plan))

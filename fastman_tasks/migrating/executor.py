@@ -128,6 +128,8 @@ class Executor:
             left = self._migrator.replan(plan, heads)
             if left is not plan:
                 progress.plan = left
+            if context.connection is not None and plan.state is not None:
+                state.require_same_place(plan.state, context.connection, self._environment.root)
             # When a step is tried again, those before it may have written rows.
             if left.steps and progress.running is None and context.connection is not None:
                 losses.require_still_empty(left, context.connection)

@@ -113,10 +113,10 @@ def test_migrations(project: Sandbox, url: str, failure: Failure, nth: int) -> N
 
 
 @pytest.mark.parametrize("failure", ["swallow", "cut"])
-def test_all_in_one_transaction(project: Sandbox, url: str, failure: Failure) -> None:
+@pytest.mark.parametrize("driver", ["postgresql+psycopg", "postgresql+asyncpg"])
+def test_all_in_one_transaction(project: Sandbox, postgresql: Server, driver: str, failure: Failure) -> None:
     """Also where env.py commits all migrations at once, and no one has finished before."""
-    if "mysql" in url:
-        pytest.skip("DDL is in no transaction there.")
+    url = postgresql.fresh(driver)
     write_ini(project)
     write_env(project, url, options=", transaction_per_migration=False")
     fill(project, "migrations/versions")

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL
+    from sqlalchemy.engine import URL, Engine
 
 Action = Literal["apply", "roll back", "seed", "stamp", "write"]
 #: The result of a step; *applied*, *pending* and *missing* are the status of a migration, *planned* is what would run.
-StepState = Literal["done", "skipped", "failed", "planned", "applied", "pending", "missing"]
+#: *Rolled back* is a seeder that ran before the run failed; *unknown* is whether a step was committed.
+StepState = Literal["done", "skipped", "failed", "rolled back", "unknown", "planned", "applied", "pending", "missing"]
 
 
 @dataclass(frozen=True)
 class State:
     """The database that env.py connects to: its URL, the revisions in its version table, and which table that is.
 
-    ``has_metadata`` is whether env.py sets ``target_metadata``.
+    ``has_metadata`` is whether env.py sets ``target_metadata``. ``engine`` is the one that it connects with.
     """
 
     url: URL
@@ -27,6 +28,7 @@ class State:
     version_table: str = "alembic_version"
     schema: str | None = None
     has_metadata: bool = False
+    engine: Engine | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class Project:
         self.settings = settings
         self.debug = debug
         self._entered: list[ExitStack] = []
+        self._is_located = False
 
     @classmethod
     def open(
@@ -106,15 +107,21 @@ class Project:
         """The database that the migrations act on: the one that env.py connects to, if there is an env.py."""
         if not self.has_environment:
             return self.configured_database
-        url = urls.anchor(self.migrator.state.url, self.root)
+        url, engine = urls.anchor(self.migrator.state.url, self.root), self.migrator.state.engine
         # Whether a generated env.py has asked for it.
         asked = self.__dict__.get("configured_database")
         if asked is not None and asked.url == url:
-            return Database(url, asked.source)
+            return Database(url, asked.source, engine)
         if self.settings.url == url:
-            return Database(url, f"from {self.settings.url_source}")
+            return Database(url, f"from {self.settings.url_source}", engine)
         source = self.environment.config_file if self.environment.names(url) else self.environment.file
-        return Database(url, f"from {display_path(source, self.root)}")
+        return Database(url, f"from {display_path(source, self.root)}", engine)
+
+    def locate_database(self) -> None:
+        """Ask the server which database it is, if there is no env.py that has connected. Raises DatabaseUnavailable."""
+        if not self.has_environment and not self._is_located:
+            self.database = self.configured_database.locate()
+            self._is_located = True
 
     @property
     def label(self) -> str:

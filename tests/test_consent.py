@@ -42,12 +42,33 @@ def read(tmp_path: Path, **environ: str) -> settings.Settings:
         ("postgresql:///shop?host=localhost:5432&host=db.example:5432", True),
         ("postgresql:///shop?host=localhost,db.example", True),
         ("mysql://10.0.0.7/shop", True),
+        ("postgresql://127.0.0.53/shop", False),
+        ("postgresql://127.0.0.1.example/shop", True),
     ],
 )
 def test_hosts(tmp_path: Path, url: str, protected: bool) -> None:
     """Without ENVIRONMENT a database on another machine is protected, wherever its URL names the host."""
     assert level_to_change(read(tmp_path), Database(make_url(url))) == ("yes" if protected else "none")
     assert level_to_change(read(tmp_path, ENVIRONMENT="staging"), Database(make_url(url))) == "none"
+
+
+@pytest.mark.parametrize("environment", ["prd", "prod-eu", "PRODUCTION2", "acme", "staging-eu"])
+def test_unknown_environments(tmp_path: Path, environment: str) -> None:
+    """A name that nobody knows may be a production's: on another machine it is protected, on this one it is not."""
+    found = read(tmp_path, ENVIRONMENT=environment)
+    assert level_to_change(found, Database(make_url("postgresql://db.example/shop"))) == "yes"
+    assert level_to_roll_back(found, Database(make_url("postgresql://db.example/shop")), ROWS) == "name"
+    assert level_to_change(found, Database(make_url("postgresql://localhost/shop"))) == "none"
+
+
+@pytest.mark.parametrize("environment", ["development", "dev", "testing", "TEST", "ci", "staging", "qa"])
+def test_known_environments(tmp_path: Path, environment: str) -> None:
+    """They are no production, wherever the database is, unless FASTMAN_PROTECTED names them: then everywhere."""
+    there, here = (Database(make_url(f"postgresql://{host}/shop")) for host in ("db.example", "localhost"))
+    assert level_to_change(read(tmp_path, ENVIRONMENT=environment), there) == "none"
+    named = read(tmp_path, ENVIRONMENT=environment, FASTMAN_PROTECTED=f"prd, {environment.lower()}")
+    assert [level_to_change(named, each) for each in (there, here)] == ["yes", "yes"]
+    assert named.production
 
 
 @pytest.mark.parametrize("environment", ["production", "Production", "PROD", "prod", "live", "LIVE"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -58,6 +58,7 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
     results: tuple[StepResult, ...] = ()
     if plan.steps:
         noted = _Noted(observer)
+        project.locate_database()
         try:
             if not action.preview:
                 _require_consent(consent, _risk(action, plan))
@@ -69,7 +70,7 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
             if isinstance(cause, FastmanError):
                 if isinstance(cause, LockLost) and not action.destructive:
                     cause.next = action.command
-                cause.report = _report(action, plan, (*(cause.report.steps if cause.report else ()), *noted.results))
+                cause.report = _report(action, plan, _merge(noted.results, cause.report))
             if cause is error:
                 raise
             raise cause from None
@@ -127,6 +128,13 @@ def _require_consent(consent: Consent, risk: Risk) -> None:
 def _risk(action: Action, plan: Plan) -> Risk:
     question = f"{action.question(plan)} on {action.project.display_url}?"
     return Risk(action.level(plan), question, action.project.database, plan.losses, plan.steps, command=action.command)
+
+
+def _merge(noted: Sequence[StepResult], found: Report | None) -> tuple[StepResult, ...]:
+    """The results that were ``noted``, as far as a failure has not ``found`` what became of them afterwards."""
+    known = found.steps if found else ()
+    steps = {result.step for result in known}
+    return (*(result for result in noted if result.step not in steps), *known)
 
 
 def _report(action: Action, plan: Plan, results: tuple[StepResult, ...]) -> Report:

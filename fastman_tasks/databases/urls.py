@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
@@ -20,7 +21,7 @@ _DRIVERS = {
     "mysql": (("pymysql", "pymysql"), ("mysqldb", "MySQLdb")),
     "mariadb": (("pymysql", "pymysql"), ("mysqldb", "MySQLdb")),
 }
-_LOCAL_HOSTS = {None, "", "localhost", "127.0.0.1", "::1"}
+_LOCAL_HOSTS = {"", "localhost", "[::1]"}
 
 
 def parse(text: str, *, name: str = "DATABASE_URL") -> URL:
@@ -109,16 +110,26 @@ def mask(url: URL) -> str:
     return masked.render_as_string(hide_password=True)
 
 
+def hosts(url: URL) -> list[str]:
+    """Returns the hosts that ``url`` names; libpq takes them from the query too, several in one or each in its own."""
+    named = [url.host, *(url.query.get(key) for key in ("host", "hostaddr"))]
+    return [host for value in named if value for text in _several(value) for host in text.split(",")]
+
+
 def is_local(url: URL) -> bool:
     """Whether the database is on this machine: a file, a socket, or a loopback address."""
-    named = [url.host, *(url.query.get(key) for key in ("host", "hostaddr"))]
-    # libpq takes hosts from the query too, several in one or each in its own.
-    hosts = [host for value in named if value for text in _several(value) for host in text.split(",")]
-    return all(host in _LOCAL_HOSTS or host.startswith("/") or _is_loopback(host) for host in hosts)
+    return all(is_local_host(host) for host in hosts(url))
 
 
-def _is_loopback(host: str) -> bool:
-    return host.lower() == "localhost" or host.rpartition(":")[0] in _LOCAL_HOSTS - {None, ""}
+def is_local_host(host: str | None) -> bool:
+    """Whether ``host``, which may have a port, is this machine; so is a socket, and no host at all."""
+    if host is None or host in _LOCAL_HOSTS or host.startswith(("/", "@")):
+        return True
+    name = host.rpartition(":")[0] if host.count(":") == 1 else host
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name.lower() == "localhost"
 
 
 def _several(value: str | Iterable[str]) -> Iterable[str]:

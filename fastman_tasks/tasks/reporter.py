@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Seconds before a bar is shown, and between its updates.
 _PATIENCE, _PAUSE = 1.0, 0.1
 _NEVER = float("inf")
-_WORDS = {"done": "DONE", "skipped": "SKIP", "failed": "FAIL"}
+_WORDS = {"done": "DONE", "skipped": "SKIP", "failed": "FAIL", "unknown": "UNKNOWN"}
 
 
 def run(

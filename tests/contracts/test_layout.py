@@ -149,6 +149,7 @@ PRIVATE = {
     ("making/constraints/named_operations.py", "_namespace_metadata"),
     ("making/constraints/names.py", "_creation_order"),
     ("making/constraints/names.py", "_type_bound"),
+    ("databases/places.py", "_addr"),
     ("seeding/discovery.py", "_is_protocol"),
     ("tasks/boundary.py", "_project_prefix"),
 }

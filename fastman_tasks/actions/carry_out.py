@@ -41,7 +41,7 @@ def carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
     """Plan ``action``, ask for ``consent``, run it under the migration lock, and return its Report.
 
     Raises ConsentMissing if it is prohibited or consent is refused, LockTimeout after FASTMAN_LOCK_TIMEOUT, and
-    whatever the plan and the run raise. An error that is raised after the first step has a ``report`` of what was done.
+    whatever the plan and the run raise. An error, and a KeyboardInterrupt, has a ``report`` of what was done before.
     """
     with action.project:
         return _carry_out(action, consent, observer)
@@ -64,13 +64,14 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
                 _require_consent(consent, _risk(action, plan))
             with hold_lock(project, observer, wanted=action.locks(plan)) as confirm:
                 results = action.run(plan, noted, confirm)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             # What the observer raised is no failure of the step that was under way.
             cause = noted.failure or error
-            if isinstance(cause, FastmanError):
-                if isinstance(cause, LockLost) and not action.destructive:
-                    cause.next = action.command
-                cause.report = _report(action, plan, _merge(noted.results, cause.report))
+            if isinstance(cause, LockLost) and not action.destructive:
+                cause.next = action.command
+            if isinstance(cause, FastmanError | KeyboardInterrupt):
+                before: Report | None = getattr(cause, "report", None)
+                cause.report = _report(action, plan, _merge(noted.results, before))  # type: ignore[union-attr]
             if cause is error:
                 raise
             raise cause from None

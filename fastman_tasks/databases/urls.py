@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from fastman_tasks.errors import SettingsError
+from fastman_tasks.secrets import is_secret
+from fastman_tasks.text import printable
 
 # What other tools call a backend (Heroku: postgres, Laravel: pgsql and sqlsrv) -> SQLAlchemy's name.
 _BACKENDS = {"postgres": "postgresql", "pgsql": "postgresql", "sqlsrv": "mssql"}
@@ -102,12 +104,24 @@ def display_url(url: URL, root: Path) -> str:
 
 
 def mask(url: URL) -> str:
-    """Returns ``url`` as text with every password masked, also the part that an unquoted @ leaves in the host."""
+    """Returns ``url`` as printable text with every password masked, also the part that an unquoted @ leaves in the
+    host."""
     secret, _, host = (url.host or "").rpartition("@")
     if secret:
         url = url.set(host=f"***@{host}")
-    masked = url.set(query={key: "***" if "pass" in key.lower() else value for key, value in url.query.items()})
-    return masked.render_as_string(hide_password=True)
+    masked = url.set(query={key: "***" if is_secret(key) else value for key, value in url.query.items()})
+    return printable(masked.render_as_string(hide_password=True))
+
+
+def passwords(url: URL) -> list[str]:
+    """Returns the passwords of ``url``, also those in its query.
+
+    One that also occurs elsewhere in the masked URL (as the user's name, say) is left out: masking it would reveal it.
+    """
+    found = [str(url.password)] if url.password else []
+    found += [text for key, value in url.query.items() if is_secret(key) for text in _several(value)]
+    shown = mask(url)
+    return [password for password in found if password and password not in shown]
 
 
 def hosts(url: URL) -> list[str]:
@@ -134,21 +148,3 @@ def is_local_host(host: str | None) -> bool:
 
 def _several(value: str | Iterable[str]) -> Iterable[str]:
     return (value,) if isinstance(value, str) else value
-
-
-def redact(text: str, url: URL) -> str:
-    """Returns ``text`` with the passwords of ``url`` masked, raw and URL-quoted.
-
-    A password that also occurs elsewhere in the masked URL (the user's name, say) is left: masking it would reveal
-    it.
-    """
-    secrets = [str(url.password)] if url.password else []
-    secrets += [text for key, value in url.query.items() if "pass" in key.lower() for text in _several(value)]
-    for secret in secrets:
-        if not secret or secret in mask(url):
-            continue
-        # SQLAlchemy itself leaves a space and a plus as they are; a traceback may hold Python's spelling.
-        quoted = (quote_plus(secret), quote(secret, safe=""), quote(secret, safe=" +"), repr(secret)[1:-1])
-        for spelling in (*quoted, secret):
-            text = text.replace(spelling, "***")
-    return text

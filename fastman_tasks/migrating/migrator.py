@@ -14,6 +14,7 @@ from fastman_tasks.migrating import state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Action, Loss, Plan, State, Step, StepResult
 from fastman_tasks.revisions.graph import Revision, RevisionGraph
+from fastman_tasks.text import printable
 
 
 class Migrator:
@@ -165,7 +166,8 @@ class Migrator:
             kept = self.graph.with_ancestors(self._resolve(to))
             if not kept <= applied:
                 raise UsageError(
-                    f"--to={to} is not applied, so the database cannot be rolled back to it. See inv migrate.status"
+                    f"--to={printable(to)} is not applied, so the database cannot be rolled back to it. "
+                    "See inv migrate.status"
                 )
         newest_first = [
             revision
@@ -219,7 +221,7 @@ class Migrator:
         except CommandError as error:
             return [self._named(name, error).id]
         if not found or not all(found):
-            raise UsageError(f"--to={name} does not match a revision. See inv migrate.status")
+            raise UsageError(f"--to={printable(name)} does not match a revision. See inv migrate.status")
         return [script.revision for script in found]
 
     def _named(self, name: str, error: CommandError) -> Revision:
@@ -229,10 +231,10 @@ class Migrator:
             return fitting[0]
         if fitting:
             listed = "".join(f"\n  {each.name}" for each in fitting)
-            raise UsageError(f"--to={name} matches several migrations:{listed}") from error
+            raise UsageError(f"--to={printable(name)} matches several migrations:{listed}") from error
         near = "".join(f"\n  {each.name}  {each.id}" for each in self.graph.suggest(name))
         way = f"Did you mean:{near}" if near else "See inv migrate.status"
-        raise UsageError(f"--to={name}: {error}. {way}") from error
+        raise UsageError(f"{printable(f'--to={name}: {error}')}. {way}") from error
 
 
 def _step(action: Action, revision: Revision, *, is_empty: bool = False) -> Step:

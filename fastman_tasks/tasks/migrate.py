@@ -118,7 +118,8 @@ def status(project: Project, pending: bool = False, check: bool = False, json: b
         report = Report("migrate.status", project.display_url, project.settings.environment, shown)
         console.print_json(views.report_value(project, report, report.command, None))
     else:
-        console.line(f"{project.label}\n")
+        console.line(project.label)
+        console.line()
         views.status(found, shown)
     if check and any(each.state != "applied" for each in found):
         raise Exit(code=3)

@@ -85,7 +85,8 @@ class Lines(Observer):
         """Print the database that the command acts on, once."""
         if not self._has_header:
             self._has_header = True
-            console.line(f"{self._project.label}\n")
+            console.line(self._project.label)
+            console.line()
 
     def lock_waiting(self, holder: str | None) -> None:
         self.header()
@@ -94,7 +95,8 @@ class Lines(Observer):
 
     def lock_acquired(self, waited: float) -> None:
         if waited >= 1:
-            console.line(f"Waited {waited:.1f} s for the lock.\n", style="yellow")
+            console.line(f"Waited {waited:.1f} s for the lock.", style="yellow")
+            console.line()
 
     def step_started(self, step: Step) -> None:
         self.header()
@@ -203,7 +205,8 @@ class Lines(Observer):
         done = [result for result in self._results if result.state == "done"]
         verb = "rolled back" if any(result.step.action == "roll back" for result in done) else "applied"
         if done:
-            console.line(f"\n{pluralize(len(done), 'migration')} {verb}.")
+            console.line()
+            console.line(f"{pluralize(len(done), 'migration')} {verb}.")
         if others:
             console.line(f"Another process applied {pluralize(len(others), 'migration')} in the meantime.")
         elif not done:
@@ -222,5 +225,6 @@ class Lines(Observer):
         seeders = [result for result in report.steps if result.step.action == "seed"]
         ran = sum(result.state == "done" for result in seeders)
         skipped = len(seeders) - ran
-        text = f"\n{pluralize(ran, 'seeder')} ran{f', {skipped} skipped' if skipped else ''}"
+        text = f"{pluralize(ran, 'seeder')} ran{f', {skipped} skipped' if skipped else ''}"
+        console.line()
         console.line(f"{text}{'; all changes were rolled back' if report.preview else ''}.")

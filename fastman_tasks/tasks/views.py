@@ -69,7 +69,7 @@ def sql(report: Report, *, everything: bool) -> None:
         elif not statements:
             console.line("-- nothing")
         for statement in statements:
-            console.line(statement)
+            console.lines(statement)
         console.line()
 
 
@@ -101,9 +101,10 @@ def _migration_name(result: StepResult) -> str:
 def seeders(project: Project, first: Sequence[Seeder], others: Sequence[Seeder]) -> None:
     """Print the seeders in the order in which they would run, then the ``others``."""
     _seeders(project, first)
-    console.line(f"\n{pluralize(len(first), 'seeder')}, in this order; nothing was run.")
+    console.lines(f"\n{pluralize(len(first), 'seeder')}, in this order; nothing was run.")
     if others:
-        console.line(f"\nOnly when called, or with --class ({first[-1].name} is the entry point):")
+        console.line()
+        console.line(f"Only when called, or with --class ({first[-1].name} is the entry point):")
         _seeders(project, others)
 
 
@@ -205,7 +206,7 @@ def draft(draft: Draft, root: Path, pretend: bool) -> None:
     if draft.note:
         console.line(f"The body is {'empty' if draft.upgrade == 'pass' else 'an example'}: {draft.note}.")
     if pretend:
-        console.line(f"\ndef upgrade():\n    {draft.upgrade}\n\ndef downgrade():\n    {draft.downgrade}\n")
+        console.lines(f"\ndef upgrade():\n    {draft.upgrade}\n\ndef downgrade():\n    {draft.downgrade}\n")
         console.line("Nothing was written.")
     elif draft.file:
         console.line(f"Created {console.relative_path(draft.file, root)}")
@@ -239,7 +240,10 @@ def uncovered(draft: Draft) -> None:
 
 def seeder_draft(draft: SeederDraft, root: Path, pretend: bool) -> None:
     """What was written, or would be."""
-    console.line(draft.text if pretend else f"Created {console.relative_path(draft.file, root)}")
+    if pretend:
+        console.lines(draft.text)
+    else:
+        console.line(f"Created {console.relative_path(draft.file, root)}")
     for note in draft.notes:
         console.line(note, style="yellow")
     if pretend:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from fastman_tasks.databases import scratch, urls
+from fastman_tasks.databases import snapshot as snapshots
+from fastman_tasks.databases.snapshot import Snapshot
 from fastman_tasks.errors import EnvironmentFailed
 from fastman_tasks.plans import Observer
 from fastman_tasks.project import Project
@@ -46,3 +48,14 @@ def migrate(copy: Project, to: Collection[str] | None = None, observer: Observer
         plan = replace(plan, steps=tuple(step for step in plan.steps if step.id in wanted))
     if plan.steps:
         Executor(copy.environment, copy.migrator, observer or Observer()).run(plan)
+
+
+def snapshot(project: Project) -> Snapshot:
+    """Returns the schema of the project's database, without Alembic's version table."""
+    if not project.database.exists:
+        # Connecting to a SQLite file creates it.
+        return Snapshot(())
+    state = project.migrator.state
+    found = project.database.run(snapshots.read)
+    table = ".".join(filter(None, (state.schema, state.version_table)))
+    return found.without(tables={table, state.version_table})

@@ -31,16 +31,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/live.db"
     server: Server = request.getfixturevalue(str(request.param).partition("+")[0].replace("mysql", "mariadb"))
-    allow(server)
+    server.allow_scratch()
     return server.fresh(str(request.param))
-
-
-def allow(server: Server) -> None:
-    """Let the tests' user create scratch databases on ``server``."""
-    if server.admin.get_backend_name() == "postgresql":
-        execute(server.admin, f"ALTER ROLE {server.user} CREATEDB")
-    else:
-        execute(server.admin, f"GRANT ALL ON `fastman\\_scratch\\_%%`.* TO {server.user}@'127.0.0.1'")
 
 
 def left(url: str) -> list[str]:
@@ -126,7 +118,7 @@ def test_an_env_py_that_connects_elsewhere(project: Sandbox, alembic_init: Init)
 
 def test_what_an_ended_process_left(postgresql: Server) -> None:
     """It is dropped by the next one; what another process uses stays."""
-    allow(postgresql)
+    postgresql.allow_scratch()
     database = Database(urls.parse(postgresql.fresh("postgresql+psycopg")))
     with scratch.create(database) as ended:
         pass
@@ -143,10 +135,7 @@ def test_who_may_not_create_a_database(postgresql: Server, mariadb: Server) -> N
         (mariadb, "mariadb+pymysql", "GRANT ALL ON `fastman\\_scratch\\_%`.* TO fastman"),
     ):
         database = Database(urls.parse(server.fresh(driver)))
-        if server is postgresql:
-            execute(server.admin, f"ALTER ROLE {server.user} NOCREATEDB")
-        else:
-            execute(server.admin, f"REVOKE ALL ON `fastman\\_scratch\\_%%`.* FROM {server.user}@'127.0.0.1'")
+        server.allow_scratch(False)
         try:
             with pytest.raises(DatabaseUnavailable) as raised, scratch.create(database):
                 pytest.fail("it was created")
@@ -154,4 +143,4 @@ def test_who_may_not_create_a_database(postgresql: Server, mariadb: Server) -> N
             with scratch.create(database, server.admin) as made:
                 assert made.run(lambda connection: connection.exec_driver_sql("SELECT 1").scalar()) == 1
         finally:
-            allow(server)
+            server.allow_scratch()

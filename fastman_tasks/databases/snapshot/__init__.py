@@ -71,6 +71,14 @@ class Difference(NamedTuple):
     before: str | None
     after: str | None
 
+    def __str__(self) -> str:
+        """What is different where ``before`` is what the migrations make of it, and ``after`` what is there."""
+        if self.after is None:
+            return f"{self.kind} {self.name} is missing"
+        if self.before is None:
+            return f"{self.kind} {self.name} is in no migration"
+        return f"{self.kind} {self.name} is {self.after}, and in the migrations {self.before}"
+
 
 def read(connection: Connection) -> Snapshot:
     """Returns the snapshot of the database behind ``connection``: PostgreSQL, SQLite, MySQL or MariaDB. Only reads.

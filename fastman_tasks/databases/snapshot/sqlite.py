@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from fastman_tasks.databases.snapshot import Entry
 from fastman_tasks.databases.sql import definition, tokens
+from fastman_tasks.databases.sql.virtual_tables import is_shadow
 
 _TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 _COLUMNS = """SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(:table)"""
@@ -29,7 +30,7 @@ def read(connection: Connection) -> Iterator[Entry]:
     virtual = [name for kind, name, _, sql in rows if kind == "table" and definition.parse(sql) is None]
     for kind, name, table, sql in rows:
         # The tables that a virtual table keeps its content in are made and dropped with it.
-        if any(table.startswith(f"{each}_") for each in virtual) and kind in ("table", "index"):
+        if is_shadow(table, virtual) and kind in ("table", "index"):
             continue
         if kind == "table" and name in virtual:
             yield Entry("table", name, _flat(sql), name)

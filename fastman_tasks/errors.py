@@ -120,10 +120,6 @@ class MigrationRefused(FastmanError):
     """A plan cannot be run; raised before anything is changed."""
 
 
-class StateChanged(MigrationRefused):
-    """The database has changed since the plan was made; the plan was not run."""
-
-
 class MigrationFailed(FastmanError):
     """A migration raised an error while it ran."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -93,11 +92,15 @@ class Loss:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps to run in this order, starting from ``state``, and their losses. ``state`` is None without migrations."""
+    """Steps to run in this order, starting from ``state``, and their losses. ``state`` is None without migrations.
+
+    ``notes`` are what else there is to know before agreeing.
+    """
 
     steps: tuple[Step, ...]
     state: State | None = None
     losses: tuple[Loss, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def migrations(self) -> tuple[Step, ...]:
@@ -137,19 +140,18 @@ class Observer:
 
 @dataclass(frozen=True)
 class Report:
-    """What a command did. ``command`` is its name ("migrate.rollback"), ``database`` the URL with its password masked.
+    """What a command did. ``command`` is its name ("migrate.rollback"), ``database`` the URL with its password masked;
+    None if it was about none.
 
     Without ``steps`` there was nothing to do. A step that another process ran in the meantime is *skipped*.
-    ``details`` are further results of a command, as values that JSON supports.
     """
 
     command: str
-    database: str
+    database: str | None
     environment: str | None
     steps: tuple[StepResult, ...] = ()
     losses: tuple[Loss, ...] = ()
     preview: bool = False
-    details: Mapping[str, object] | None = None
 
     def in_state(self, state: StepState) -> tuple[StepResult, ...]:
         """The steps in ``state``."""

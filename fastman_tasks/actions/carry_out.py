@@ -128,7 +128,9 @@ def _require_consent(consent: Consent, risk: Risk) -> None:
 
 def _risk(action: Action, plan: Plan) -> Risk:
     question = f"{action.question(plan)} on {action.project.display_url}?"
-    return Risk(action.level(plan), question, action.project.database, plan.losses, plan.steps, command=action.command)
+    return Risk(
+        action.level(plan), question, action.project.database, plan.losses, plan.steps, plan.notes, action.command
+    )
 
 
 def _merge(noted: Sequence[StepResult], found: Report | None) -> tuple[StepResult, ...]:

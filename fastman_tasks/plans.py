@@ -93,11 +93,16 @@ class Loss:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps to run in this order, starting from ``state``, and their losses. ``state`` is None without migrations."""
+    """Steps to run in this order, starting from ``state``, and their losses. ``state`` is None without migrations.
+
+    ``uncounted`` are the losses that the steps name, also in tables that do not exist yet: to be counted again when the
+    plan is run, or None if nobody has to agree to them.
+    """
 
     steps: tuple[Step, ...]
     state: State | None = None
     losses: tuple[Loss, ...] = ()
+    uncounted: tuple[Loss, ...] | None = field(default=None, repr=False, compare=False)
 
     @property
     def migrations(self) -> tuple[Step, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastman_tasks.plans import Report
+    from fastman_tasks.plans import Loss, Report
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,14 @@ class ConsentMissing(FastmanError):
     """The user did not agree, or could not be asked."""
 
     code = 5
+
+
+class LossGrew(ConsentMissing):
+    """More would be lost than the user agreed to: ``losses``. Raised before anything is changed."""
+
+    def __init__(self, message: str, losses: Sequence[Loss]) -> None:
+        super().__init__(message)
+        self.losses = tuple(losses)
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,8 @@ class Loss:
 class Plan:
     """Steps to run in this order, starting from ``state``, and their losses. ``state`` is None without migrations.
 
+    ``uncounted`` are the losses that the steps name, also in tables that do not exist yet: to be counted again when the
+    plan is run, or None if nobody has to agree to them.
     ``notes`` are what else there is to know before agreeing.
     """
 
@@ -101,6 +103,7 @@ class Plan:
     state: State | None = None
     losses: tuple[Loss, ...] = ()
     notes: tuple[str, ...] = ()
+    uncounted: tuple[Loss, ...] | None = field(default=None, repr=False, compare=False)
 
     @property
     def migrations(self) -> tuple[Step, ...]:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from sqlalchemy.engine import make_url
 
 from fastman_tasks import settings
-from fastman_tasks.consent import Consent, Level, Risk, force, level_to_change, level_to_roll_back, named, refuse
+from fastman_tasks.consent import (
+    Consent,
+    Level,
+    Risk,
+    force,
+    level_to_change,
+    level_to_roll_back,
+    named,
+    refuse,
+    require_agreed,
+)
 from fastman_tasks.databases.database import Database
-from fastman_tasks.errors import ConsentMissing, UsageError
+from fastman_tasks.errors import ConsentMissing, LossGrew, UsageError
 from fastman_tasks.plans import Loss
 
 LEVELS: tuple[Level, ...] = ("none", "yes", "name")
@@ -98,6 +109,54 @@ def test_rolling_back(tmp_path: Path, losses: tuple[Loss, ...], needed: str) -> 
     database = Database(make_url("sqlite:///a.db"))
     assert level_to_roll_back(read(tmp_path, ENVIRONMENT="prod"), database, losses) == needed
     assert level_to_roll_back(read(tmp_path, ENVIRONMENT="test"), database, losses) == "yes"
+
+
+def rows(number: int, precision: Literal["exact", "estimate", "at least"] = "exact") -> tuple[Loss, ...]:
+    """A table with so many."""
+    return (Loss("users", None, number, precision),)
+
+
+MORE = [
+    ((), rows(1)),
+    (NONE, rows(5000)),
+    (rows(10), rows(12)),
+    (rows(1), rows(2)),
+    (rows(50_000), rows(100_000, "at least")),
+    (rows(90_000), rows(250_000, "estimate")),
+    (rows(200_000, "estimate"), rows(500_000, "estimate")),
+    (rows(7), (*rows(7), Loss("users", "name", 1))),
+    (rows(7), (*rows(7), Loss("posts", None, 1))),
+    ((), (Loss(reason="DELETE FROM users"),)),
+]
+NO_MORE = [
+    ((), ()),
+    ((), NONE),
+    (NONE, NONE),
+    (rows(7), ()),
+    (rows(7), rows(3)),
+    (rows(10), rows(11)),
+    (rows(100_000), rows(104_000, "estimate")),
+    (rows(200_000, "estimate"), rows(390_000, "estimate")),
+    (rows(200_000, "estimate"), rows(150_000)),
+    (rows(200_000, "estimate"), rows(100_000, "at least")),
+    (rows(100_000, "at least"), rows(9_000_000, "estimate")),
+    ((Loss(reason="DELETE FROM users"),), (Loss(reason="DELETE FROM users"),)),
+    ((Loss("users", None, 5, reason="DELETE FROM users"),), (Loss("users", None, 5, reason="DELETE FROM users"),)),
+]
+
+
+@pytest.mark.parametrize(("agreed", "found"), MORE)
+def test_more_than_was_agreed_to(agreed: tuple[Loss, ...], found: tuple[Loss, ...]) -> None:
+    """What was empty or not in the list, and more than a tenth more rows."""
+    with pytest.raises(LossGrew) as raised:
+        require_agreed(agreed, found)
+    assert (raised.value.losses, raised.value.code) == (found, 5)
+
+
+@pytest.mark.parametrize(("agreed", "found"), NO_MORE)
+def test_no_more_than_was_agreed_to(agreed: tuple[Loss, ...], found: tuple[Loss, ...]) -> None:
+    """Fewer, a few more in a table that is in use, and another estimate of as much."""
+    require_agreed(agreed, found)
 
 
 def risk(level: Level) -> Risk:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from fastman_tasks.consent import Consent, Level, Risk
-from fastman_tasks.errors import Command, ConsentMissing, DatabaseUnavailable, FastmanError, LockLost
+from fastman_tasks.consent import Consent, Level, Risk, consent_command
+from fastman_tasks.errors import Command, ConsentMissing, DatabaseUnavailable, FastmanError, LockLost, LossGrew
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
 from fastman_tasks.project import Project
 
@@ -62,11 +62,17 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
         try:
             if not action.preview:
                 _require_consent(consent, _risk(action, plan))
+            if action.level(plan) == "none":
+                # Nobody was asked, so nothing was agreed to that a loss could go beyond.
+                plan = replace(plan, uncounted=None)
             with hold_lock(project, observer, wanted=action.locks(plan)) as confirm:
                 results = action.run(plan, noted, confirm)
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             # What the observer raised is no failure of the step that was under way.
             cause = noted.failure or error
+            if isinstance(cause, LossGrew):
+                plan = replace(plan, losses=cause.losses)
+                cause.next = consent_command(_risk(action, plan))
             if isinstance(cause, LockLost) and not action.destructive:
                 cause.next = action.command
             if isinstance(cause, FastmanError | KeyboardInterrupt):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, pool
 from sqlalchemy.engine import URL
@@ -95,10 +95,20 @@ class Database:
 
 
 def _run(work: Callable[[Connection], T], connection: Connection) -> T:
-    if connection.dialect.name != "sqlite" and connection.default_isolation_level is not None:
-        # The engine of an env.py may commit each statement.
-        connection.execution_options(isolation_level=connection.default_isolation_level)
+    level = connection.default_isolation_level
+    if level is not None and _commits_each_statement(connection):
+        connection.execution_options(isolation_level=level)
     return work(connection)
+
+
+def _commits_each_statement(connection: Connection) -> bool:
+    """Whether the engine, of an env.py, connects in autocommit."""
+    driver: Any = connection.connection.driver_connection
+    if (ask := getattr(driver, "get_autocommit", None)) is not None:
+        return bool(ask())
+    return (
+        connection.dialect.name != "sqlite" and getattr(connection.connection.dbapi_connection, "autocommit", 0) is True
+    )
 
 
 def _leave_pool(connection: Connection) -> None:

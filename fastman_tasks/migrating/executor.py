@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext, MigrationStep
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from fastman_tasks.consent import require_agreed
 from fastman_tasks.databases import commits
 from fastman_tasks.databases.hooks import created
 from fastman_tasks.databases.outages import advise
@@ -135,8 +136,9 @@ class Executor:
             if context.connection is not None and plan.state is not None:
                 state.require_same_place(plan.state, context.connection, self._environment.root)
             # When a step is tried again, those before it may have written rows.
-            if left.steps and progress.running is None and context.connection is not None:
-                losses.require_still_empty(left, context.connection)
+            again = progress.running is not None
+            if left.steps and left.uncounted and not again and context.connection is not None:
+                require_agreed(left.losses, losses.count(left.uncounted, context.connection))
             one_transaction = context.impl.transactional_ddl and not context.opts["transaction_per_migration"]
             progress.enclosed = progress.enclosed or one_transaction
             # What env.py says of it (transactional_ddl=False) does not change what these two can roll back.

@@ -89,7 +89,13 @@ class Migrator:
         if any(step.action == "roll back" for step in plan.steps) or not builds_on <= applied:
             raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
         left = tuple(step for step in plan.steps if step.id not in applied)
-        return replace(plan, steps=left, state=replace(plan.state, heads=tuple(heads)))
+        uncounted = plan.uncounted
+        if uncounted is not None:
+            from fastman_tasks.migrating import losses
+
+            # What the others have made is no longer what this run makes and drops again.
+            uncounted = losses.find(left, plan.state.url.get_dialect().name)
+        return replace(plan, steps=left, state=replace(plan.state, heads=tuple(heads)), uncounted=uncounted)
 
     def plan_migrate(self, to: str | None = None) -> Plan:
         """Returns the plan that brings the database to ``to`` (a revision, a part of its id or of its file's name, a
@@ -138,7 +144,7 @@ class Migrator:
 
             named = losses.find(steps, self.state.url.get_dialect().name)
             if not any(loss.table for loss in named):
-                return Plan(steps, self.state, tuple(Loss(reason=loss.reason) for loss in named))
+                return Plan(steps, self.state, tuple(Loss(reason=loss.reason) for loss in named), named)
             self._read(plan)
         if refused:
             raise refused[0]
@@ -164,7 +170,7 @@ class Migrator:
         from fastman_tasks.migrating import losses
 
         named = losses.find(steps, connection.dialect.name)
-        return Plan(steps, self.state, losses.count(named, connection))
+        return Plan(steps, self.state, losses.count(named, connection), named)
 
     def _steps_back(self, steps: int | None, to: str | None, accept_empty: bool) -> tuple[Step, ...]:
         from fastman_tasks.migrating.downgrades import EMPTY, describe_irreversible, irreversible_reason

@@ -144,7 +144,7 @@ class Migrator:
 
             named = losses.find(steps, self.state.url.get_dialect().name)
             if not any(loss.table for loss in named):
-                return Plan(steps, self.state, tuple(Loss(reason=loss.reason) for loss in named), named)
+                return Plan(steps, self.state, tuple(Loss(reason=loss.reason) for loss in named), uncounted=named)
             self._read(plan)
         if refused:
             raise refused[0]
@@ -170,7 +170,7 @@ class Migrator:
         from fastman_tasks.migrating import losses
 
         named = losses.find(steps, connection.dialect.name)
-        return Plan(steps, self.state, losses.count(named, connection), named)
+        return Plan(steps, self.state, losses.count(named, connection), uncounted=named)
 
     def _steps_back(self, steps: int | None, to: str | None, accept_empty: bool) -> tuple[Step, ...]:
         from fastman_tasks.migrating.downgrades import EMPTY, describe_irreversible, irreversible_reason

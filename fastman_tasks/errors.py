@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastman_tasks.plans import Report
+    from fastman_tasks.plans import Loss, Report
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,14 @@ class ConsentMissing(FastmanError):
     code = 5
 
 
+class LossGrew(ConsentMissing):
+    """More would be lost than the user agreed to: ``losses``. Raised before anything is changed."""
+
+    def __init__(self, message: str, losses: Sequence[Loss]) -> None:
+        super().__init__(message)
+        self.losses = tuple(losses)
+
+
 @dataclass(frozen=True)
 class Candidate:
     """``old`` is dropped and ``new`` is added: it may be a rename.
@@ -118,10 +126,6 @@ class ModelsFailed(FastmanError):
 
 class MigrationRefused(FastmanError):
     """A plan cannot be run; raised before anything is changed."""
-
-
-class StateChanged(MigrationRefused):
-    """The database has changed since the plan was made; the plan was not run."""
 
 
 class MigrationFailed(FastmanError):

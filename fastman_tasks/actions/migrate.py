@@ -54,7 +54,9 @@ def migrate(
             return (*results, *seeding.run(observer, confirm))
         except SeederFailed as error:
             if plan.migrations:
-                raise SeederFailed(f"{error}\nThe migrations stay applied.", next=Command("database.seed")) from error
+                failure = SeederFailed(f"{error}\nThe migrations stay applied.", next=Command("database.seed"))
+                failure.report = error.report
+                raise failure from error
             raise
 
     return carry_out(

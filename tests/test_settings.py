@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -182,6 +183,31 @@ def test_files_of_windows_editors(tmp_path: Path) -> None:
         "DB_CONNECTION": "mysql",
         "DB_NAME": "shop",
     }
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    """A folder and the null device are no settings; a pipe is read if somebody writes to it; nothing is waited for
+    without an end."""
+    file = tmp_path / ".env"
+    file.mkdir()
+    assert read_env_file(file) == {}
+    file.rmdir()
+    file.symlink_to(os.devnull)
+    assert read_env_file(file) == {}
+    file.unlink()
+    file.symlink_to("/dev/zero")
+    with pytest.raises(SettingsError, match=r"\.env is not a file"):
+        read_env_file(file)
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(SettingsError, match=r"\.env is a named pipe, and nothing writes a whole file to it"):
+        read_env_file(file)
+
+    # As password managers do it: the file is written when it is opened.
+    writer = threading.Thread(target=file.write_text, args=("DB_NAME=shop\n",))
+    writer.start()
+    assert read_env_file(file) == {"DB_NAME": "shop"}
+    writer.join()
 
 
 @pytest.mark.parametrize(

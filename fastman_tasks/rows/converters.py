@@ -138,7 +138,7 @@ def _zoned(text: str) -> datetime:
 
 
 def _float(text: str) -> float:
-    # What is no number, or without an end, most databases refuse, and SQLite writes as NULL.
+    # NaN and Infinity: most databases refuse them, and SQLite writes NULL.
     value = float(text)
     if not isfinite(value):
         raise ValueError

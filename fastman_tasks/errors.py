@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastman_tasks.plans import Report
+    from fastman_tasks.plans import Loss, Report
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Command:
 class FastmanError(Exception):
     """An error that is reported to the user; its message says what happened and what to do.
 
-    ``code`` is the exit code of the process: 1 failed, 2 wrong usage, 4 the lock was not free in time, 5 consent is
-    missing. ``next`` is the command to run next, if there is one. ``report`` is what the action had done when it
-    failed, if it had started.
+    ``code`` is the exit code of the process: 1 failed, 2 wrong usage, 4 the lock was not free in time or was lost, 5
+    consent is missing. ``next`` is the command to run next, if there is one. ``report`` is what the action had done
+    when it failed, if it had started.
     """
 
     code: ClassVar[int] = 1
@@ -59,10 +59,24 @@ class LockTimeout(FastmanError):
     code = 4
 
 
+class LockLost(FastmanError):
+    """The migration lock was lost while the command ran: another process may have acquired it since."""
+
+    code = 4
+
+
 class ConsentMissing(FastmanError):
     """The user did not agree, or could not be asked."""
 
     code = 5
+
+
+class LossGrew(ConsentMissing):
+    """More would be lost than the user agreed to: ``losses``. Raised before anything is changed."""
+
+    def __init__(self, message: str, losses: Sequence[Loss]) -> None:
+        super().__init__(message)
+        self.losses = tuple(losses)
 
 
 @dataclass(frozen=True)
@@ -112,10 +126,6 @@ class ModelsFailed(FastmanError):
 
 class MigrationRefused(FastmanError):
     """A plan cannot be run; raised before anything is changed."""
-
-
-class StateChanged(MigrationRefused):
-    """The database has changed since the plan was made; the plan was not run."""
 
 
 class MigrationFailed(FastmanError):

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL
+    from sqlalchemy.engine import URL, Engine
 
 Action = Literal["apply", "roll back", "seed", "stamp", "write"]
 #: The result of a step; *applied*, *pending* and *missing* are the status of a migration, *planned* is what would run.
-StepState = Literal["done", "skipped", "failed", "planned", "applied", "pending", "missing"]
+#: *Rolled back* is a seeder that ran before the run failed; *unknown* is whether a step was committed.
+StepState = Literal["done", "skipped", "failed", "rolled back", "unknown", "planned", "applied", "pending", "missing"]
 
 
 @dataclass(frozen=True)
 class State:
     """The database that env.py connects to: its URL, the revisions in its version table, and which table that is.
 
-    ``has_metadata`` is whether env.py sets ``target_metadata``.
+    ``has_metadata`` is whether env.py sets ``target_metadata``. ``engine`` is the one that it connects with.
     """
 
     url: URL
@@ -27,6 +27,7 @@ class State:
     version_table: str = "alembic_version"
     schema: str | None = None
     has_metadata: bool = False
+    engine: Engine | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,18 @@ class Loss:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps to run in this order, starting from ``state``, and their losses. ``state`` is None without migrations."""
+    """Steps to run in this order, starting from ``state``, and their losses. ``state`` is None without migrations.
+
+    ``uncounted`` are the losses that the steps name, also in tables that do not exist yet: to be counted again when the
+    plan is run, or None if nobody has to agree to them.
+    ``notes`` are what else there is to know before agreeing.
+    """
 
     steps: tuple[Step, ...]
     state: State | None = None
     losses: tuple[Loss, ...] = ()
+    notes: tuple[str, ...] = ()
+    uncounted: tuple[Loss, ...] | None = field(default=None, repr=False, compare=False)
 
     @property
     def migrations(self) -> tuple[Step, ...]:
@@ -135,19 +143,18 @@ class Observer:
 
 @dataclass(frozen=True)
 class Report:
-    """What a command did. ``command`` is its name ("migrate.rollback"), ``database`` the URL with its password masked.
+    """What a command did. ``command`` is its name ("migrate.rollback"), ``database`` the URL with its password masked;
+    None if it was about none.
 
     Without ``steps`` there was nothing to do. A step that another process ran in the meantime is *skipped*.
-    ``details`` are further results of a command, as values that JSON supports.
     """
 
     command: str
-    database: str
+    database: str | None
     environment: str | None
     steps: tuple[StepResult, ...] = ()
     losses: tuple[Loss, ...] = ()
     preview: bool = False
-    details: Mapping[str, object] | None = None
 
     def in_state(self, state: StepState) -> tuple[StepResult, ...]:
         """The steps in ``state``."""

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ from fastman_tasks.databases import urls
 from fastman_tasks.databases.database import Database
 from fastman_tasks.env_file import export_environ
 from fastman_tasks.errors import FastmanError, SettingsError
+from fastman_tasks.isolation import isolate
 from fastman_tasks.secrets import redact
 from fastman_tasks.settings import Settings
 from fastman_tasks.sources import display_path, missing_variable
@@ -46,8 +48,11 @@ class Project:
         self.settings = settings
         self.debug = debug
         self._entered: list[ExitStack] = []
+        self._is_located = False
         self._known: list[URL | None] = []
         self._passwords: set[str] = set()
+        # The database of the project that this one stands in for; see with_database().
+        self._instead_of: URL | None = None
 
     @classmethod
     def open(
@@ -71,12 +76,23 @@ class Project:
                 sys.path.insert(0, str(folder))
         return cls(root, settings_module.load(root, environ, configured), debug=debug)
 
+    def with_database(self, database: Database) -> Project:
+        """Returns the same project with another ``database``. While it is entered, env.py and the application find that
+        one wherever they read the project's own from the environment."""
+        settings = replace(self.settings, url=database.url, url_source=database.source, url_problem=None)
+        project = Project(self.root, settings, debug=self.debug)
+        project._instead_of = self.database.url
+        return project
+
     def __enter__(self) -> Project:
         came_from = Path.cwd()
         with ExitStack() as stack:
             stack.enter_context(export_environ(self.settings.exports))
             os.chdir(self.root)
             stack.callback(os.chdir, came_from)
+            if self._instead_of is not None and self.settings.url is not None:
+                live, url = self._instead_of, self.settings.url
+                stack.enter_context(isolate(self.root, self.settings.unset, live, url))
             self._entered.append(stack.pop_all())
         return self
 
@@ -111,15 +127,21 @@ class Project:
         """The database that the migrations act on: the one that env.py connects to, if there is an env.py."""
         if not self.has_environment:
             return self.configured_database
-        url = urls.anchor(self.migrator.state.url, self.root)
+        url, engine = urls.anchor(self.migrator.state.url, self.root), self.migrator.state.engine
         # Whether a generated env.py has asked for it.
         asked = self.__dict__.get("configured_database")
         if asked is not None and asked.url == url:
-            return Database(url, asked.source)
+            return Database(url, asked.source, engine)
         if self.settings.url == url:
-            return Database(url, f"from {self.settings.url_source}")
+            return Database(url, f"from {self.settings.url_source}", engine)
         source = self.environment.config_file if self.environment.names(url) else self.environment.file
-        return Database(url, f"from {display_path(source, self.root)}")
+        return Database(url, f"from {display_path(source, self.root)}", engine)
+
+    def locate_database(self) -> None:
+        """Ask the server which database it is, if there is no env.py that has connected. Raises DatabaseUnavailable."""
+        if not self.has_environment and not self._is_located:
+            self.database = self.configured_database.locate()
+            self._is_located = True
 
     @property
     def label(self) -> str:

@@ -84,6 +84,7 @@ def test_every_variable_from_every_source_under_every_name(tmp_path: Path, varia
             "FASTMAN_LOCK_TIMEOUT": settings.lock_timeout == 0.5,
             "FASTMAN_DDL_LOCK_TIMEOUT": settings.ddl_lock_timeout == 5,
             "FASTMAN_STATEMENT_TIMEOUT": settings.statement_timeout == 120,
+            "FASTMAN_PROTECTED": settings.protected == {"given"},
             "FASTMAN_PROHIBIT_DESTRUCTIVE": settings.prohibit_destructive,
             "FASTMAN_ALEMBIC_NAME": settings.alembic_name == "given",
             "FASTMAN_ALEMBIC_X": settings.alembic_x == ("given",),

@@ -7,20 +7,27 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 # SQLAlchemy's asyncio needs greenlet, which only the extra "async" installs; so a missing one is reported as such.
 import greenlet  # noqa: F401
-from sqlalchemy import Connection, pool
+from sqlalchemy import Connection, Engine, pool
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 T = TypeVar("T")
 
 
-def run(url: URL, work: Callable[[Connection], T]) -> T:
-    """Call ``work`` with a connection to the database at ``url`` and return what it returns."""
-    return _complete(_run(url, work))
+def create(url: URL) -> Engine:
+    """Returns an engine for an async URL."""
+    # NullPool: a connection cannot outlive the event loop it was opened in.
+    return create_async_engine(url, poolclass=pool.NullPool, pool_reset_on_return=None).sync_engine
+
+
+def run(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """Call ``work`` with a connection of the async ``engine`` and return what it returns."""
+    return _complete(_run(engine, work))
 
 
 if sys.version_info >= (3, 11):
@@ -47,25 +54,21 @@ else:
             raise KeyboardInterrupt from None
 
 
-async def _run(url: URL, work: Callable[[Connection], T]) -> T:
-    async with _engine(url).connect() as connection:
+async def _run(engine: Engine, work: Callable[[Connection], T]) -> T:
+    async with AsyncEngine(engine).connect() as connection:
         return await connection.run_sync(work)
-
-
-def _engine(url: URL) -> AsyncEngine:
-    # NullPool: a connection cannot outlive the event loop it was opened in.
-    return create_async_engine(url, poolclass=pool.NullPool)
 
 
 class HeldConnection:
     """One connection in autocommit that stays open; see ``database.HeldConnection``."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, engine: Engine, prepare: Callable[[Connection], None]) -> None:
         # A separate event loop, stopped between the calls: env.py may call asyncio.run() in between.
         self._loop = asyncio.new_event_loop()
         try:
-            engine = _engine(url).execution_options(isolation_level="AUTOCOMMIT")
-            self._connection: AsyncConnection = self._await(engine.connect().start())
+            committing = AsyncEngine(engine).execution_options(isolation_level="AUTOCOMMIT")
+            self._connection: AsyncConnection = self._await(committing.connect().start())
+            self._await(self._connection.run_sync(prepare))
         except BaseException:
             self._loop.close()
             raise
@@ -76,8 +79,16 @@ class HeldConnection:
 
     def close(self) -> None:
         """Close the connection; the server releases its locks."""
-        self._await(self._connection.close())
-        self._loop.close()
+        try:
+            self._await(self._connection.close())
+        finally:
+            self._loop.close()
 
     def _await(self, awaitable: Coroutine[Any, Any, T]) -> T:
-        return self._loop.run_until_complete(awaitable)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return self._loop.run_until_complete(awaitable)
+        # Between two migrations env.py's own loop is running, and a thread can run one loop only.
+        with ThreadPoolExecutor(1) as other:
+            return other.submit(self._loop.run_until_complete, awaitable).result()

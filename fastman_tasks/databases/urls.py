@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -21,7 +23,7 @@ _DRIVERS = {
     "mysql": (("pymysql", "pymysql"), ("mysqldb", "MySQLdb")),
     "mariadb": (("pymysql", "pymysql"), ("mysqldb", "MySQLdb")),
 }
-_LOCAL_HOSTS = {None, "", "localhost", "127.0.0.1", "::1"}
+_LOCAL_HOSTS = {"", "localhost", "[::1]"}
 
 
 def parse(text: str, *, name: str = "DATABASE_URL") -> URL:
@@ -65,23 +67,38 @@ def require_known(url: URL) -> None:
 
 
 def sqlite_file(url: URL) -> Path | None:
-    """Returns the file of a SQLite URL; None for memory, for ``file:`` URIs and for other databases."""
+    """Returns the file of a SQLite URL, also of one that has a ``file:`` URI; None for memory and other databases."""
     name = url.database
-    if url.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
+    if url.get_backend_name() != "sqlite" or not name or name == ":memory:":
         return None
-    return Path(name)
+    if not _has_uri(url):
+        return Path(name)
+    in_memory = url.query.get("mode") == "memory" or url.query.get("vfs") == "memdb"
+    return None if in_memory else uri_file(name)
+
+
+def uri_file(uri: str) -> Path | None:
+    """Returns the file that a ``file:`` URI of SQLite names; None for memory. Source: sqlite.org/uri.html."""
+    name = unquote(urlsplit(uri).path)
+    return None if name in ("", ":memory:") else Path(name)
+
+
+def _has_uri(url: URL) -> bool:
+    # As SQLAlchemy reads a switch in a URL.
+    switch = str(url.query.get("uri", "")).lower() in {"true", "yes", "on", "y", "t", "1"}
+    return switch and (url.database or "").startswith("file:")
 
 
 def anchor(url: URL, root: Path) -> URL:
-    """Returns ``url`` with a relative SQLite file made absolute, relative to ``root``."""
+    """Returns ``url`` with a relative SQLite file made absolute, relative to ``root``; a URI stays as it is."""
     file = sqlite_file(url)
-    return url if file is None else url.set(database=str(root / file))
+    return url if file is None or _has_uri(url) else url.set(database=str(root / file))
 
 
 def display_url(url: URL, root: Path) -> str:
     """Returns ``url`` as text for people: password masked, a SQLite file inside ``root`` relative to it."""
     file = sqlite_file(url)
-    if file is not None and file.is_relative_to(root):
+    if file is not None and file.is_relative_to(root) and not _has_uri(url):
         url = url.set(database=file.relative_to(root).as_posix())
     return mask(url)
 
@@ -107,16 +124,26 @@ def passwords(url: URL) -> list[str]:
     return [password for password in found if password and password not in shown]
 
 
+def hosts(url: URL) -> list[str]:
+    """Returns the hosts that ``url`` names; libpq takes them from the query too, several in one or each in its own."""
+    named = [url.host, *(url.query.get(key) for key in ("host", "hostaddr"))]
+    return [host for value in named if value for text in _several(value) for host in text.split(",")]
+
+
 def is_local(url: URL) -> bool:
     """Whether the database is on this machine: a file, a socket, or a loopback address."""
-    named = [url.host, *(url.query.get(key) for key in ("host", "hostaddr"))]
-    # libpq takes hosts from the query too, several in one or each in its own.
-    hosts = [host for value in named if value for text in _several(value) for host in text.split(",")]
-    return all(host in _LOCAL_HOSTS or host.startswith("/") or _is_loopback(host) for host in hosts)
+    return all(is_local_host(host) for host in hosts(url))
 
 
-def _is_loopback(host: str) -> bool:
-    return host.lower() == "localhost" or host.rpartition(":")[0] in _LOCAL_HOSTS - {None, ""}
+def is_local_host(host: str | None) -> bool:
+    """Whether ``host``, which may have a port, is this machine; so is a socket, and no host at all."""
+    if host is None or host in _LOCAL_HOSTS or host.startswith(("/", "@")):
+        return True
+    name = host.rpartition(":")[0] if host.count(":") == 1 else host
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name.lower() == "localhost"
 
 
 def _several(value: str | Iterable[str]) -> Iterable[str]:

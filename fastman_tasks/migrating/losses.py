@@ -10,11 +10,10 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, MetaData, Table, func, inspect, literal_column, select, text
 
 from fastman_tasks.databases import statements
-from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.migrating.downgrades import EMPTY, read
 from fastman_tasks.migrating.reading import replacements
 from fastman_tasks.migrating.reading.directives import Operation
-from fastman_tasks.plans import Loss, Plan, Step
+from fastman_tasks.plans import Loss, Step
 
 #: The number of rows up to which a table is counted exactly; beyond that the server's estimate is used.
 EXACT_LIMIT = 100_000
@@ -54,19 +53,11 @@ def _may_lose(step: Step) -> bool:
     return _LOSING.search(_DOWNGRADE.sub("", source)) is not None
 
 
-def count(named: Iterable[UncountedLoss], connection: Connection) -> tuple[Loss, ...]:
+def count(named: Iterable[Loss], connection: Connection) -> tuple[Loss, ...]:
     """Returns the losses ``named`` with their rows. It only reads the database, at a bounded cost for each table."""
-    each_column = [loss for each in named for loss in _in_columns(each, connection)]
+    uncounted = (each for each in named if isinstance(each, UncountedLoss))
+    each_column = [loss for each in uncounted for loss in _in_columns(each, connection)]
     return tuple(loss for each in each_column if (loss := _counted(each, connection)) is not None)
-
-
-def require_still_empty(plan: Plan, connection: Connection) -> None:
-    """Raises MigrationRefused if ``plan`` would lose rows that were not there when it was confirmed."""
-    empty = [UncountedLoss(each.table, each.column, reason=each.reason) for each in plan.losses if each.is_harmless]
-    filled = [each for each in count(empty, connection) if not each.is_harmless]
-    if filled:
-        names = ", ".join(f"{each.table}.{each.column}" if each.column else str(each.table) for each in filled)
-        raise MigrationRefused(f"There is data now in what was empty: {names}. Run the command again.")
 
 
 class _Names:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
+from fastman_tasks.databases.commits import Outcome
+from fastman_tasks.errors import LockLost
 from fastman_tasks.secrets import mask_row
 from fastman_tasks.seeding.discovery import Seeder
 from fastman_tasks.sources import describe_error, place
@@ -21,6 +23,8 @@ def describe_failure(seeder: Seeder | None, error: BaseException, root: Path) ->
 
     ``seeder`` is None if all seeders have finished and the commit failed.
     """
+    if isinstance(error, LockLost):
+        return [str(error)]
     # Neither an Exception nor a sys.exit(): Ctrl-C, or what asyncio makes of it.
     if not isinstance(error, Exception | SystemExit):
         return [f"{seeder.name if seeder else 'The commit'} was interrupted."]
@@ -40,14 +44,24 @@ def describe_failure(seeder: Seeder | None, error: BaseException, root: Path) ->
     return lines
 
 
-def describe_outcome(done: Sequence[str], *, kept: bool, in_part: bool, over: bool) -> list[str]:
+def describe_outcome(
+    done: Sequence[str], *, kept: bool, in_part: bool, over: bool, outcome: Outcome = "rolled back"
+) -> list[str]:
     """Returns what ran before a failure and what is kept: with ``kept`` the seeders that are ``done``, with ``in_part``
     also what the failed one wrote before it called others. ``over`` is whether a statement has ended the
-    transaction."""
+    transaction, ``outcome`` what became of the last one if its commit failed."""
     lines = []
     if done:
         lines.append(f"These ran before it: {', '.join(done)}.")
-    if over:
+    if outcome != "rolled back":
+        if kept and done:
+            lines.append(f"Committed (--commit-each): {', '.join(done)}.")
+        lines.append(
+            "It was committed all the same."
+            if outcome == "committed"
+            else "The outcome is unknown: the database may have committed it. Look at the rows before you run it again."
+        )
+    elif over:
         lines.append(
             "A COMMIT (on MySQL and MariaDB also a TRUNCATE or other DDL) ended the run's transaction: what was "
             "written before that may have been committed."

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 # Seconds before a bar is shown, and between its updates.
 _PATIENCE, _PAUSE = 1.0, 0.1
 _NEVER = float("inf")
-_WORDS = {"done": "DONE", "skipped": "SKIP", "failed": "FAIL"}
+_VERBS = {"apply": "applied", "roll back": "rolled back", "stamp": "recorded as applied, without running"}
+_NOTHING = {
+    "migrate.rollback": "Nothing to roll back.",
+    "migrate.reset": "Nothing to roll back.",
+    "migrate.stamp": "It is recorded already; nothing to do.",
+}
+_WORDS = {"done": "DONE", "skipped": "SKIP", "failed": "FAIL", "unknown": "UNKNOWN"}
 
 
 def run(
@@ -124,7 +130,7 @@ class Lines(Observer):
 
     def step_retrying(self, step: Step, pause: float) -> None:
         self._break_line()
-        text = f"  {step.name}: a table is locked; rolled back, retrying in {pause:g} s"
+        text = f"  {step.name}: a lock was not free; rolled back, retrying in {pause:g} s"
         console.line(text, style="yellow")
 
     def step_finished(self, result: StepResult) -> None:
@@ -182,8 +188,7 @@ class Lines(Observer):
             self._end_seeders(report)
             return
         if not report.steps:
-            rolls_back = report.command in ("migrate.rollback", "migrate.reset")
-            console.line("Nothing to roll back." if rolls_back else "Nothing to migrate.")
+            console.line(_NOTHING.get(report.command, "Nothing to migrate."))
             return
         if shows_sql and not self._is_seeding:
             views.sql(report, everything=self._project.debug)
@@ -203,9 +208,12 @@ class Lines(Observer):
 
     def _end_migrations(self, others: tuple[StepResult, ...] = ()) -> None:
         done = [result for result in self._results if result.state == "done"]
-        verb = "rolled back" if any(result.step.action == "roll back" for result in done) else "applied"
+        verb = _VERBS[done[-1].step.action] if done else ""
         if done:
             console.line()
+        if done and not done[-1].step.id:
+            console.line("No migration is recorded as applied any more.")
+        elif done:
             console.line(f"{pluralize(len(done), 'migration')} {verb}.")
         if others:
             console.line(f"Another process applied {pluralize(len(others), 'migration')} in the meantime.")

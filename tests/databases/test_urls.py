@@ -123,3 +123,24 @@ def test_any_password_survives_a_url(password: str) -> None:
 def test_what_is_on_this_machine(text: str, local: bool) -> None:
     """A file, a socket and a loopback address are local, nothing else."""
     assert urls.is_local(urls.parse(text)) is local
+
+
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [
+        ("sqlite:///file:app.db?uri=true", "app.db"),
+        ("sqlite:///file:my%20shop/app.db?uri=1&mode=rwc", "my shop/app.db"),
+        ("sqlite:///file:///srv/app.db?uri=true", "/srv/app.db"),
+        ("sqlite:///file://localhost/srv/app.db?uri=true", "/srv/app.db"),
+        ("sqlite:///file:app.db", "file:app.db"),
+        ("sqlite:///file:app.db?uri=false", "file:app.db"),
+        ("sqlite:///file:shared?mode=memory&uri=true", None),
+        ("sqlite:///file::memory:?uri=true", None),
+        ("sqlite:///file:?uri=true", None),
+        ("sqlite:///file:/app.db?vfs=memdb&uri=true", None),
+        ("sqlite://", None),
+    ],
+)
+def test_the_file_of_a_uri(text: str, file: str | None) -> None:
+    """As SQLite reads it: the file that the lock is beside."""
+    assert urls.sqlite_file(urls.parse(text)) == (file and Path(file))

@@ -18,6 +18,8 @@ MARK = "S3same"
 PASSWORD = f"{MARK}@/:%+ '\"\\é"
 COMMANDS = (
     ["migrate.status"],
+    ["migrate.history"],
+    ["migrate.show", "1a"],
     ["database.migrate", "--pretend"],
     ["database.migrate"],
     ["migrate.rollback"],

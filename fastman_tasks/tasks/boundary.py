@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, overload
 import invoke
 from invoke import Argument, Context, Exit
 
-from fastman_tasks.secrets import redact
+from fastman_tasks.secrets import redact, redact_traceback
 from fastman_tasks.tasks import console, streams
 from fastman_tasks.tasks.flags import flags_of, parse
 from fastman_tasks.tasks.spelling import running_program, spell
@@ -207,7 +207,7 @@ def _root(c: Context) -> Path | None:
 def _exit(error: BaseException, project: Project | None) -> Exit:
     message, code, _ = _tell(error, project)
     if _DEBUG:
-        message = "".join(traceback.format_exception(error)) + message
+        message = redact_traceback("".join(traceback.format_exception(error)), error) + message
     return Exit(console.error_text(message), code)
 
 

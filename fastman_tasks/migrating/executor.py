@@ -184,8 +184,8 @@ class Executor:
         try:
             if not progress.sent.in_doubt or commits.wait(lambda: state.has_settled(self._environment)):
                 return self._now(), ""
-        except FastmanError as failure:
-            return None, str(failure)
+        except (FastmanError, KeyboardInterrupt) as failure:
+            return None, str(failure) or "interrupted before it could be asked."
         return None, "the database is still committing, or holds the lost connection open."
 
     def _report(

@@ -22,8 +22,8 @@ Level = Literal["none", "yes", "name"]
 class Risk:
     """What a command is about to do to ``database``: its ``steps``, and the ``losses`` they cause.
 
-    ``level`` is the consent that it needs. ``command`` is the command that was called, for an error that says how to
-    consent.
+    ``level`` is the consent that it needs; ``notes`` are what else there is to know. ``command`` is the command that
+    was called, for an error that says how to consent.
     """
 
     level: Level
@@ -31,6 +31,7 @@ class Risk:
     database: Database
     losses: tuple[Loss, ...] = ()
     steps: tuple[Step, ...] = ()
+    notes: tuple[str, ...] = ()
     command: Command | None = None
 
 

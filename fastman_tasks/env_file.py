@@ -33,6 +33,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "FASTMAN_STATEMENT_TIMEOUT": (),
     "FASTMAN_PROTECTED": (),
     "FASTMAN_PROHIBIT_DESTRUCTIVE": (),
+    "FASTMAN_SCRATCH_URL": (),
     "FASTMAN_EXPORT_ENV": (),
     "FASTMAN_ALEMBIC_NAME": (),
     "FASTMAN_ALEMBIC_X": (),

@@ -34,9 +34,9 @@ class Command:
 class FastmanError(Exception):
     """An error that is reported to the user; its message says what happened and what to do.
 
-    ``code`` is the exit code of the process: 1 failed, 2 wrong usage, 4 the lock was not free in time, 5 consent is
-    missing. ``next`` is the command to run next, if there is one. ``report`` is what the action had done when it
-    failed, if it had started.
+    ``code`` is the exit code of the process: 1 failed, 2 wrong usage, 4 the lock was not free in time or was lost, 5
+    consent is missing. ``next`` is the command to run next, if there is one. ``report`` is what the action had done
+    when it failed, if it had started.
     """
 
     code: ClassVar[int] = 1
@@ -55,6 +55,12 @@ class UsageError(FastmanError):
 
 class LockTimeout(FastmanError):
     """Another process held the migration lock for longer than FASTMAN_LOCK_TIMEOUT."""
+
+    code = 4
+
+
+class LockLost(FastmanError):
+    """The migration lock was lost while the command ran: another process may have acquired it since."""
 
     code = 4
 
@@ -120,10 +126,6 @@ class ModelsFailed(FastmanError):
 
 class MigrationRefused(FastmanError):
     """A plan cannot be run; raised before anything is changed."""
-
-
-class StateChanged(MigrationRefused):
-    """The database has changed since the plan was made; the plan was not run."""
 
 
 class MigrationFailed(FastmanError):

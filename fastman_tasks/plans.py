@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -97,11 +96,13 @@ class Plan:
 
     ``uncounted`` are the losses that the steps name, also in tables that do not exist yet: to be counted again when the
     plan is run, or None if nobody has to agree to them.
+    ``notes`` are what else there is to know before agreeing.
     """
 
     steps: tuple[Step, ...]
     state: State | None = None
     losses: tuple[Loss, ...] = ()
+    notes: tuple[str, ...] = ()
     uncounted: tuple[Loss, ...] | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -142,19 +143,18 @@ class Observer:
 
 @dataclass(frozen=True)
 class Report:
-    """What a command did. ``command`` is its name ("migrate.rollback"), ``database`` the URL with its password masked.
+    """What a command did. ``command`` is its name ("migrate.rollback"), ``database`` the URL with its password masked;
+    None if it was about none.
 
     Without ``steps`` there was nothing to do. A step that another process ran in the meantime is *skipped*.
-    ``details`` are further results of a command, as values that JSON supports.
     """
 
     command: str
-    database: str
+    database: str | None
     environment: str | None
     steps: tuple[StepResult, ...] = ()
     losses: tuple[Loss, ...] = ()
     preview: bool = False
-    details: Mapping[str, object] | None = None
 
     def in_state(self, state: StepState) -> tuple[StepResult, ...]:
         """The steps in ``state``."""

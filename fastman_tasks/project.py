@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -19,11 +20,15 @@ from fastman_tasks import settings as settings_module
 from fastman_tasks.databases import urls
 from fastman_tasks.databases.database import Database
 from fastman_tasks.env_file import export_environ
-from fastman_tasks.errors import SettingsError
+from fastman_tasks.errors import FastmanError, SettingsError
+from fastman_tasks.isolation import isolate
+from fastman_tasks.secrets import redact
 from fastman_tasks.settings import Settings
 from fastman_tasks.sources import display_path, missing_variable
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
     from fastman_tasks.making.migration import MigrationWriter
     from fastman_tasks.migrating.environment import Environment
     from fastman_tasks.migrating.migrator import Migrator
@@ -44,6 +49,10 @@ class Project:
         self.debug = debug
         self._entered: list[ExitStack] = []
         self._is_located = False
+        self._known: list[URL | None] = []
+        self._passwords: set[str] = set()
+        # The database of the project that this one stands in for; see with_database().
+        self._instead_of: URL | None = None
 
     @classmethod
     def open(
@@ -67,12 +76,23 @@ class Project:
                 sys.path.insert(0, str(folder))
         return cls(root, settings_module.load(root, environ, configured), debug=debug)
 
+    def with_database(self, database: Database) -> Project:
+        """Returns the same project with another ``database``. While it is entered, env.py and the application find that
+        one wherever they read the project's own from the environment."""
+        settings = replace(self.settings, url=database.url, url_source=database.source, url_problem=None)
+        project = Project(self.root, settings, debug=self.debug)
+        project._instead_of = self.database.url
+        return project
+
     def __enter__(self) -> Project:
         came_from = Path.cwd()
         with ExitStack() as stack:
             stack.enter_context(export_environ(self.settings.exports))
             os.chdir(self.root)
             stack.callback(os.chdir, came_from)
+            if self._instead_of is not None and self.settings.url is not None:
+                live, url = self._instead_of, self.settings.url
+                stack.enter_context(isolate(self.root, self.settings.unset, live, url))
             self._entered.append(stack.pop_all())
         return self
 
@@ -134,12 +154,22 @@ class Project:
         return urls.display_url(self.database.url, self.root)
 
     def redact(self, text: str) -> str:
-        """Returns ``text`` with the passwords of the project's database masked."""
-        known = [self.__dict__.get("database"), self.__dict__.get("configured_database")]
-        candidates = [self.settings.url, *(database.url for database in known if database)]
-        for url in candidates:
-            text = text if url is None else urls.redact(text, url)
-        return text
+        """Returns ``text`` with passwords masked: those of the project's database, and what looks like one."""
+        databases = (self.__dict__.get("database"), self.__dict__.get("configured_database"))
+        known = [self.settings.url, self._ini_url, *(each.url for each in databases if each)]
+        # Each line that is printed asks for them.
+        if len(known) > len(self._known):
+            self._known = known
+            self._passwords = {each for url in known if url is not None for each in urls.passwords(url)}
+        return redact(text, sorted(self._passwords, key=len, reverse=True))
+
+    @cached_property
+    def _ini_url(self) -> URL | None:
+        # An env.py may fail with it before it has connected.
+        try:
+            return self.environment.configured_url if self.has_environment else None
+        except FastmanError:
+            return None
 
     def hint(self, error: BaseException) -> str | None:
         """Returns what to do if ``error`` comes from a variable that is in a .env file and not in the environment."""

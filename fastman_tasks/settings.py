@@ -37,6 +37,7 @@ class Settings:
     environment does not have; ``export_env`` exports them. ``protected`` are names of environments, in lower case.
     Times are in seconds; ``ddl_lock_timeout`` and ``statement_timeout`` are None if they are not set, 0 for no limit.
     ``alembic_config`` is an absolute file, ``alembic_name`` its section, ``alembic_x`` texts like ``key=value``.
+    ``scratch_url`` is a database on whose server scratch databases can be created; None for the project's own server.
     """
 
     root: Path
@@ -53,6 +54,7 @@ class Settings:
     statement_timeout: float | None
     protected: frozenset[str]
     prohibit_destructive: bool
+    scratch_url: URL | None
     export_env: bool
     unset: Mapping[str, str] = field(repr=False)
     alembic_config: Path | None
@@ -65,10 +67,11 @@ class Settings:
         return self.unset if self.export_env else {}
 
     def table_lock_timeout(self, url: URL) -> float:
-        """Returns the seconds that a migration of the database at ``url`` waits for a table's lock; 0 for no limit."""
+        """Returns the seconds that a migration of the database at ``url`` waits for a table's lock; 0 for no limit, on
+        SQLite for the driver's own."""
         if self.ddl_lock_timeout is not None:
             return self.ddl_lock_timeout
-        return _PROTECTED_LOCK_TIMEOUT if self.protects(url) else 0.0
+        return _PROTECTED_LOCK_TIMEOUT if self.protects(url) and url.get_backend_name() != "sqlite" else 0.0
 
     @property
     def production(self) -> bool:
@@ -142,6 +145,7 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
         statement_timeout=_seconds(text, "FASTMAN_STATEMENT_TIMEOUT", default=None),
         protected=frozenset(name.lower() for name in _list(text, "FASTMAN_PROTECTED")),
         prohibit_destructive=_switch(text, "FASTMAN_PROHIBIT_DESTRUCTIVE", default=False),
+        scratch_url=_scratch_url(text),
         export_env=_switch(text, "FASTMAN_EXPORT_ENV", default=False),
         unset={name: value for layer in reversed(files) for name, value in layer.values.items() if name not in environ},
         alembic_config=root / text["ALEMBIC_CONFIG"] if "ALEMBIC_CONFIG" in text else None,
@@ -153,6 +157,15 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
             if part.strip()
         ),
     )
+
+
+def _scratch_url(text: Mapping[str, str]) -> URL | None:
+    value = text.get("FASTMAN_SCRATCH_URL")
+    if value is None:
+        return None
+    url = urls.parse(value, name="FASTMAN_SCRATCH_URL")
+    urls.require_known(url)
+    return url
 
 
 def _list(text: Mapping[str, str], name: str) -> tuple[str, ...]:

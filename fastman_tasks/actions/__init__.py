@@ -8,5 +8,6 @@
 from fastman_tasks.actions.migrate import migrate
 from fastman_tasks.actions.rollback import reset, rollback
 from fastman_tasks.actions.seed import seed
+from fastman_tasks.actions.stamp import stamp
 
-__all__ = ["migrate", "reset", "rollback", "seed"]
+__all__ = ["migrate", "reset", "rollback", "seed", "stamp"]

@@ -21,7 +21,7 @@ def baseline(
     """
     written: list[Draft] = []
 
-    def run(_plan: Plan, _observer: Observer) -> tuple[StepResult, ...]:
+    def run(_plan: Plan, _observer: Observer, _confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
         written.append(write())
         file = written[0].file
         return () if file is None else (StepResult(Step("stamp", file.stem, file), "done"),)

@@ -7,13 +7,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from fastman_tasks.consent import Consent, Level, Risk, consent_command
-from fastman_tasks.errors import Command, ConsentMissing, DatabaseUnavailable, FastmanError, LossGrew
+from fastman_tasks.errors import Command, ConsentMissing, DatabaseUnavailable, FastmanError, LockLost, LossGrew
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
 from fastman_tasks.project import Project
 
 #: Runs what is left of a plan while the lock is held, and notifies the observer of each step. It plans again from what
-#: it reads under the lock.
-Run = Callable[[Plan, Observer], tuple[StepResult, ...]]
+#: it reads under the lock. What it is called with last is called with what comes next, before each
+#: step or commit, and raises LockLost if the lock is not ours any more.
+Run = Callable[[Plan, Observer, Callable[[str], None]], tuple[StepResult, ...]]
 
 
 @dataclass
@@ -40,7 +41,7 @@ def carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
     """Plan ``action``, ask for ``consent``, run it under the migration lock, and return its Report.
 
     Raises ConsentMissing if it is prohibited or consent is refused, LockTimeout after FASTMAN_LOCK_TIMEOUT, and
-    whatever the plan and the run raise. An error that is raised after the first step has a ``report`` of what was done.
+    whatever the plan and the run raise. An error, and a KeyboardInterrupt, has a ``report`` of what was done before.
     """
     with action.project:
         return _carry_out(action, consent, observer)
@@ -64,16 +65,19 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
             if action.level(plan) == "none":
                 # Nobody was asked, so nothing was agreed to that a loss could go beyond.
                 plan = replace(plan, uncounted=None)
-            with hold_lock(project, observer) if action.locks(plan) else ExitStack():
-                results = action.run(plan, noted)
-        except (Exception, SystemExit) as error:
+            with hold_lock(project, observer, wanted=action.locks(plan)) as confirm:
+                results = action.run(plan, noted, confirm)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             # What the observer raised is no failure of the step that was under way.
             cause = noted.failure or error
             if isinstance(cause, LossGrew):
                 plan = replace(plan, losses=cause.losses)
                 cause.next = consent_command(_risk(action, plan))
-            if isinstance(cause, FastmanError):
-                cause.report = _report(action, plan, _merge(noted.results, cause.report))
+            if isinstance(cause, LockLost) and not action.destructive:
+                cause.next = action.command
+            if isinstance(cause, FastmanError | KeyboardInterrupt):
+                before: Report | None = getattr(cause, "report", None)
+                cause.report = _report(action, plan, _merge(noted.results, before))  # type: ignore[union-attr]
             if cause is error:
                 raise
             raise cause from None
@@ -81,11 +85,15 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
 
 
 @contextmanager
-def hold_lock(project: Project, observer: Observer) -> Iterator[None]:
-    """Hold the database's migration lock in this block. The state that was read before is discarded.
+def hold_lock(project: Project, observer: Observer, *, wanted: bool = True) -> Iterator[Callable[[str], None]]:
+    """Hold the database's migration lock in this block, if it is ``wanted``. The state that was read before is
+    discarded. Yields a function that raises LockLost, which says what was stopped, if the lock is not ours any more.
 
     Raises LockTimeout after FASTMAN_LOCK_TIMEOUT, and DatabaseUnavailable if only env.py can connect.
     """
+    if not wanted:
+        yield lambda what: None
+        return
     from fastman_tasks.databases import lock
 
     table, schema = "alembic_version", None
@@ -106,7 +114,7 @@ def hold_lock(project: Project, observer: Observer) -> Iterator[None]:
             ) from error
         if found is not None and project.has_environment:
             project.migrator.forget_state()
-        yield
+        yield (lambda what: None) if found is None else found.confirm
 
 
 def _require_permission(project: Project) -> None:
@@ -126,7 +134,9 @@ def _require_consent(consent: Consent, risk: Risk) -> None:
 
 def _risk(action: Action, plan: Plan) -> Risk:
     question = f"{action.question(plan)} on {action.project.display_url}?"
-    return Risk(action.level(plan), question, action.project.database, plan.losses, plan.steps, command=action.command)
+    return Risk(
+        action.level(plan), question, action.project.database, plan.losses, plan.steps, plan.notes, action.command
+    )
 
 
 def _merge(noted: Sequence[StepResult], found: Report | None) -> tuple[StepResult, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from fastman_tasks.actions.carry_out import Action, carry_out
@@ -43,14 +44,14 @@ def migrate(
             return migrations
         return replace(migrations, steps=(*migrations.steps, *seeders))
 
-    def run(plan: Plan, observer: Observer) -> tuple[StepResult, ...]:
+    def run(plan: Plan, observer: Observer, confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
         if preview and plan.migrations:
             return run_preview(project, plan)
-        results = run_migrations(project, plan, observer) if plan.migrations else ()
+        results = run_migrations(project, plan, observer, confirm) if plan.migrations else ()
         if seeding is None:
             return results
         try:
-            return (*results, *seeding.run(observer))
+            return (*results, *seeding.run(observer, confirm))
         except SeederFailed as error:
             if plan.migrations:
                 failure = SeederFailed(f"{error}\nThe migrations stay applied.", next=Command("database.seed"))
@@ -80,11 +81,13 @@ def _question(plan: Plan) -> str:
     return " and ".join(what).capitalize()
 
 
-def run_migrations(project: Project, plan: Plan, observer: Observer) -> tuple[StepResult, ...]:
-    """Run the migrations of ``plan`` and return their results. The caller holds the lock."""
+def run_migrations(
+    project: Project, plan: Plan, observer: Observer, confirm: Callable[[str], None]
+) -> tuple[StepResult, ...]:
+    """Run the migrations of ``plan`` and return their results. The caller holds the lock, as ``confirm`` confirms."""
     from fastman_tasks.migrating.executor import Executor
 
-    return Executor(project.environment, project.migrator, observer).run(plan)
+    return Executor(project.environment, project.migrator, observer, confirm).run(plan)
 
 
 def run_preview(project: Project, plan: Plan) -> tuple[StepResult, ...]:

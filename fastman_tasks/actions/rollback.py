@@ -74,7 +74,9 @@ def _roll_back(
             project,
             command,
             plan,
-            lambda plan, observer: run_preview(project, plan) if preview else run_migrations(project, plan, observer),
+            lambda plan, *under_lock: (
+                run_preview(project, plan) if preview else run_migrations(project, plan, *under_lock)
+            ),
             level=lambda plan: level_to_roll_back(project.settings, project.database, plan.losses),
             question=lambda plan: f"Roll back {pluralize(len(plan.steps), 'migration')}",
             destructive=True,

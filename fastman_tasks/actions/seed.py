@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from fastman_tasks.actions.carry_out import Action, carry_out
@@ -50,7 +50,7 @@ def seed(
             project,
             Command("database.seed", flags=flags),
             lambda: Plan(seeding.plan()),
-            lambda _plan, observer: seeding.run(observer),
+            lambda _plan, *under_lock: seeding.run(*under_lock),
             level=lambda _plan: level_to_change(project.settings, project.database),
             question=lambda plan: f"Run {pluralize(len(plan.steps), 'seeder')}",
             preview=preview,
@@ -84,10 +84,10 @@ class Seeding:
         self._selected = self._project.seeders.select(self._only, self._project.database, self._options)
         return tuple(seeder.step for seeder in self._selected)
 
-    def run(self, observer: Observer) -> tuple[StepResult, ...]:
-        """Run them and return their results. The caller holds the lock."""
+    def run(self, observer: Observer, confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
+        """Run them and return their results. The caller holds the lock, as ``confirm`` confirms."""
         self.require_migrated()
-        return self._project.seeders.run(self._selected, self._project.database, self._options, observer)
+        return self._project.seeders.run(self._selected, self._project.database, self._options, observer, confirm)
 
     def require_migrated(self, planned: Collection[str] = ()) -> None:
         """Raises SeedingRefused if there are pending migrations other than the ``planned`` ones."""

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 # SQLAlchemy's asyncio needs greenlet, which only the extra "async" installs; so a missing one is reported as such.
@@ -21,7 +22,7 @@ T = TypeVar("T")
 def create(url: URL) -> Engine:
     """Returns an engine for an async URL."""
     # NullPool: a connection cannot outlive the event loop it was opened in.
-    return create_async_engine(url, poolclass=pool.NullPool).sync_engine
+    return create_async_engine(url, poolclass=pool.NullPool, pool_reset_on_return=None).sync_engine
 
 
 def run(engine: Engine, work: Callable[[Connection], T]) -> T:
@@ -78,8 +79,16 @@ class HeldConnection:
 
     def close(self) -> None:
         """Close the connection; the server releases its locks."""
-        self._await(self._connection.close())
-        self._loop.close()
+        try:
+            self._await(self._connection.close())
+        finally:
+            self._loop.close()
 
     def _await(self, awaitable: Coroutine[Any, Any, T]) -> T:
-        return self._loop.run_until_complete(awaitable)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return self._loop.run_until_complete(awaitable)
+        # Between two migrations env.py's own loop is running, and a thread can run one loop only.
+        with ThreadPoolExecutor(1) as other:
+            return other.submit(self._loop.run_until_complete, awaitable).result()

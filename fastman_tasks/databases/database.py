@@ -83,7 +83,8 @@ class Database:
                 from fastman_tasks.databases import async_connection
 
                 return async_connection.create(self.url)
-            return create_engine(self.url, poolclass=pool.NullPool)
+            # Nothing is to be rolled back when it is closed, and a server that is silent would not say so.
+            return create_engine(self.url, poolclass=pool.NullPool, pool_reset_on_return=None)
 
     def _connected(self, engine: Engine) -> Connection:
         try:

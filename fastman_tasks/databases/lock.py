@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import socket
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import Protocol
 
 import filelock
 from filelock import FileLock, Timeout, UnixFileLock
-from sqlalchemy import Connection, text
 
 from fastman_tasks.databases import urls
-from fastman_tasks.databases.database import Database, HeldConnection
+from fastman_tasks.databases.database import Database
 from fastman_tasks.databases.hooks import require_folder
-from fastman_tasks.errors import LockTimeout, UsageError
+from fastman_tasks.databases.server_locks import MySQLLock, PostgreSQLLock
+from fastman_tasks.errors import LockLost, LockTimeout, UsageError
 
 # Before 4.0, and on Windows, filelock removes the file by itself. Removed twice, it would be another holder's.
 _KEEPS_FILE = issubclass(FileLock, UnixFileLock) and int(filelock.__version__.partition(".")[0]) >= 4
@@ -30,13 +29,34 @@ class Lock(Protocol):
     """A lock that can be tried."""
 
     def acquire(self) -> bool:
-        """Acquire the lock without waiting; returns False if another process has it."""
+        """Acquire the lock without waiting; returns False if another process has it. Raises LockLost if the connection
+        to ask for it with has ended."""
+
+    def confirm(self, what: str) -> None:
+        """Raises LockLost, which says that this process stopped before ``what``, if it does not have the lock any
+        more."""
 
     def holder(self) -> str | None:
         """Returns who has the lock, if the server knows."""
 
     def release(self) -> None:
-        """Release the lock."""
+        """Release the lock. In a forked child, and if it was lost, this does nothing."""
+
+    def leave_to_parent(self) -> None:
+        """Forget, in a forked child, what holds the lock: it is the parent's, and is released when the parent ends."""
+
+
+# A hook for forks cannot be removed again, so there is one for all locks.
+_held: weakref.WeakSet[Lock] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    for lock in _held:
+        lock.leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 @contextmanager
@@ -52,6 +72,7 @@ def hold(
     ``on_wait`` is called once with the holder when the lock is not free. Raises LockTimeout after ``timeout`` seconds.
     """
     started, pause, waited = clock(), _FIRST_PAUSE, 0.0
+    _held.add(lock)
     try:
         if not lock.acquire():
             on_wait(lock.holder())
@@ -69,6 +90,7 @@ def hold(
         yield waited
     finally:
         lock.release()
+        _held.discard(lock)
 
 
 def for_database(database: Database, version_table: str, schema: str | None) -> Lock | None:
@@ -79,10 +101,10 @@ def for_database(database: Database, version_table: str, schema: str | None) -> 
     backend = database.url.get_backend_name()
     name = ".".join(part for part in ("fastman-tasks", schema, version_table) if part)
     if backend == "postgresql":
-        return _PostgreSQLLock(database, name)
+        return PostgreSQLLock(database, name)
     if backend in ("mysql", "mariadb"):
         # GET_LOCK is the whole server's, and takes 64 characters.
-        return _MySQLLock(database, f"{database.url.database}.{name}")
+        return MySQLLock(database, f"{database.url.database}.{name}")
     file = urls.sqlite_file(database.url)
     return _FileLock(file) if file is not None else None
 
@@ -90,102 +112,66 @@ def for_database(database: Database, version_table: str, schema: str | None) -> 
 class _FileLock:
     def __init__(self, file: Path) -> None:
         require_folder(file)
-        real = file.resolve()
-        self._lock = FileLock(real.with_name(f"{real.name}.lock"))
+        real = _first_link(file.resolve())
+        self._file = real.with_name(f"{real.name}.lock")
+        self._lock = FileLock(self._file)
+        self._identity: tuple[int, int] | None = None
+        self._owner = 0
 
     def acquire(self) -> bool:
         try:
             self._lock.acquire(timeout=0)
+            self._identity, self._owner = _identity(self._file), os.getpid()
         except Timeout:
             return False
         except OSError as error:
             raise UsageError(
-                f"The lock file {self._lock.lock_file} cannot be written: {error.strerror}. "
+                f"The lock file {self._file} cannot be written: {error.strerror}. "
                 "SQLite writes files there too; make the folder writable."
             ) from error
         return True
+
+    def confirm(self, what: str) -> None:
+        if _identity(self._file) == self._identity:
+            return
+        raise LockLost(
+            f"The lock file {self._file} was removed or replaced while it was locked. Another process may have the "
+            f"lock now, so this one stopped before {what}."
+        )
 
     def holder(self) -> str | None:
         return None
 
     def release(self) -> None:
+        if self._owner not in (0, os.getpid()):
+            return
         # While it is still held: whoever has the old file open notices, once it gets the lock, that the file has no
         # name any more, and opens the new one (filelock, from 3.21 on).
         if self._lock.is_locked and _KEEPS_FILE:
             with suppress(OSError):
-                Path(self._lock.lock_file).unlink()
+                self._file.unlink()
         self._lock.release()
 
-
-class _ServerLock:
-    def __init__(self, database: Database, name: str) -> None:
-        self._database = database
-        self._digest = hashlib.sha256(name.encode()).digest()
-        self._connection: HeldConnection | None = None
-
-    def acquire(self) -> bool:
-        if self._connection is None:
-            self._connection = self._database.hold()
-            self._connection.run(self._introduce)
-        return self._connection.run(self._try)
-
-    def holder(self) -> str | None:
-        return self._connection.run(self._holder) if self._connection else None
-
-    def release(self) -> None:
-        # The server frees the lock with its connection.
-        if self._connection is not None:
-            self._connection.close()
-
-    def _introduce(self, connection: Connection) -> None:
-        """Let the server's lists of connections say who this is."""
-
-    def _try(self, connection: Connection) -> bool:
-        raise NotImplementedError
-
-    def _holder(self, connection: Connection) -> str | None:
-        raise NotImplementedError
+    def leave_to_parent(self) -> None:
+        # Before 4.0 filelock does not do so itself.
+        for descriptor in Path("/dev/fd").iterdir() if self._lock.is_locked else ():
+            with suppress(OSError):
+                found = os.fstat(int(descriptor.name))
+                if (found.st_dev, found.st_ino) == self._identity:
+                    os.close(int(descriptor.name))
 
 
-class _PostgreSQLLock(_ServerLock):
-    @property
-    def _key(self) -> int:
-        return int.from_bytes(self._digest[:8], "big", signed=True)
-
-    def _introduce(self, connection: Connection) -> None:
-        who = f"fastman-tasks, process {os.getpid()} on {socket.gethostname()}"[:63]
-        connection.execute(text("SELECT set_config('application_name', :who, false)"), {"who": who})
-
-    def _try(self, connection: Connection) -> bool:
-        return bool(connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": self._key}))
-
-    def _holder(self, connection: Connection) -> str | None:
-        row = connection.execute(
-            text(
-                "SELECT a.application_name, a.usename, a.client_addr, a.pid FROM pg_locks l "
-                "JOIN pg_stat_activity a ON a.pid = l.pid JOIN pg_database d ON d.oid = l.database "
-                "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND d.datname = current_database() "
-                "AND ((l.classid::bigint << 32) | l.objid::bigint) = :key"
-            ),
-            {"key": self._key},
-        ).first()
-        if row is None:
-            return None
-        name, user, address, pid = row
-        return f"{name or 'a connection'}, user {user}, from {address or 'this machine'}, server process {pid}"
+def _first_link(file: Path) -> Path:
+    """Returns the first name of ``file`` in its folder: all its names there have one lock."""
+    if not file.exists() or file.stat().st_nlink == 1:
+        return file
+    return min((each for each in file.parent.iterdir() if _identity(each) == _identity(file)), default=file)
 
 
-class _MySQLLock(_ServerLock):
-    @property
-    def _name(self) -> str:
-        return f"fastman-tasks.{self._digest.hex()[:40]}"
-
-    def _try(self, connection: Connection) -> bool:
-        return bool(connection.scalar(text("SELECT GET_LOCK(:name, 0)"), {"name": self._name}))
-
-    def _holder(self, connection: Connection) -> str | None:
-        row = connection.execute(
-            text("SELECT id, user, host FROM information_schema.processlist WHERE id = IS_USED_LOCK(:name)"),
-            {"name": self._name},
-        ).first()
-        return f"user {row[1]}, from {row[2]}, connection {row[0]}" if row else None
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        # Not what a symbolic link leads to, which may be in another folder.
+        found = file.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import closing
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
+
+from fastman_tasks.databases.outages import is_busy
 
 
 def limiter(lock: float, statement: float) -> Callable[[Connection], None] | None:
@@ -29,6 +32,10 @@ def limiter(lock: float, statement: float) -> Callable[[Connection], None] | Non
                 statements.append(f"SET SESSION lock_wait_timeout = {math.ceil(lock)}")
             if statement and getattr(connection.dialect, "is_mariadb", False):
                 statements.append(f"SET SESSION max_statement_time = {statement:g}")
+        elif connection.dialect.name == "sqlite" and lock:
+            # Not through SQLAlchemy, for which it would begin a transaction.
+            with closing(connection.connection.cursor()) as cursor:
+                cursor.execute(f"PRAGMA busy_timeout = {round(lock * 1000)}")
         begun = connection.in_transaction()
         for each in statements:
             connection.exec_driver_sql(each)
@@ -40,8 +47,8 @@ def limiter(lock: float, statement: float) -> Callable[[Connection], None] | Non
 
 
 def is_lock_timeout(error: BaseException) -> bool:
-    """Whether the database gave up waiting for a lock (PostgreSQL's 55P03, MySQL's 1205)."""
+    """Whether the database gave up waiting for a lock (PostgreSQL's 55P03, MySQL's 1205, SQLite's of its file)."""
     if not isinstance(error, DBAPIError) or error.orig is None:
         return False
     state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-    return state == "55P03" or (bool(error.orig.args) and error.orig.args[0] == 1205)
+    return state == "55P03" or (bool(error.orig.args) and error.orig.args[0] == 1205) or is_busy(error)

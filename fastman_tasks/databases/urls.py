@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import quote, quote_plus
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from fastman_tasks.errors import SettingsError
+from fastman_tasks.secrets import is_secret
+from fastman_tasks.text import printable
 
 # What other tools call a backend (Heroku: postgres, Laravel: pgsql and sqlsrv) -> SQLAlchemy's name.
 _BACKENDS = {"postgres": "postgresql", "pgsql": "postgresql", "sqlsrv": "mssql"}
@@ -65,34 +67,61 @@ def require_known(url: URL) -> None:
 
 
 def sqlite_file(url: URL) -> Path | None:
-    """Returns the file of a SQLite URL; None for memory, for ``file:`` URIs and for other databases."""
+    """Returns the file of a SQLite URL, also of one that has a ``file:`` URI; None for memory and other databases."""
     name = url.database
-    if url.get_backend_name() != "sqlite" or not name or name == ":memory:" or name.startswith("file:"):
+    if url.get_backend_name() != "sqlite" or not name or name == ":memory:":
         return None
-    return Path(name)
+    if not _has_uri(url):
+        return Path(name)
+    in_memory = url.query.get("mode") == "memory" or url.query.get("vfs") == "memdb"
+    return None if in_memory else uri_file(name)
+
+
+def uri_file(uri: str) -> Path | None:
+    """Returns the file that a ``file:`` URI of SQLite names; None for memory. Source: sqlite.org/uri.html."""
+    name = unquote(urlsplit(uri).path)
+    return None if name in ("", ":memory:") else Path(name)
+
+
+def _has_uri(url: URL) -> bool:
+    # As SQLAlchemy reads a switch in a URL.
+    switch = str(url.query.get("uri", "")).lower() in {"true", "yes", "on", "y", "t", "1"}
+    return switch and (url.database or "").startswith("file:")
 
 
 def anchor(url: URL, root: Path) -> URL:
-    """Returns ``url`` with a relative SQLite file made absolute, relative to ``root``."""
+    """Returns ``url`` with a relative SQLite file made absolute, relative to ``root``; a URI stays as it is."""
     file = sqlite_file(url)
-    return url if file is None else url.set(database=str(root / file))
+    return url if file is None or _has_uri(url) else url.set(database=str(root / file))
 
 
 def display_url(url: URL, root: Path) -> str:
     """Returns ``url`` as text for people: password masked, a SQLite file inside ``root`` relative to it."""
     file = sqlite_file(url)
-    if file is not None and file.is_relative_to(root):
+    if file is not None and file.is_relative_to(root) and not _has_uri(url):
         url = url.set(database=file.relative_to(root).as_posix())
     return mask(url)
 
 
 def mask(url: URL) -> str:
-    """Returns ``url`` as text with every password masked, also the part that an unquoted @ leaves in the host."""
+    """Returns ``url`` as printable text with every password masked, also the part that an unquoted @ leaves in the
+    host."""
     secret, _, host = (url.host or "").rpartition("@")
     if secret:
         url = url.set(host=f"***@{host}")
-    masked = url.set(query={key: "***" if "pass" in key.lower() else value for key, value in url.query.items()})
-    return masked.render_as_string(hide_password=True)
+    masked = url.set(query={key: "***" if is_secret(key) else value for key, value in url.query.items()})
+    return printable(masked.render_as_string(hide_password=True))
+
+
+def passwords(url: URL) -> list[str]:
+    """Returns the passwords of ``url``, also those in its query.
+
+    One that also occurs elsewhere in the masked URL (as the user's name, say) is left out: masking it would reveal it.
+    """
+    found = [str(url.password)] if url.password else []
+    found += [text for key, value in url.query.items() if is_secret(key) for text in _several(value)]
+    shown = mask(url)
+    return [password for password in found if password and password not in shown]
 
 
 def hosts(url: URL) -> list[str]:
@@ -119,21 +148,3 @@ def is_local_host(host: str | None) -> bool:
 
 def _several(value: str | Iterable[str]) -> Iterable[str]:
     return (value,) if isinstance(value, str) else value
-
-
-def redact(text: str, url: URL) -> str:
-    """Returns ``text`` with the passwords of ``url`` masked, raw and URL-quoted.
-
-    A password that also occurs elsewhere in the masked URL (the user's name, say) is left: masking it would reveal
-    it.
-    """
-    secrets = [str(url.password)] if url.password else []
-    secrets += [text for key, value in url.query.items() if "pass" in key.lower() for text in _several(value)]
-    for secret in secrets:
-        if not secret or secret in mask(url):
-            continue
-        # SQLAlchemy itself leaves a space and a plus as they are; a traceback may hold Python's spelling.
-        quoted = (quote_plus(secret), quote(secret, safe=""), quote(secret, safe=" +"), repr(secret)[1:-1])
-        for spelling in (*quoted, secret):
-            text = text.replace(spelling, "***")
-    return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from alembic.autogenerate import RevisionContext
@@ -19,7 +19,7 @@ from fastman_tasks.revisions.graph import Revision
 
 
 class NewRevision:
-    """A revision after the newest one of ``environment``, whose file ``message`` names.
+    """A revision after ``parents``, by default the newest one of ``environment``; ``message`` names its file.
 
     ``complete`` is called with what is to be written, before env.py's own process_revision_directives, which may leave
     out a migration that does nothing.
@@ -29,7 +29,8 @@ class NewRevision:
         self,
         environment: Environment,
         message: str,
-        complete: Callable[[MigrationContext, ops.MigrationScript], None],
+        complete: Callable[[MigrationContext, ops.MigrationScript], None] = lambda context, script: None,
+        parents: Sequence[str] = ("head",),
     ) -> None:
         self._environment = environment
         self._batch = False
@@ -42,7 +43,7 @@ class NewRevision:
                 "message": names.escape_docstring(message),
                 "autogenerate": False,
                 "sql": False,
-                "head": "head",
+                "head": list(parents),
                 "splice": False,
                 "branch_label": None,
                 "version_path": None,

@@ -15,6 +15,7 @@ from alembic.runtime.migration import MigrationContext, MigrationStep
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import URL, Connection
 
+from fastman_tasks.databases.transactions import begin_immediately
 from fastman_tasks.errors import FastmanError, NoEnvironment
 from fastman_tasks.migrating import config as configuration
 from fastman_tasks.migrating import env_py, version_graph
@@ -176,7 +177,14 @@ class Environment:
         config.cmd_opts.revision = options["destination_rev"]
         config.cmd_opts.autogenerate = typed == "revision"
         context = EnvironmentContext(config, scripts, fn=steps, **options)
-        env_py.wrap_configure(context, prepare, output, dialect_name)
+
+        def prepared(connection: Connection) -> None:
+            if writes:
+                begin_immediately(connection)
+            if prepare is not None:
+                prepare(connection)
+
+        env_py.wrap_configure(context, prepared, output, dialect_name)
         surroundings = env_py.surroundings(
             self.file, self.url, reading=reading, migrating=writes, copies=copies, debug=self._debug
         )

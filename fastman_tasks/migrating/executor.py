@@ -14,8 +14,9 @@ from sqlalchemy.exc import DBAPIError
 from fastman_tasks.consent import require_agreed
 from fastman_tasks.databases import commits
 from fastman_tasks.databases.hooks import created
+from fastman_tasks.databases.outages import advise
 from fastman_tasks.databases.timeouts import is_lock_timeout, limiter
-from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused
+from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, LockLost, MigrationFailed, MigrationRefused
 from fastman_tasks.migrating import causes, losses, sent, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
@@ -42,19 +43,22 @@ class _Progress:
 
 
 class Executor:
-    """Applies migrations and rolls them back, as ``migrator`` has planned them. The caller holds the lock."""
+    """Applies migrations and rolls them back, as ``migrator`` has planned them. The caller holds the lock, as
+    ``confirm`` confirms before each of them; see ``carry_out.Run``."""
 
     def __init__(
         self,
         environment: Environment,
         migrator: Migrator,
         observer: Observer,
+        confirm: Callable[[str], None],
         clock: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._environment = environment
         self._migrator = migrator
         self._observer = observer
+        self._confirm = confirm
         self._clock = clock
         self._sleep = sleep
 
@@ -62,8 +66,8 @@ class Executor:
         """Run the migrations of ``plan`` that are still to do, and return the result of each.
 
         A step that runs into a lock timeout before it has committed anything is retried after each of ``PAUSES``.
-        Raises MigrationFailed, which names the revision, the line and what is committed, and MigrationRefused if the
-        database has changed in such a way that the plan no longer fits.
+        Raises MigrationFailed, which names the revision, the line and what is committed, MigrationRefused if the
+        database has changed in such a way that the plan no longer fits, and LockLost.
         """
         planned = replace(plan, steps=plan.migrations)
         progress = _Progress(planned)
@@ -84,7 +88,7 @@ class Executor:
                 break
             except (FastmanError, KeyboardInterrupt) as error:
                 commits_all = progress.enclosed and bool(progress.done)
-                if isinstance(error, MigrationRefused) or not (progress.running or commits_all):
+                if isinstance(error, MigrationRefused | LockLost) or not (progress.running or commits_all):
                     raise
                 cause = error.__cause__ if isinstance(error, EnvironmentFailed) and error.__cause__ else error
                 progress.sent.settle()
@@ -143,6 +147,7 @@ class Executor:
             self._environment.load(left.steps)
             for step in left.steps:
                 progress.running, progress.sent = step, SentStatements(transactional)
+                self._confirm(step.name)
                 self._observer.step_started(step)
                 progress.started = self._clock()
                 yield self._environment.step(step)
@@ -201,10 +206,12 @@ class Executor:
             lines = [f"{name} failed: {blame(error, root, step.file if step else None)}"]
         if isinstance(error, DBAPIError) and error.statement:
             lines.append(f"  Statement: {shorten(error.statement, 1000)}")
+        advice = advise(error)
         if now is None:
             if progress.sent.in_doubt:
                 return [*lines, f"The outcome is unknown: {unread}"], Command("migrate.status")
-            return [*lines, *progress.sent.describe(), f"Could not determine what is applied now: {unread}"], None
+            lines += [*progress.sent.describe(), f"Could not determine what is applied now: {unread}"]
+            return [*lines, *advice], None
         if cause := causes.find(error):
             lines += causes.explain(cause, self._environment)
         left = self._undone(plan, now)
@@ -217,7 +224,7 @@ class Executor:
             lines.append("It was committed all the same.")
         lines += self._standing(plan, now, step)
         if left and not isinstance(error, KeyboardInterrupt) and not progress.sent.in_doubt:
-            lines.append("Correct the file first.")
+            lines += advice or ["Correct the file first."]
         return lines, self._again(plan, left) if left else None
 
     def _again(self, plan: Plan, left: tuple[Step, ...]) -> Command:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import replace
 
-from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from fastman_tasks.errors import FastmanError, MigrationRefused, UsageError
+from fastman_tasks.errors import DatabaseUnavailable, FastmanError, MigrationRefused, UsageError
 from fastman_tasks.migrating import missing as branches
-from fastman_tasks.migrating import state
+from fastman_tasks.migrating import revision_names, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Action, Loss, Plan, State, Step, StepResult
 from fastman_tasks.revisions.graph import Revision, RevisionGraph
+from fastman_tasks.text import printable
 
 
 class Migrator:
@@ -22,18 +23,23 @@ class Migrator:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._state: State | None = None
+        # Why it could not be read.
+        self._failure: DatabaseUnavailable | None = None
 
     @property
     def graph(self) -> RevisionGraph:
-        """Every revision that has a file."""
-        # An env.py may say where the files lie, and what they can import: it has to run first.
+        """Every revision that has a file; known without a database, too."""
+        # An env.py may say where the files lie, and what they can import: it has to run first, until it connects.
         if not self._environment.has_run:
-            _ = self.state
+            with suppress(DatabaseUnavailable):
+                _ = self.state
         return self._environment.graph
 
     @property
     def state(self) -> State:
-        """The state of the database when it was last read; it is read on first use."""
+        """The state of the database when it was last read; it is read on first use. Raises DatabaseUnavailable."""
+        if self._failure is not None:
+            raise self._failure
         if self._state is None:
             return self._read()
         return self._state
@@ -45,7 +51,7 @@ class Migrator:
 
     def forget_state(self) -> None:
         """Discard ``state``, so that the next use reads it again."""
-        self._state = None
+        self._state = self._failure = None
 
     def status(self) -> tuple[StepResult, ...]:
         """Returns the status of every migration, oldest first: *applied* or *pending*. Revisions that no file has,
@@ -138,7 +144,7 @@ class Migrator:
 
             named = losses.find(steps, self.state.url.get_dialect().name)
             if not any(loss.table for loss in named):
-                return Plan(steps, self.state, tuple(Loss(reason=loss.reason) for loss in named), named)
+                return Plan(steps, self.state, tuple(Loss(reason=loss.reason) for loss in named), uncounted=named)
             self._read(plan)
         if refused:
             raise refused[0]
@@ -150,8 +156,12 @@ class Migrator:
             if also is not None:
                 also(connection)
 
-        self._state = None
-        self._state = state.read(self._environment, look)
+        self._state = self._failure = None
+        try:
+            self._state = state.read(self._environment, look)
+        except DatabaseUnavailable as error:
+            self._failure = error
+            raise
         return self._state
 
     def _counted(self, steps: tuple[Step, ...], connection: Connection) -> Plan:
@@ -160,7 +170,7 @@ class Migrator:
         from fastman_tasks.migrating import losses
 
         named = losses.find(steps, connection.dialect.name)
-        return Plan(steps, self.state, losses.count(named, connection), named)
+        return Plan(steps, self.state, losses.count(named, connection), uncounted=named)
 
     def _steps_back(self, steps: int | None, to: str | None, accept_empty: bool) -> tuple[Step, ...]:
         from fastman_tasks.migrating.downgrades import EMPTY, describe_irreversible, irreversible_reason
@@ -168,10 +178,11 @@ class Migrator:
         applied = self._applied(self.state.heads)
         kept: set[str] = set()
         if to is not None and to != "base":
-            kept = self.graph.with_ancestors(self._resolve(to))
+            kept = self.graph.with_ancestors(self.resolve(to))
             if not kept <= applied:
                 raise UsageError(
-                    f"--to={to} is not applied, so the database cannot be rolled back to it. See inv migrate.status"
+                    f"--to={printable(to)} is not applied, so the database cannot be rolled back to it. "
+                    "See inv migrate.status"
                 )
         newest_first = [
             revision
@@ -196,49 +207,21 @@ class Migrator:
 
     def _targets(self, to: str | None) -> list[str]:
         if to is not None and to != "heads":
-            return self._resolve(to)
+            return self.resolve(to)
         heads = self.graph.heads
         # A head that another one depends on is on the way to it.
         ends = self.graph.heads_of({revision.id for revision in self.graph.revisions})
         if to is None and len(ends) > 1 and not self.graph.are_independent(heads):
             raise MigrationRefused(
-                f"{self.describe_heads()}\nMerge them: alembic merge heads. "
+                f"{revision_names.describe_heads(self.graph)}\nMerge them if both are shared already: "
+                "inv migrate.merge. If one is on your branch only, move it on top of the other: inv migrate.rebase. "
                 "Or choose one: --to=REVISION, or --to=heads for all."
             )
         return [head.id for head in heads]
 
-    def describe_heads(self) -> str:
-        """Returns the heads, and the revisions that lead to each, as text."""
-        heads = self.graph.heads
-        lines = [f"There are {len(heads)} heads; choose one. Nothing was changed."]
-        lines_of = [self.graph.with_ancestors([head.id]) for head in heads]
-        shared = set.intersection(*lines_of)
-        for head, line in zip(heads, lines_of, strict=True):
-            lines.append(f"To {head.id}:")
-            own = [revision for revision in self.graph.revisions if revision.id in line - shared]
-            lines += [f"  {revision.name}  {revision.message}" for revision in own]
-        return "\n".join(lines)
-
-    def _resolve(self, name: str) -> list[str]:
-        try:
-            found = self._environment.scripts.get_revisions(name) if name else ()
-        except CommandError as error:
-            return [self._named(name, error).id]
-        if not found or not all(found):
-            raise UsageError(f"--to={name} does not match a revision. See inv migrate.status")
-        return [script.revision for script in found]
-
-    def _named(self, name: str, error: CommandError) -> Revision:
-        """Returns the only revision whose file is called ``name``, or has it in its name. Raises UsageError."""
-        fitting = self.graph.find_by_name(name)
-        if len(fitting) == 1:
-            return fitting[0]
-        if fitting:
-            listed = "".join(f"\n  {each.name}" for each in fitting)
-            raise UsageError(f"--to={name} matches several migrations:{listed}") from error
-        near = "".join(f"\n  {each.name}  {each.id}" for each in self.graph.suggest(name))
-        way = f"Did you mean:{near}" if near else "See inv migrate.status"
-        raise UsageError(f"--to={name}: {error}. {way}") from error
+    def resolve(self, name: str, flag: str = "--to=") -> list[str]:
+        """Returns the ids of the revisions that ``name`` means; see ``revision_names.resolve``."""
+        return revision_names.resolve(name, self.graph, self._environment.scripts, flag)
 
 
 def _step(action: Action, revision: Revision, *, is_empty: bool = False) -> Step:

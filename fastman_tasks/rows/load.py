@@ -20,6 +20,7 @@ from fastman_tasks.rows.converters import Converter
 from fastman_tasks.rows.files import Batch, DataFile
 from fastman_tasks.rows.row_counts import RowCounts, find_row_counts
 from fastman_tasks.rows.writers import Inserts, RowRefused, Writer, can_copy, can_copy_texts, open_copy
+from fastman_tasks.secrets import MASK, hide, hide_bound, is_secret
 from fastman_tasks.sources import describe_error
 
 if TYPE_CHECKING:
@@ -156,6 +157,8 @@ class _Loading:
             for number in range(batch.size):
                 for name, (each, found) in zip(batch.names, pairs, strict=True):
                     if problem := each.problem(found[number]):
+                        if is_secret(name):
+                            problem = hide(problem, [str(found[number])[:60]])
                         raise self._file.failure(batch.line(number), name, problem) from None
             raise
         for column in self._extra:
@@ -169,7 +172,9 @@ class _Loading:
                 lines = f"lines {batch.line(0)} to {batch.line(batch.size - 1)}"
                 raise LoadFailed(f"{self._file.name}, {lines}: {describe_error(refused.error)}") from refused.error
             line = batch.line(refused.number)
-            raise self._file.failure(line, None, describe_error(refused.error)) from refused.error
+            row = {name: found[refused.number] for name, found in zip(batch.names, batch.columns, strict=True)}
+            said = hide_bound(describe_error(refused.error), None, row)
+            raise self._file.failure(line, None, said) from refused.error
 
     @contextmanager
     def _copying(self, line: Callable[[int], int], names: dict[str, str]) -> Iterator[None]:
@@ -182,13 +187,17 @@ class _Loading:
             # Before 3.2 psycopg raises what the server says to a COPY that an error here has ended.
             if isinstance(error.__context__, LoadFailed):
                 raise error.__context__ from None
-            message = " ".join(part for part in (error.diag.message_primary, error.diag.message_detail) if part)
+            # The detail quotes the whole row.
+            detail = None if any(map(is_secret, names)) else error.diag.message_detail
+            message = " ".join(part for part in (error.diag.message_primary, detail) if part)
             # In English: COPY users, line 3, column age: "x". Names may hold anything.
             where = re.search(rf"COPY {re.escape(self.table.name)}\D*(\d+)(?:, \w+ (.*))?", error.diag.context or "")
             if where is None:
                 raise LoadFailed(f"{self._file.name}: {message or error}") from error
             rest = f"{where[2] or ''}:"
             column = max((name for name in names if rest.startswith(f"{name}:")), key=len, default="")
+            if is_secret(column):
+                message = re.sub(r'".*"', f'"{MASK}"', message)
             raise self._file.failure(line(int(where[1])), names.get(column), message) from error
 
     def _advance(self) -> None:

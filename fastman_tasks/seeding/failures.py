@@ -9,6 +9,8 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.databases.commits import Outcome
+from fastman_tasks.errors import LockLost
+from fastman_tasks.secrets import mask_row
 from fastman_tasks.seeding.discovery import Seeder
 from fastman_tasks.sources import describe_error, place
 from fastman_tasks.text import shorten
@@ -21,6 +23,8 @@ def describe_failure(seeder: Seeder | None, error: BaseException, root: Path) ->
 
     ``seeder`` is None if all seeders have finished and the commit failed.
     """
+    if isinstance(error, LockLost):
+        return [str(error)]
     # Neither an Exception nor a sys.exit(): Ctrl-C, or what asyncio makes of it.
     if not isinstance(error, Exception | SystemExit):
         return [f"{seeder.name if seeder else 'The commit'} was interrupted."]
@@ -35,7 +39,8 @@ def describe_failure(seeder: Seeder | None, error: BaseException, root: Path) ->
         # For a batch the driver does not say which row failed.
         if error.params and isinstance(error.params, dict | tuple) and not error.ismulti:
             several = re.search(r"\)\s*,\s*\(", error.statement)
-            lines.append(f"  {'Rows' if several else 'Row'}: {shorten(repr(error.params), _LONGEST)}")
+            row = mask_row(error.statement, error.params)
+            lines.append(f"  {'Rows' if several else 'Row'}: {shorten(repr(row), _LONGEST)}")
     return lines
 
 

@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
 
 from fastman_tasks.databases import commits
-from fastman_tasks.errors import SeederFailed
+from fastman_tasks.databases.outages import advise
+from fastman_tasks.errors import LockLost, SeederFailed
 from fastman_tasks.plans import Observer, Report, StepResult, StepState
 from fastman_tasks.rows.row_counts import RowCounts
 from fastman_tasks.seeding import call, failures, missing
@@ -44,6 +45,7 @@ class SeedRun:
         environment: str | None,
         options: Options,
         observer: Observer,
+        confirm: Callable[[str], None],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._connection = connection
@@ -52,6 +54,7 @@ class SeedRun:
         self._environment = environment
         self._options = options
         self._observer = observer
+        self._confirm = confirm
         self._clock = clock
         self._row_counts = RowCounts(self._working, self._advance)
         self._started: set[str] = set()
@@ -68,7 +71,8 @@ class SeedRun:
         self._outcome: commits.Outcome = "rolled back"
 
     def run(self, seeders: Iterable[Seeder]) -> tuple[StepResult, ...]:
-        """Run ``seeders`` and the seeders they call, and return the results. Raises SeederFailed with what is kept.
+        """Run ``seeders`` and the seeders they call, and return the results. Raises SeederFailed or LockLost, with
+        what is kept.
 
         A seeder may commit and roll back: that only ends savepoints, so a later failure still rolls back its rows.
         """
@@ -80,12 +84,14 @@ class SeedRun:
                 if self._options.preview:
                     self._roll_back()
                 elif not self._options.commit_each:
+                    self._confirm("the commit")
                     commits.commit(self._connection, self._on_failed_commit)
             except BaseException as error:
                 # Ctrl-C and a seeder's sys.exit() are failures like any other.
                 self._roll_back()
                 seeder_and_error = self._failed or (None, error)
-                failure = SeederFailed(self._report(*seeder_and_error))
+                kind = LockLost if isinstance(seeder_and_error[1], LockLost) else SeederFailed
+                failure = kind(self._report(*seeder_and_error))
                 failure.report = Report("", "", None, self._kept_results())
                 raise failure from seeder_and_error[1]
         return tuple(self._results)
@@ -141,6 +147,7 @@ class SeedRun:
             self._finish(StepResult(seeder.step, "done", self._clock() - started, tables()))
 
     def _commit(self) -> None:
+        self._confirm("the commit")
         commits.commit(self._connection, self._on_failed_commit)
         self._connection.begin()
         for depth in range(1, len(self._running) + 1):
@@ -165,7 +172,8 @@ class SeedRun:
                 cursor.execute(f"ROLLBACK TO SAVEPOINT {_mark(len(self._running))}")
         except Exception as unknown:
             # The connection may also be unusable; then the server rolls back.
-            self._over = _is_about_savepoints(unknown)
+            # SQLite itself rolls back everything when its disk is full.
+            self._over = _is_about_savepoints(unknown) and not advise(error)
         if self._over and (_is_about_savepoints(error) or isinstance(error, InvalidRequestError)):
             better = SeederFailed(
                 "It ended the run's transaction. Use db.commit() and db.rollback(), and DELETE instead of TRUNCATE."
@@ -223,6 +231,7 @@ class SeedRun:
                     over=self._over,
                     outcome=self._outcome,
                 ),
+                *advise(error),
             ]
         )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from functools import cached_property
 
 from sqlalchemy import Connection
 
 from fastman_tasks.databases.database import Database
+from fastman_tasks.databases.transactions import begin_immediately
 from fastman_tasks.errors import SeedingRefused
 from fastman_tasks.plans import Observer, StepResult
 from fastman_tasks.seeding import call, discovery, random_seed
@@ -51,9 +53,15 @@ class Seeders:
         return selected, tuple(seeder for seeder in everyone if seeder not in selected)
 
     def run(
-        self, selected: tuple[Seeder, ...], database: Database, options: Options, observer: Observer
+        self,
+        selected: tuple[Seeder, ...],
+        database: Database,
+        options: Options,
+        observer: Observer,
+        confirm: Callable[[str], None],
     ) -> tuple[StepResult, ...]:
         """Run what ``select`` returned in one transaction and return the results; ``observer`` is notified of steps.
+        ``confirm`` is called before each commit, and raises LockLost if the migration lock is not ours any more.
 
         Raises SeederFailed, with file, line and the database's message, if a seeder fails. All changes are then rolled
         back or, with ``commit_each``, only those since the last seeder that has finished.
@@ -62,7 +70,9 @@ class Seeders:
             random_seed.seed(options.random_seed)
 
         def work(connection: Connection) -> tuple[StepResult, ...]:
-            run = SeedRun(connection, self._order, self._settings.root, self._settings.environment, options, observer)
+            begin_immediately(connection)
+            settings = self._settings
+            run = SeedRun(connection, self._order, settings.root, settings.environment, options, observer, confirm)
             return run.run(selected)
 
         # Alembic, SQLAlchemy and the models stay in memory: the garbage collector need not scan them whenever a seeder

@@ -9,7 +9,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, overload
@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, overload
 import invoke
 from invoke import Argument, Context, Exit
 
-from fastman_tasks.tasks import console
+from fastman_tasks.secrets import redact
+from fastman_tasks.tasks import console, streams
 from fastman_tasks.tasks.flags import flags_of, parse
-from fastman_tasks.tasks.spelling import spell
+from fastman_tasks.tasks.spelling import running_program, spell
 from fastman_tasks.tasks.startup import seldom_collecting
+from fastman_tasks.text import printable
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -109,25 +111,22 @@ def project_task(
             typed = signature.bind(c, *args, **flags).arguments
             if c.config.run.dry and "pretend" in switches:
                 typed["pretend"] = True
+            if running_program() is not None:
+                streams.make_lasting()
             project = None
             try:
-                with _terminable(), seldom_collecting(), _open(c) as project:
-                    return function(project, **parse(known, typed))
+                with _terminable(), seldom_collecting(), _open(c) as project, console.redacting(project.redact):
+                    result = function(project, **parse(known, typed))
             except Exit:
                 raise
-            except BrokenPipeError:
-                # Whoever read our output (head, a pager) has left.
-                console.silence()
-                raise Exit(code=1) from None
             except (Exception, KeyboardInterrupt) as error:
-                try:
+                with console.redacting(project.redact if project else redact):
                     if "json" in switches and typed.get("json"):
                         _print_failure(error, project, _name(function))
-                    console.flush()
-                except OSError:
-                    # A full disk, which stderr tells.
-                    console.silence()
-                raise _exit(error, project) from error
+                    raise _exit(error, project) from error
+            if (lost := streams.failure()) is not None:
+                raise Exit(f"The output could not be written: {lost.strerror}. The command itself has finished.", 1)
+            return result
 
         first, *others = signature.parameters.values()
         seen = (first.replace(annotation=first.empty), *(known[each.name].as_typed for each in others))
@@ -168,11 +167,26 @@ def _terminable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    with _handling(signal.SIGTERM, interrupt), _outlasting_the_terminal():
+        yield
+
+
+def _outlasting_the_terminal() -> AbstractContextManager[None]:
+    """Go on in this block when the terminal goes away. With nohup it is so anyway."""
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:
+        return nullcontext()
+    # Child processes do not inherit a function.
+    return _handling(hangup, lambda number, frame: None)
+
+
+@contextmanager
+def _handling(number: signal.Signals, handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    before = signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(number, before)
 
 
 def _open(c: Context) -> Project:
@@ -194,16 +208,15 @@ def _exit(error: BaseException, project: Project | None) -> Exit:
     message, code, _ = _tell(error, project)
     if _DEBUG:
         message = "".join(traceback.format_exception(error)) + message
-    return Exit(message if project is None else project.redact(message), code)
+    return Exit(console.error_text(message), code)
 
 
 def _print_failure(error: BaseException, project: Project | None, command: str) -> None:
     from fastman_tasks.tasks import views
 
     message, code, next = _tell(error, project)
-    redact = project.redact if project else str
     report = getattr(error, "report", None)
-    failure = {"code": code, "message": redact(message), "next": next}
+    failure = {"code": code, "message": message, "next": next}
     console.print_json(views.report_value(project, report, command, failure))
 
 
@@ -213,11 +226,12 @@ def _tell(error: BaseException, project: Project | None) -> tuple[str, int, str 
 
     if isinstance(error, FastmanError):
         message, next = str(error), None if error.next is None else spell(str(error.next))
+        typed = printable(next or "")
         if project is not None and (hint := project.hint(error)):
             message = f"{message}\n{hint}"
         if next is not None:
             message = (
-                f"{message} To go ahead: {next}" if isinstance(error, ConsentMissing) else f"{message}\nNext: {next}"
+                f"{message} To go ahead: {typed}" if isinstance(error, ConsentMissing) else f"{message}\nNext: {typed}"
             )
         return spell(message), error.code, next
     if isinstance(error, KeyboardInterrupt):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fastman_tasks.making.decisions import Decisions
     from fastman_tasks.making.migration import Draft
     from fastman_tasks.making.request import Request
+    from fastman_tasks.plans import Report
     from fastman_tasks.project import Project
 
 
@@ -71,13 +72,15 @@ def migration(
         decided=decisions.flags,
     )  # fmt: skip
     if not json:
-        console.line(f"{project.label}\n")
+        console.line(project.label)
+        console.line()
     with console.reserve_stdout(json):
         drafted = _write(project, request, decisions, pretend, force, json)
+        report = _report(project, drafted) if json else None
     if check and not drafted.tables:
         raise ModelsFailed(f"{views.no_models(drafted)}, so there is nothing to compare.")
-    if json:
-        _print_json(project, drafted)
+    if report is not None:
+        console.print_json(views.report_value(project, report, report.command, None))
     elif not check:
         views.draft(drafted, project.root, pretend)
     if check:
@@ -98,7 +101,7 @@ def _write(project: Project, request: Request, decisions: Decisions, pretend: bo
     return baseline(project, request.message, lambda: draft(decisions), consent=consent, observer=lines)
 
 
-def _print_json(project: Project, draft: Draft) -> None:
+def _report(project: Project, draft: Draft) -> Report:
     from fastman_tasks.plans import Report, Step, StepResult
 
     steps = [StepResult(Step("write", file.stem, file), "done") for file in draft.environment]
@@ -106,8 +109,7 @@ def _print_json(project: Project, draft: Draft) -> None:
         changes = "; ".join(change.text for change in draft.changes)
         name = draft.file.stem if draft.file else ""
         steps.append(StepResult(Step("write", name, draft.file), "done" if draft.file else "planned", note=changes))
-    report = Report("make.migration", project.display_url, project.settings.environment, tuple(steps))
-    console.print_json(views.report_value(project, report, report.command, None))
+    return Report("make.migration", project.display_url, project.settings.environment, tuple(steps))
 
 
 def _check(draft: Draft, json: bool) -> None:
@@ -142,10 +144,12 @@ def seeder(project: Project, name: str, model: str | None = None, pretend: bool 
     with console.reserve_stdout(json):
         writer = SeederWriter(project.settings, lambda: project.environment)
         draft = writer.write(name, model=model, pretend=pretend)
+        # Which database it is, env.py may be asked.
+        database = project.display_url if json else ""
     if not json:
         views.seeder_draft(draft, project.root, pretend)
         return
     state: StepState = "planned" if pretend else "done"
     step = StepResult(Step("write", draft.file.stem, draft.file), state, note="; ".join(draft.notes))
-    report = Report("make.seeder", project.display_url, project.settings.environment, (step,))
+    report = Report("make.seeder", database, project.settings.environment, (step,))
     console.print_json(views.report_value(project, report, report.command, None))

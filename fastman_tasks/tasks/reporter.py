@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 # Seconds before a bar is shown, and between its updates.
 _PATIENCE, _PAUSE = 1.0, 0.1
 _NEVER = float("inf")
+_VERBS = {"apply": "applied", "roll back": "rolled back", "stamp": "recorded as applied, without running"}
+_NOTHING = {
+    "migrate.rollback": "Nothing to roll back.",
+    "migrate.reset": "Nothing to roll back.",
+    "migrate.stamp": "It is recorded already; nothing to do.",
+}
 _WORDS = {"done": "DONE", "skipped": "SKIP", "failed": "FAIL", "unknown": "UNKNOWN"}
 
 
@@ -85,7 +91,8 @@ class Lines(Observer):
         """Print the database that the command acts on, once."""
         if not self._has_header:
             self._has_header = True
-            console.line(f"{self._project.label}\n")
+            console.line(self._project.label)
+            console.line()
 
     def lock_waiting(self, holder: str | None) -> None:
         self.header()
@@ -94,7 +101,8 @@ class Lines(Observer):
 
     def lock_acquired(self, waited: float) -> None:
         if waited >= 1:
-            console.line(f"Waited {waited:.1f} s for the lock.\n", style="yellow")
+            console.line(f"Waited {waited:.1f} s for the lock.", style="yellow")
+            console.line()
 
     def step_started(self, step: Step) -> None:
         self.header()
@@ -122,7 +130,7 @@ class Lines(Observer):
 
     def step_retrying(self, step: Step, pause: float) -> None:
         self._break_line()
-        text = f"  {step.name}: a table is locked; rolled back, retrying in {pause:g} s"
+        text = f"  {step.name}: a lock was not free; rolled back, retrying in {pause:g} s"
         console.line(text, style="yellow")
 
     def step_finished(self, result: StepResult) -> None:
@@ -180,8 +188,7 @@ class Lines(Observer):
             self._end_seeders(report)
             return
         if not report.steps:
-            rolls_back = report.command in ("migrate.rollback", "migrate.reset")
-            console.line("Nothing to roll back." if rolls_back else "Nothing to migrate.")
+            console.line(_NOTHING.get(report.command, "Nothing to migrate."))
             return
         if shows_sql and not self._is_seeding:
             views.sql(report, everything=self._project.debug)
@@ -201,9 +208,13 @@ class Lines(Observer):
 
     def _end_migrations(self, others: tuple[StepResult, ...] = ()) -> None:
         done = [result for result in self._results if result.state == "done"]
-        verb = "rolled back" if any(result.step.action == "roll back" for result in done) else "applied"
+        verb = _VERBS[done[-1].step.action] if done else ""
         if done:
-            console.line(f"\n{pluralize(len(done), 'migration')} {verb}.")
+            console.line()
+        if done and not done[-1].step.id:
+            console.line("No migration is recorded as applied any more.")
+        elif done:
+            console.line(f"{pluralize(len(done), 'migration')} {verb}.")
         if others:
             console.line(f"Another process applied {pluralize(len(others), 'migration')} in the meantime.")
         elif not done:
@@ -222,5 +233,6 @@ class Lines(Observer):
         seeders = [result for result in report.steps if result.step.action == "seed"]
         ran = sum(result.state == "done" for result in seeders)
         skipped = len(seeders) - ran
-        text = f"\n{pluralize(ran, 'seeder')} ran{f', {skipped} skipped' if skipped else ''}"
+        text = f"{pluralize(ran, 'seeder')} ran{f', {skipped} skipped' if skipped else ''}"
+        console.line()
         console.line(f"{text}{'; all changes were rolled back' if report.preview else ''}.")

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 
@@ -71,9 +72,11 @@ def add_four_migrations(project: Sandbox, folder: str = "database/migrations/ver
     )
 
 
-def migrate_eight_times_at_once(project: Sandbox, url: str) -> None:
-    """Every process ends well, and among them each migration ran once."""
-    results = [each.finish() for each in [Running(project, "database.migrate") for _ in range(8)]]
+def migrate_eight_times_at_once(project: Sandbox, url: str, *urls: str) -> None:
+    """Every process ends well, and among them each migration ran once. ``urls`` are what each calls the database."""
+    environments = [{"DATABASE_URL": each} for each in urls] or [{}] * 8
+    running = [Running(project, "database.migrate", env=environment) for environment in environments]
+    results = [each.finish() for each in running]
 
     done = [name for result in results for name in re.findall(r"^  (\S+) \.\.\..* DONE$", result.stdout, re.MULTILINE)]
     assert sorted(done) == ["1_ran", "2_log", "3_index", "4_more"]
@@ -109,6 +112,31 @@ def test_eight_at_once_async_and_foreign(
         project.add_environment()
         add_four_migrations(project)
     migrate_eight_times_at_once(project, url)
+
+
+@pytest.mark.thorough
+def test_eight_at_once_by_every_name_of_a_file(project: Sandbox, fresh_url: FreshUrl) -> None:
+    """A path, a relative one, a URI, a symbolic and a hard link: it is one database, and one lock."""
+    url = fresh_url("sqlite")
+    project.add_environment()
+    add_four_migrations(project)
+    (project.root / "shop.db").touch()
+    (project.root / "soft.db").symlink_to("shop.db")
+    (project.root / "a hard.db").hardlink_to(project.root / "shop.db")
+    (project.root / "data").mkdir()
+    quoted = quote(str(project.root))
+    migrate_eight_times_at_once(
+        project,
+        url,
+        url,
+        "sqlite:///shop.db",
+        "sqlite:///data/../shop.db",
+        "sqlite:///file:shop.db?uri=true",
+        f"sqlite:///file:{quoted}/shop.db?uri=true&mode=rwc&timeout=5",
+        f"sqlite+aiosqlite:///file://{quoted}/soft.db?uri=true",
+        "sqlite:///soft.db",
+        "sqlite:///file:a%20hard.db?uri=1",
+    )
 
 
 def add_a_migration_that_waits(project: Sandbox) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, make_url
 
 from fastman_tasks.databases import urls
 from fastman_tasks.errors import SettingsError
+from fastman_tasks.secrets import redact
 from servers import PASSWORD
 
 ROOT = Path("/srv/shop")
@@ -91,14 +92,14 @@ def test_every_spelling_of_a_password_is_redacted() -> None:
     """A message has the password raw, or quoted as a URL or as a form: none of them stays."""
     url = URL.create("postgresql", "u", PASSWORD, "h", database="d")
     text = f"a {PASSWORD} b {quote(PASSWORD, safe='')} c {quote_plus(PASSWORD)} d"
-    assert urls.redact(text, url) == "a *** b *** c *** d"
-    assert urls.redact("nothing to hide", url.set(password=None)) == "nothing to hide"
+    assert redact(text, urls.passwords(url)) == "a *** b *** c *** d"
+    assert redact("nothing to hide", urls.passwords(url.set(password=None))) == "nothing to hide"
 
 
 def test_a_password_that_is_no_secret_is_left() -> None:
     """Where user and password are one word, masking each "shop" of a message would tell the password."""
     url = URL.create("postgresql", "shop", "shop", "h", database="shop")
-    assert urls.redact("database shop of user shop", url) == "database shop of user shop"
+    assert redact("database shop of user shop", urls.passwords(url)) == "database shop of user shop"
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1))
@@ -122,3 +123,24 @@ def test_any_password_survives_a_url(password: str) -> None:
 def test_what_is_on_this_machine(text: str, local: bool) -> None:
     """A file, a socket and a loopback address are local, nothing else."""
     assert urls.is_local(urls.parse(text)) is local
+
+
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [
+        ("sqlite:///file:app.db?uri=true", "app.db"),
+        ("sqlite:///file:my%20shop/app.db?uri=1&mode=rwc", "my shop/app.db"),
+        ("sqlite:///file:///srv/app.db?uri=true", "/srv/app.db"),
+        ("sqlite:///file://localhost/srv/app.db?uri=true", "/srv/app.db"),
+        ("sqlite:///file:app.db", "file:app.db"),
+        ("sqlite:///file:app.db?uri=false", "file:app.db"),
+        ("sqlite:///file:shared?mode=memory&uri=true", None),
+        ("sqlite:///file::memory:?uri=true", None),
+        ("sqlite:///file:?uri=true", None),
+        ("sqlite:///file:/app.db?vfs=memdb&uri=true", None),
+        ("sqlite://", None),
+    ],
+)
+def test_the_file_of_a_uri(text: str, file: str | None) -> None:
+    """As SQLite reads it: the file that the lock is beside."""
+    assert urls.sqlite_file(urls.parse(text)) == (file and Path(file))

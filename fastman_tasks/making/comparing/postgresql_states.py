@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Table, TextClause, bindparam, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import CompileError, DBAPIError
 
 from fastman_tasks.making import sequences
 from fastman_tasks.making.comparing import model_copies
@@ -61,15 +61,16 @@ def ask(connection: Connection, models: Mapping[Place, Table]) -> Answer:
         with _trial(connection):
             _make(connection, copies)
             answer.pairs = _read(connection, copies)
-    except DBAPIError:
+    except (DBAPIError, CompileError):
         # One at a time says which of them the server does not make, and why.
         for each in copies:
             try:
                 with _trial(connection):
                     _make(connection, [each])
                     answer.pairs.update(_read(connection, [each]))
-            except DBAPIError as error:
-                answer.failures[each.place] = str(error.orig).strip().partition("\n")[0]
+            except (DBAPIError, CompileError) as error:
+                reason = str(error.orig if isinstance(error, DBAPIError) else error)
+                answer.failures[each.place] = reason.strip().partition("\n")[0]
     return answer
 
 

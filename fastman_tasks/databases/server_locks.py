@@ -1,0 +1,150 @@
+"""The migration lock on a database server: it belongs to a session, which is kept alive for it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from fastman_tasks.databases import sockets
+from fastman_tasks.databases.database import Database, HeldConnection
+from fastman_tasks.errors import LockLost
+
+T = TypeVar("T")
+
+
+class ServerLock:
+    """See ``lock.Lock``. ``name`` is what is locked in ``database``."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._database = database
+        self._digest = hashlib.sha256(name.encode()).digest()
+        self._connection: HeldConnection | None = None
+        self._descriptor: int | None = None
+        self._owner = 0
+
+    def acquire(self) -> bool:
+        if self._connection is None:
+            self._connection = self._database.hold()
+            self._owner = os.getpid()
+            self._descriptor = self._connection.run(
+                lambda connection: sockets.descriptor(connection.connection.driver_connection)
+            )
+            self._run(self._introduce)
+        return self._run(self._try)
+
+    def confirm(self, what: str) -> None:
+        if not self._run(self._is_held, what):
+            raise _lost("its session was replaced", what)
+
+    def holder(self) -> str | None:
+        return self._run(self._holder) if self._connection else None
+
+    def release(self) -> None:
+        # The server releases the lock with its session, which may have ended. A forked child has no part in it.
+        if self._connection is not None and self._owner == os.getpid():
+            with suppress(SQLAlchemyError, OSError):
+                self._connection.close()
+
+    def leave_to_parent(self) -> None:
+        if self._descriptor is not None:
+            sockets.leave_to_parent(self._descriptor)
+
+    def _run(self, work: Callable[[Connection], T], what: str = "anything was changed") -> T:
+        assert self._connection is not None
+        try:
+            return self._connection.run(work)
+        except (SQLAlchemyError, OSError) as error:
+            raise _lost(" ".join(str(getattr(error, "orig", error)).split()), what) from error
+
+    def _introduce(self, connection: Connection) -> None:
+        """Keep the session alive, and let the server's lists of sessions say who this is."""
+        raise NotImplementedError
+
+    def _try(self, connection: Connection) -> bool:
+        raise NotImplementedError
+
+    def _is_held(self, connection: Connection) -> bool:
+        raise NotImplementedError
+
+    def _holder(self, connection: Connection) -> str | None:
+        raise NotImplementedError
+
+
+def _lost(reason: str, what: str) -> LockLost:
+    return LockLost(
+        f"The connection that holds the migration lock was lost ({reason.rstrip('. ')}). Another process may have the "
+        f"lock now, so this one stopped before {what}."
+    )
+
+
+class PostgreSQLLock(ServerLock):
+    _pid = 0
+
+    @property
+    def _key(self) -> int:
+        return int.from_bytes(self._digest[:8], "big", signed=True)
+
+    def _introduce(self, connection: Connection) -> None:
+        who = f"fastman-tasks, process {os.getpid()} on {socket.gethostname()}"[:63]
+        connection.execute(text("SELECT set_config('application_name', :who, false)"), {"who": who})
+        # Older servers do not have each of them.
+        connection.execute(
+            text(
+                "SELECT set_config(name, CASE name WHEN 'tcp_keepalives_idle' THEN '30' ELSE '0' END, false) "
+                "FROM pg_settings WHERE name IN ('idle_session_timeout', 'statement_timeout', 'tcp_keepalives_idle')"
+            )
+        )
+
+    def _try(self, connection: Connection) -> bool:
+        query = text("SELECT pg_backend_pid(), pg_try_advisory_lock(:key)")
+        self._pid, acquired = connection.execute(query, {"key": self._key}).one()
+        return bool(acquired)
+
+    def _is_held(self, connection: Connection) -> bool:
+        # A session has its lock until it ends.
+        return bool(connection.scalar(text("SELECT pg_backend_pid() = :pid"), {"pid": self._pid}))
+
+    def _holder(self, connection: Connection) -> str | None:
+        row = connection.execute(
+            text(
+                "SELECT a.application_name, a.usename, a.client_addr, a.pid FROM pg_locks l "
+                "JOIN pg_stat_activity a ON a.pid = l.pid JOIN pg_database d ON d.oid = l.database "
+                "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND d.datname = current_database() "
+                "AND ((l.classid::bigint << 32) | l.objid::bigint) = :key"
+            ),
+            {"key": self._key},
+        ).first()
+        if row is None:
+            return None
+        name, user, address, pid = row
+        return f"{name or 'a connection'}, user {user}, from {address or 'this machine'}, server process {pid}"
+
+
+class MySQLLock(ServerLock):
+    @property
+    def _name(self) -> str:
+        return f"fastman-tasks.{self._digest.hex()[:40]}"
+
+    def _introduce(self, connection: Connection) -> None:
+        # The most that every server takes: 24 days.
+        connection.execute(text("SET SESSION wait_timeout = 2147483"))
+
+    def _try(self, connection: Connection) -> bool:
+        return bool(connection.scalar(text("SELECT GET_LOCK(:name, 0)"), {"name": self._name}))
+
+    def _is_held(self, connection: Connection) -> bool:
+        return bool(connection.scalar(text("SELECT IS_USED_LOCK(:name) = CONNECTION_ID()"), {"name": self._name}))
+
+    def _holder(self, connection: Connection) -> str | None:
+        row = connection.execute(
+            text("SELECT id, user, host FROM information_schema.processlist WHERE id = IS_USED_LOCK(:name)"),
+            {"name": self._name},
+        ).first()
+        return f"user {row[1]}, from {row[2]}, connection {row[0]}" if row else None

@@ -1,0 +1,123 @@
+"""What is printed of the migrations: where they stand, how they follow each other, and one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from fastman_tasks.tasks import console, views
+from fastman_tasks.tasks.startup import import_libraries
+
+if TYPE_CHECKING:
+    from fastman_tasks.plans import StepResult
+    from fastman_tasks.project import Project
+    from fastman_tasks.revisions.graph import Revision
+
+T = TypeVar("T")
+
+_STYLES = {"applied": "green", "pending": "yellow", "missing": "red"}
+
+
+def read(project: Project, work: Callable[[], T]) -> T:
+    """Returns what ``work`` returns, which may run env.py: what that prints goes to stderr."""
+    import_libraries(project)
+    with console.reserve_stdout(True):
+        return work()
+
+
+def answer(
+    project: Project,
+    command: str,
+    found: Sequence[StepResult],
+    json: bool,
+    show: Callable[[], None],
+    *,
+    database: bool = True,
+) -> None:
+    """Print what a command that changes no database has ``found``, as JSON or as ``show`` does; which ``database`` it
+    was, before that."""
+    from fastman_tasks.plans import Report
+
+    if json:
+        url = project.display_url if database else None
+        console.print_json(
+            views.report_value(project, Report(command, url, project.settings.environment, tuple(found)), command, None)
+        )
+        return
+    if database:
+        console.line(project.label)
+        console.line()
+    show()
+
+
+def status(found: Sequence[StepResult], shown: Sequence[StepResult]) -> None:
+    """Print one line for each migration in ``shown``, then the counts of all."""
+    lines(shown)
+    if shown:
+        console.line()
+    missing = [each for each in found if each.state == "missing"]
+    for each in missing:
+        console.line(f"{each.step.id}: {each.note}", style="red")
+    if missing:
+        console.line(
+            "What a missing migration revises is unknown: some of the pending ones may be applied.", style="red"
+        )
+    counts = [f"{sum(each.state == state for each in found)} {state}" for state in ("applied", "pending", "missing")]
+    console.line(", ".join(counts if missing else counts[:2]) + "." if found else "No migrations yet.")
+
+
+def lines(found: Sequence[StepResult], after: Callable[[StepResult], str] = lambda result: "") -> None:
+    """Print one line for each migration: its state, its name, its id, and what ``after`` returns for it."""
+    width = max((len(_name(each)) for each in found), default=0)
+    for each in found:
+        head = "  (head)" if each.step.is_head else ""
+        text = f"  {each.state:<7}  {_name(each):<{width}}  {each.step.id}{head}{after(each)}"
+        console.line(text, style=_STYLES[each.state])
+
+
+def history(project: Project, found: Sequence[StepResult]) -> None:
+    """Print one line for each migration, with the ids that it revises."""
+    graph = project.migrator.graph
+
+    def after(result: StepResult) -> str:
+        parents = graph[result.step.id].parents if result.step.id in graph else ()
+        return f"  after {', '.join(parents)}" if parents else ""
+
+    lines(found, after)
+    if not found:
+        console.line("No migrations yet.")
+
+
+def migration(project: Project, up: StepResult, down: StepResult) -> None:
+    """Print one migration: its file, what it revises and is revised by, its state, and its SQL in both directions."""
+    graph, step = project.migrator.graph, up.step
+    children = [each.id for each in graph.revisions if step.id in each.parents]
+    rows = {
+        "file": console.relative_path(step.file, project.root) if step.file else "",
+        "revision": f"{step.id}{' (head)' if step.is_head else ''}",
+        "message": step.message,
+        "after": ", ".join(graph[step.id].parents) or "nothing: it is the first",
+        "before": ", ".join(children) or "nothing: it is the last",
+        "state": up.state,
+    }
+    for label, value in rows.items():
+        console.line(f"  {label:<8}  {value}")
+    for title, result in (("upgrade", up), ("downgrade", down)):
+        console.line()
+        views.statements(title, result, everything=project.debug)
+
+
+def merged(project: Project, heads: Sequence[Revision], file: Path | None) -> None:
+    """Print the revisions that were merged, and the file."""
+    if len(heads) < 2:
+        console.line("There is one head; nothing to merge." if heads else "No migrations yet.")
+        return
+    console.line("Merges:")
+    for head in heads:
+        console.line(f"  {head.name}  {head.id}")
+    console.line(f"Created {console.relative_path(file, project.root)}" if file else "Nothing was written.")
+
+
+def _name(result: StepResult) -> str:
+    return result.step.name if result.step.file else "no file has this revision"

@@ -236,5 +236,5 @@ def _tell(error: BaseException, project: Project | None) -> tuple[str, int, str 
         return spell(message), error.code, next
     if isinstance(error, KeyboardInterrupt):
         where = spell("inv migrate.status")
-        return f"Interrupted. The running step was rolled back if the database supports it. See {where}", 1, None
+        return f"Interrupted. For what is applied now: {where}", 1, None
     return f"Unexpected {type(error).__name__}: {error}\nFor the traceback: inv --debug …", 1, None

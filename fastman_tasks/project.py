@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.engine import URL
+
 from fastman_tasks import settings as settings_module
 from fastman_tasks.databases import urls
 from fastman_tasks.databases.database import Database
@@ -88,18 +90,18 @@ class Project:
         """
         settings = self.settings
         if settings.url is not None:
-            return Database(settings.url, f"from {settings.url_source}")
+            return self._database(settings.url, f"from {settings.url_source}")
         if settings.url_problem is not None:
             raise settings.url_problem
         if self.has_environment and (url := self.environment.configured_url):
-            return Database(url, f"from {self.environment.config_file.name}")
+            return self._database(url, f"from {self.environment.config_file.name}")
         if settings.production:
             raise SettingsError(
                 f"ENVIRONMENT={settings.environment} and no DATABASE_URL. "
                 "In production the database must be set explicitly."
             )
         default = urls.anchor(urls.parse("sqlite:///app.db"), self.root)
-        return Database(default, "by default: no DATABASE_URL is set")
+        return self._database(default, "by default: no DATABASE_URL is set")
 
     @cached_property
     def database(self) -> Database:
@@ -110,11 +112,14 @@ class Project:
         # Whether a generated env.py has asked for it.
         asked = self.__dict__.get("configured_database")
         if asked is not None and asked.url == url:
-            return Database(url, asked.source)
+            return self._database(url, asked.source)
         if self.settings.url == url:
-            return Database(url, f"from {self.settings.url_source}")
+            return self._database(url, f"from {self.settings.url_source}")
         source = self.environment.config_file if self.environment.names(url) else self.environment.file
-        return Database(url, f"from {display_path(source, self.root)}")
+        return self._database(url, f"from {display_path(source, self.root)}")
+
+    def _database(self, url: URL, source: str) -> Database:
+        return Database(url, source, self.settings.connect_timeout)
 
     @property
     def label(self) -> str:

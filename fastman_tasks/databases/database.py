@@ -17,11 +17,13 @@ T = TypeVar("T")
 
 
 class Database:
-    """The database at ``url``, which comes from ``source`` (".env", "alembic.ini", …). ``run`` and ``hold`` connect."""
+    """The database at ``url``, which comes from ``source`` (".env", "alembic.ini", …). ``run`` and ``hold`` connect,
+    within ``connect_timeout`` seconds."""
 
-    def __init__(self, url: URL, source: str = "") -> None:
+    def __init__(self, url: URL, source: str = "", connect_timeout: float = 10.0) -> None:
         self.url = url
         self.source = source
+        self._connect_timeout = connect_timeout
 
     @property
     def name(self) -> str:
@@ -40,7 +42,7 @@ class Database:
 
         Raises DatabaseUnavailable if it cannot connect, and whatever ``work`` raises.
         """
-        with watch_connections(reading=False), driver_errors(self.url):
+        with watch_connections(self._connect_timeout, reading=False), driver_errors(self.url):
             if self._is_async:
                 from fastman_tasks.databases import async_connection
 
@@ -50,7 +52,7 @@ class Database:
 
     def hold(self) -> HeldConnection:
         """Returns a connection in autocommit that stays open until it is closed. Raises DatabaseUnavailable."""
-        with watch_connections(reading=False), driver_errors(self.url):
+        with watch_connections(self._connect_timeout, reading=False), driver_errors(self.url):
             if self._is_async:
                 from fastman_tasks.databases import async_connection
 

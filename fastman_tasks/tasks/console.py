@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from fastman_tasks.tasks.spelling import spell
 
@@ -149,6 +149,15 @@ def print_json(value: Any) -> None:
     spells_all = (_out().encoding or "").lower().startswith("utf")
     _out().write(json.dumps(value, indent=2, ensure_ascii=not spells_all) + "\n")
     flush()
+
+
+def end_process(message: str, value: Any = None) -> NoReturn:
+    """End the process at once, with code 1 and ``message`` on stderr; ``value`` is printed as JSON. For a thread, while
+    the main one may be writing: what Python has buffered is lost."""
+    if value is not None:
+        os.write(1, f"{json.dumps(value, indent=2)}\n".encode())
+    os.write(2, f"{message}\n".encode(errors="backslashreplace"))
+    os._exit(1)
 
 
 def flush() -> None:

@@ -186,7 +186,13 @@ class Environment:
 
         env_py.wrap_configure(context, prepared, output, dialect_name)
         surroundings = env_py.surroundings(
-            self.file, self.url, reading=reading, migrating=writes, copies=copies, debug=self._debug
+            self.file,
+            self.url,
+            self.settings.connect_timeout,
+            reading=reading,
+            migrating=writes,
+            copies=copies,
+            debug=self._debug,
         )
         with self.errors(), surroundings, context:
             scripts.run_env()

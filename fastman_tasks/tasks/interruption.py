@@ -21,8 +21,8 @@ _OVER = 0
 
 @contextmanager
 def interruptible(abandon: Callable[[], None]) -> Iterator[None]:
-    """Treat SIGTERM in this block like Ctrl-C: the running step is rolled back and reported, the lock is released. Go on
-    when the terminal goes away.
+    """Treat SIGTERM in this block like Ctrl-C: the running step is rolled back and reported, the lock is released. When
+    the terminal goes away, the block goes on.
 
     If the block has not ended ``PATIENCE`` seconds later, or if a second signal comes, ``abandon`` is called in another
     thread, to end the process: a driver may wait in C, where Python cannot interrupt it.

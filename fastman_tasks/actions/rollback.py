@@ -47,7 +47,7 @@ def rollback(
 
 
 def require_steps(steps: int | None) -> None:
-    """Raises UsageError if ``steps`` is no number of migrations to roll back."""
+    """Raises UsageError if ``steps`` is less than 1."""
     if steps is not None and steps < 1:
         raise UsageError(f"--steps={steps} is not valid: roll back at least 1 migration.")
 

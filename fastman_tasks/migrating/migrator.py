@@ -233,8 +233,7 @@ class Migrator:
         ends = self.graph.heads_of({revision.id for revision in self.graph.revisions})
         if to is None and len(ends) > 1 and not self.graph.are_independent(heads):
             raise MigrationRefused(
-                f"{revision_names.describe_heads(self.graph)}\nMerge them if both are shared already: "
-                "inv migrate.merge. If one is on your branch only, move it on top of the other: inv migrate.rebase. "
+                f"{revision_names.describe_heads(self.graph)}\nMerge them: inv migrate.merge. "
                 "Or choose one: --to=REVISION, or --to=heads for all."
             )
         return [head.id for head in heads]

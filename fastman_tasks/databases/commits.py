@@ -52,7 +52,8 @@ def wait(
 
 
 def commit(connection: Connection, on_failure: Callable[[Outcome], None]) -> None:
-    """Commit the transaction of ``connection``. If that raises, ``on_failure`` is called first, with its outcome."""
+    """Commit the transaction of ``connection``. If that raises, ``on_failure`` is called first, with its outcome as
+    far as it is known."""
     number = _transaction(connection)
     seen: list[Outcome] = []
 
@@ -65,6 +66,8 @@ def commit(connection: Connection, on_failure: Callable[[Outcome], None]) -> Non
         with listen(("handle_error", look)) if connection.dialect.name == "sqlite" else nullcontext():
             connection.commit()
     except BaseException as error:
+        # Until it is known: another signal may end the question.
+        on_failure("unknown")
         on_failure(seen[-1] if seen else _outcome(connection, number, error))
         raise
 

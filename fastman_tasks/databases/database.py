@@ -20,15 +20,17 @@ T = TypeVar("T")
 
 
 class Database:
-    """The database at ``url``, which comes from ``source`` (".env", "alembic.ini", …). ``run`` and ``hold`` connect.
+    """The database at ``url``, which comes from ``source`` (".env", "alembic.ini", …). ``run`` and ``hold`` connect,
+    within ``connect_timeout`` seconds.
 
     They connect as ``engine`` does, which leads there, whatever the URL alone would lead to. SQLite's file is what the
     URL says.
     """
 
-    def __init__(self, url: URL, source: str = "", engine: Engine | None = None) -> None:
+    def __init__(self, url: URL, source: str = "", engine: Engine | None = None, connect_timeout: float = 10.0) -> None:
         self.url = url
         self.source = source
+        self._connect_timeout = connect_timeout
         self._own = engine if url.get_backend_name() != "sqlite" else None
 
     @property
@@ -55,7 +57,7 @@ class Database:
         Raises DatabaseUnavailable if it cannot connect, and whatever ``work`` raises.
         """
         engine = self._engine()
-        with watch_connections(reading=False), driver_errors(self.url):
+        with watch_connections(self._connect_timeout, reading=False), driver_errors(self.url):
             if engine.dialect.is_async:
                 from fastman_tasks.databases import async_connection
 
@@ -66,7 +68,7 @@ class Database:
     def hold(self) -> HeldConnection:
         """Returns a connection in autocommit that stays open until it is closed. Raises DatabaseUnavailable."""
         engine = self._engine()
-        with watch_connections(reading=False), driver_errors(self.url):
+        with watch_connections(self._connect_timeout, reading=False), driver_errors(self.url):
             if engine.dialect.is_async:
                 from fastman_tasks.databases import async_connection
 

@@ -34,9 +34,11 @@ def find(connection: Connection) -> tuple[URL, str | None]:
     is_named = named is not None and database and named.resolve() == Path(database).resolve()
     if database and not is_named and not (url.database or "").startswith("file:"):
         url = url.set(database=database)
-    if connection.dialect.name in _PORTS:
-        # The server's own address may be one that only it knows, behind a forwarded port.
-        url = _with_server(url, *(_server(connection) or (host, port)))
+    if connection.dialect.name in _PORTS and (server := _server(connection)) is not None:
+        url = _with_server(url, *server)
+    elif host and not urls.hosts(url) and "service" not in url.query:
+        # Behind a forwarded port the server has an address that only it knows.
+        url = url.set(host=host, port=port)
     return url, schema
 
 
@@ -59,14 +61,14 @@ def _server(connection: Connection) -> tuple[str, int | None] | None:
     return None
 
 
-def _with_server(url: URL, host: str | None, port: int | None) -> URL:
-    named = urls.hosts(url)
-    is_local = urls.is_local_host(host)
+def _with_server(url: URL, host: str, port: int | None) -> URL:
+    # A socket has a folder for a host, or none.
+    shown = host if host and not host.startswith(("/", "@")) else "localhost"
+    named, is_local = urls.hosts(url), urls.is_local_host(host)
     if is_local != urls.is_local(url) or (not is_local and host not in named):
-        # A socket has a folder for a host.
-        url = url.set(host="localhost" if host is None or host.startswith("/") else host)
-    is_open = len(named) > 1 or any(":" in each for each in named[1:]) or "port" in url.query
-    if port and not is_open and port != (url.port or _PORTS[url.get_backend_name()]):
-        shown = url.host or (None if host is None or host.startswith("/") else host)
-        url = url.set(host=shown, port=port)
+        url = url.set(host=shown)
+    # Several hosts have ports of their own in the query.
+    is_single = len(named) <= 1 and "host" not in url.query and "port" not in url.query
+    if port and is_single and port != (url.port or _PORTS[url.get_backend_name()]):
+        url = url.set(host=url.host or shown, port=port)
     return url

@@ -17,13 +17,13 @@ from fastman_tasks.databases.hooks import created
 from fastman_tasks.databases.outages import advise
 from fastman_tasks.databases.timeouts import is_lock_timeout, limiter
 from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, LockLost, MigrationFailed, MigrationRefused
-from fastman_tasks.migrating import causes, losses, sent, state
+from fastman_tasks.migrating import causes, losses, outcome, sent, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.migrating.sent import SentStatements
 from fastman_tasks.plans import Observer, Plan, State, Step, StepResult, StepState
 from fastman_tasks.sources import blame
-from fastman_tasks.text import pluralize, shorten
+from fastman_tasks.text import shorten
 
 #: Seconds to pause before each new try after a lock timeout.
 PAUSES = (1.0, 3.0, 9.0)
@@ -101,8 +101,12 @@ class Executor:
                 progress.done = [done for done in progress.done if done.step not in rest]
                 left = replace(progress.plan, steps=rest, state=now)
         if progress.running is not None:
-            kept_quiet = f"{progress.running.name} failed, and env.py suppressed the error; it has to raise it."
-            raise MigrationFailed("\n".join([kept_quiet, *self._standing(progress.plan, self._now())]))
+            lines = [f"{progress.running.name} failed, and env.py suppressed the error; it has to raise it."]
+            found, unread = self._find_out(progress)
+            if found is None:
+                raise MigrationFailed("\n".join([*lines, f"The outcome is unknown: {unread}"]))
+            lines += outcome.standing(self._environment.graph, progress.plan, found)
+            raise MigrationFailed("\n".join(lines))
         # Otherwise Alembic has committed each of them.
         if progress.enclosed and self._undone(progress.plan, self._now()):
             raise MigrationFailed(
@@ -117,8 +121,7 @@ class Executor:
         return state.read(self._environment)
 
     def _undone(self, plan: Plan, state: State) -> tuple[Step, ...]:
-        now = self._environment.graph.with_ancestors(state.heads)
-        return tuple(each for each in plan.steps if (each.id in now) == (each.action == "roll back"))
+        return outcome.undone(self._environment.graph, plan, state)
 
     def _run(self, plan: Plan, progress: _Progress) -> None:
         ran = False
@@ -189,8 +192,8 @@ class Executor:
         try:
             if not progress.sent.in_doubt or commits.wait(lambda: state.has_settled(self._environment)):
                 return self._now(), ""
-        except FastmanError as failure:
-            return None, str(failure)
+        except (FastmanError, KeyboardInterrupt) as failure:
+            return None, str(failure) or "interrupted before it could be asked."
         return None, "the database is still committing, or holds the lost connection open."
 
     def _report(
@@ -199,7 +202,7 @@ class Executor:
         """The lines that report ``error``, and the command to run next."""
         plan, step = progress.plan, progress.running
         name = step.name if step else "The commit"
-        root = self._environment.root
+        root, graph = self._environment.root, self._environment.graph
         if isinstance(error, KeyboardInterrupt):
             lines = [f"{name} was interrupted."]
         else:
@@ -222,33 +225,7 @@ class Executor:
         else:
             # A signal, or a lost connection, at its commit.
             lines.append("It was committed all the same.")
-        lines += self._standing(plan, now, step)
+        lines += outcome.standing(graph, plan, now, step)
         if left and not isinstance(error, KeyboardInterrupt) and not progress.sent.in_doubt:
             lines += advice or ["Correct the file first."]
-        return lines, self._again(plan, left) if left else None
-
-    def _again(self, plan: Plan, left: tuple[Step, ...]) -> Command:
-        """The command that does what is ``left`` of ``plan``, and no more."""
-        graph = self._environment.graph
-        assert plan.state is not None
-        planned_from = graph.with_ancestors(plan.state.heads)
-        undone = {each.id for each in left}
-        if left[0].action == "roll back":
-            applied = planned_from - ({each.id for each in plan.steps} - undone)
-            newest_first = [each.id for each in reversed(graph.revisions) if each.id in applied]
-            how: tuple[str, str | int] = ("steps", len(left))
-            if newest_first[: len(left)] != [each.id for each in left]:
-                how = ("to", graph.heads_of(applied - undone)[-1])
-            return Command("migrate.rollback", flags=(how, ("accept_empty", any(each.is_empty for each in left))))
-        if planned_from | {step.id for step in plan.steps} != {revision.id for revision in graph.revisions}:
-            return Command("database.migrate", flags=(("to", left[-1].id),))
-        one = len(graph.heads) == 1 or graph.are_independent(graph.heads)
-        return Command("database.migrate", flags=() if one else (("to", "heads"),))
-
-    def _standing(self, plan: Plan, state: State, failed: Step | None = None) -> list[str]:
-        now, left = self._environment.graph.with_ancestors(state.heads), self._undone(plan, state)
-        changed = sum(each not in left and each != failed for each in plan.steps)
-        verb = "rolled back" if plan.steps[0].action == "roll back" else "applied"
-        before = f"{pluralize(changed, 'migration')} before it {'was' if changed == 1 else 'were'} {verb}; "
-        remaining = [" Remaining:", *(f"\n  {each.name}" for each in left)] if left else []
-        return [f"{before if changed else ''}{len(now)} applied now.{''.join(remaining)}"]
+        return lines, outcome.again(graph, plan, left) if left else None

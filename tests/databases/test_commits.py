@@ -40,7 +40,7 @@ def test_a_signal_on_sqlite(tmp_path: Path, where: str, outcome: str) -> None:
     with sqlite3.connect(tmp_path / "shop.db") as other:
         rows = other.execute("SELECT * FROM a").fetchall()
     other.close()
-    assert (found, rows) == ([outcome], [(1,)] if outcome == "committed" else [])
+    assert (found[-1], rows) == (outcome, [(1,)] if outcome == "committed" else [])
 
 
 def test_a_commit_that_the_database_refuses(tmp_path: Path) -> None:
@@ -56,4 +56,4 @@ def test_a_commit_that_the_database_refuses(tmp_path: Path) -> None:
             commits.commit(connection, found.append)
         connection.rollback()
     engine.dispose()
-    assert found == ["rolled back"]
+    assert found[-1] == "rolled back"

@@ -29,6 +29,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "FASTMAN_SEEDERS": (),
     "FASTMAN_LOCK": (),
     "FASTMAN_LOCK_TIMEOUT": (),
+    "FASTMAN_CONNECT_TIMEOUT": (),
     "FASTMAN_DDL_LOCK_TIMEOUT": (),
     "FASTMAN_STATEMENT_TIMEOUT": (),
     "FASTMAN_PROTECTED": (),

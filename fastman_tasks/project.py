@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.engine import URL
+
 from fastman_tasks import settings as settings_module
 from fastman_tasks.databases import urls
 from fastman_tasks.databases.database import Database
@@ -27,6 +29,7 @@ from fastman_tasks.settings import Settings
 from fastman_tasks.sources import display_path, missing_variable
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
     from sqlalchemy.engine import URL
 
     from fastman_tasks.making.migration import MigrationWriter
@@ -109,18 +112,18 @@ class Project:
         """
         settings = self.settings
         if settings.url is not None:
-            return Database(settings.url, f"from {settings.url_source}")
+            return self._database(settings.url, f"from {settings.url_source}")
         if settings.url_problem is not None:
             raise settings.url_problem
         if self.has_environment and (url := self.environment.configured_url):
-            return Database(url, f"from {self.environment.config_file.name}")
+            return self._database(url, f"from {self.environment.config_file.name}")
         if settings.production:
             raise SettingsError(
                 f"ENVIRONMENT={settings.environment} and no DATABASE_URL. "
                 "In production the database must be set explicitly."
             )
         default = urls.anchor(urls.parse("sqlite:///app.db"), self.root)
-        return Database(default, "by default: no DATABASE_URL is set")
+        return self._database(default, "by default: no DATABASE_URL is set")
 
     @cached_property
     def database(self) -> Database:
@@ -131,17 +134,20 @@ class Project:
         # Whether a generated env.py has asked for it.
         asked = self.__dict__.get("configured_database")
         if asked is not None and asked.url == url:
-            return Database(url, asked.source, engine)
+            return self._database(url, asked.source, engine)
         if self.settings.url == url:
-            return Database(url, f"from {self.settings.url_source}", engine)
+            return self._database(url, f"from {self.settings.url_source}", engine)
         source = self.environment.config_file if self.environment.names(url) else self.environment.file
-        return Database(url, f"from {display_path(source, self.root)}", engine)
+        return self._database(url, f"from {display_path(source, self.root)}", engine)
 
     def locate_database(self) -> None:
         """Ask the server which database it is, if there is no env.py that has connected. Raises DatabaseUnavailable."""
         if not self.has_environment and not self._is_located:
             self.database = self.configured_database.locate()
             self._is_located = True
+
+    def _database(self, url: URL, source: str, engine: Engine | None = None) -> Database:
+        return Database(url, source, engine, self.settings.connect_timeout)
 
     @property
     def label(self) -> str:

@@ -35,6 +35,8 @@ _INSERT = re.compile(
 )
 _BOUND = re.compile(r"[\"`]?(\w+)[\"`]?\s*=\s*(?:\?|%s|\$\d+)")
 _TOKEN = re.compile(r"'(?:[^']|'')*'|[(),]|[^'(),]+|.", re.DOTALL)
+# PostgreSQL's.
+_ROWS = re.compile(r"(Failing row contains |\bCOPY .*, line \d+.*?: )[(\"].*[)\"]")
 # A shorter word may be a part of another one.
 _LONG = 12
 
@@ -61,6 +63,14 @@ def hide(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         text = _exact(secret).sub(MASK, text)
     return text
+
+
+def redact_traceback(text: str, error: BaseException | None) -> str:
+    """Returns ``text``, the traceback of ``error``, with the rows masked that databases quote."""
+    while error is not None:
+        text = hide_bound(text, getattr(error, "statement", None), getattr(error, "params", None))
+        error = error.__cause__ or error.__context__
+    return _ROWS.sub(lambda found: f"{found[1]}{MASK}", text)
 
 
 def mask_row(statement: str, row: Any) -> Any:
@@ -118,13 +128,12 @@ def _mask_inserts(text: str) -> str:
         names = [each.strip().strip('"`[]') for each in found["columns"].split(",")]
         if not any(map(is_secret, names)):
             continue
-        parts, depth, at = [], 0, 0
+        parts, depth, at, ended = [], 0, -1, False
         for token in _TOKEN.findall(text[found.end() :]):
+            ended = ended or (depth == 0 and token.strip() not in ("", ",", "("))
             depth += (token == "(") - (token == ")")
-            if depth == 0:
-                at = -1
-            at += depth == 1 and token in ("(", ",")
-            hides = depth >= 1 and token.startswith("'") and 0 <= at < len(names) and is_secret(names[at])
+            at = at + (depth == 1 and token in ("(", ",")) if depth else -1
+            hides = not ended and token.startswith("'") and 0 <= at < len(names) and is_secret(names[at])
             parts.append(f"'{MASK}'" if hides else token)
         text = text[: found.end()] + "".join(parts)
     return text

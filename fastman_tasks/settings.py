@@ -50,6 +50,7 @@ class Settings:
     seeders: Path
     lock: bool
     lock_timeout: float
+    connect_timeout: float
     ddl_lock_timeout: float | None
     statement_timeout: float | None
     protected: frozenset[str]
@@ -141,6 +142,7 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
         seeders=root / text.get("FASTMAN_SEEDERS", "database/seeders"),
         lock=_switch(text, "FASTMAN_LOCK", default=True),
         lock_timeout=_seconds(text, "FASTMAN_LOCK_TIMEOUT", default=60.0),
+        connect_timeout=_seconds(text, "FASTMAN_CONNECT_TIMEOUT", default=10.0),
         ddl_lock_timeout=_seconds(text, "FASTMAN_DDL_LOCK_TIMEOUT", default=None),
         statement_timeout=_seconds(text, "FASTMAN_STATEMENT_TIMEOUT", default=None),
         protected=frozenset(name.lower() for name in _list(text, "FASTMAN_PROTECTED")),

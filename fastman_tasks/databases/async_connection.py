@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 # SQLAlchemy's asyncio needs greenlet, which only the extra "async" installs; so a missing one is reported as such.
@@ -15,6 +16,8 @@ import greenlet  # noqa: F401
 from sqlalchemy import Connection, Engine, pool
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from fastman_tasks.databases.failures import preparing
 
 T = TypeVar("T")
 
@@ -55,7 +58,9 @@ else:
 
 
 async def _run(engine: Engine, work: Callable[[Connection], T]) -> T:
-    async with AsyncEngine(engine).connect() as connection:
+    async with AsyncExitStack() as stack:
+        with preparing(engine.url):
+            connection = await stack.enter_async_context(AsyncEngine(engine).connect())
         return await connection.run_sync(work)
 
 
@@ -67,7 +72,8 @@ class HeldConnection:
         self._loop = asyncio.new_event_loop()
         try:
             committing = AsyncEngine(engine).execution_options(isolation_level="AUTOCOMMIT")
-            self._connection: AsyncConnection = self._await(committing.connect().start())
+            with preparing(engine.url):
+                self._connection: AsyncConnection = self._await(committing.connect().start())
             self._await(self._connection.run_sync(prepare))
         except BaseException:
             self._loop.close()

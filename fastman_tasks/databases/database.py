@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.databases import places, urls
-from fastman_tasks.databases.failures import driver_errors
+from fastman_tasks.databases.failures import driver_errors, preparing
 from fastman_tasks.databases.hooks import watch_connections
 from fastman_tasks.errors import DatabaseUnavailable
 
@@ -20,15 +20,17 @@ T = TypeVar("T")
 
 
 class Database:
-    """The database at ``url``, which comes from ``source`` (".env", "alembic.ini", …). ``run`` and ``hold`` connect.
+    """The database at ``url``, which comes from ``source`` (".env", "alembic.ini", …). ``run`` and ``hold`` connect,
+    within ``connect_timeout`` seconds.
 
     They connect as ``engine`` does, which leads there, whatever the URL alone would lead to. SQLite's file is what the
     URL says.
     """
 
-    def __init__(self, url: URL, source: str = "", engine: Engine | None = None) -> None:
+    def __init__(self, url: URL, source: str = "", engine: Engine | None = None, connect_timeout: float = 10.0) -> None:
         self.url = url
         self.source = source
+        self._connect_timeout = connect_timeout
         self._own = engine if url.get_backend_name() != "sqlite" else None
 
     @property
@@ -55,7 +57,7 @@ class Database:
         Raises DatabaseUnavailable if it cannot connect, and whatever ``work`` raises.
         """
         engine = self._engine()
-        with watch_connections(reading=False), driver_errors(self.url):
+        with watch_connections(self._connect_timeout, reading=False), driver_errors(self.url):
             if engine.dialect.is_async:
                 from fastman_tasks.databases import async_connection
 
@@ -66,7 +68,7 @@ class Database:
     def hold(self) -> HeldConnection:
         """Returns a connection in autocommit that stays open until it is closed. Raises DatabaseUnavailable."""
         engine = self._engine()
-        with watch_connections(reading=False), driver_errors(self.url):
+        with watch_connections(self._connect_timeout, reading=False), driver_errors(self.url):
             if engine.dialect.is_async:
                 from fastman_tasks.databases import async_connection
 
@@ -88,7 +90,8 @@ class Database:
 
     def _connected(self, engine: Engine) -> Connection:
         try:
-            return engine.connect()
+            with preparing(self.url):
+                return engine.connect()
         except DBAPIError as error:
             # Of a creator: whatever SQLAlchemy calls itself raises DatabaseUnavailable.
             raise DatabaseUnavailable(f"Cannot connect to {urls.mask(self.url)}: {error.orig}") from error
@@ -112,10 +115,9 @@ def _commits_each_statement(connection: Connection) -> bool:
 
 
 def _leave_pool(connection: Connection) -> None:
-    """Have ``connection`` closed at its end, so that the server releases its locks; and leave the pool of an env.py as
-    many as it has."""
-    if not isinstance(connection.engine.pool, pool.NullPool):
-        connection.detach()
+    """Have ``connection`` closed at its end, so that the server releases its locks, and leave the pool of an env.py as
+    many as it has. Nothing is reset before, for which the server would have to answer."""
+    connection.detach()
 
 
 class HeldConnection(Protocol):

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, Dialect
 
-from fastman_tasks.databases import transactions, urls
+from fastman_tasks.databases import connecting, transactions, urls
 from fastman_tasks.databases.failures import connection_failure
 from fastman_tasks.databases.transactions import driver_connection, is_implicit
 from fastman_tasks.errors import DatabaseUnavailable
@@ -29,12 +29,15 @@ def require_folder(file: Path) -> None:
 
 
 @contextmanager
-def watch_connections(*, reading: bool, migrating: bool = False, copies: Path | None = None) -> Iterator[None]:
+def watch_connections(
+    connect_timeout: float, *, reading: bool, migrating: bool = False, copies: Path | None = None
+) -> Iterator[None]:
     """Watch every connection that any engine opens in this block, a foreign env.py's too.
 
-    A connection that fails raises DatabaseUnavailable. While ``reading``, a SQLite file that does not exist is read as
-    an empty database, as opening it would create it. SQLite's transactions include DDL; while ``migrating`` they do not
-    enforce foreign keys. With ``copies``, a folder, a copy of each SQLite file is created there and opened instead.
+    A connection that fails, or takes longer than ``connect_timeout`` seconds, raises DatabaseUnavailable. While
+    ``reading``, a SQLite file that does not exist is read as an empty database, as opening it would create it. SQLite's
+    transactions include DDL; while ``migrating`` they do not enforce foreign keys. With ``copies``, a folder, a copy of
+    each SQLite file is created there and opened instead.
     """
     engines: set[Engine] = set()
 
@@ -55,7 +58,7 @@ def watch_connections(*, reading: bool, migrating: bool = False, copies: Path | 
             if file is not None and not options.get("uri"):
                 require_folder(file)
         try:
-            return dialect.connect(*arguments, **options)
+            return connecting.connect(dialect, arguments, options, connect_timeout)
         except Exception as error:
             # Drivers raise all kinds of errors here: DBAPI errors, OSError, asyncpg's own classes.
             raise DatabaseUnavailable(connection_failure(dialect, arguments, options, error)) from error

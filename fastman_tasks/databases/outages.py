@@ -16,7 +16,7 @@ _FULL = "The disk of the database is full. Free some space, then run the same co
 _BROKEN = (
     "The disk of the database failed. Check that it works and has some space left, then run the same command again."
 )
-_READ_ONLY = "SQLite can write to the file or its folder no more. Make both writable, then run the same command again."
+_READ_ONLY = "SQLite cannot write to its file or folder. Make both writable, then run the same command again."
 _LOST = "The connection to the database was lost. When the server can be reached, run the same command again."
 # The state of PostgreSQL, the number of MySQL and MariaDB -> what to do. A lost connection is also what SQLAlchemy
 # says it is.
@@ -78,7 +78,9 @@ def _from_driver(error: BaseException) -> Iterator[BaseException]:
             if cause.orig is not None:
                 yield cause.orig
             return
-        if isinstance(cause, sqlite3.Error) or hasattr(cause, "sqlstate"):
+        # asyncpg's classes, and those of every other driver (PEP 249).
+        names = {each.__name__ for each in type(cause).mro()}
+        if hasattr(cause, "sqlstate") or names & {"DatabaseError", "InterfaceError"}:
             yield cause
             return
         cause = cause.__cause__

@@ -122,8 +122,8 @@ class _Author:
         """Raises MigrationRefused where there are several heads to continue."""
         if len(self._graph.heads) > 1:
             raise MigrationRefused(
-                f"{describe_heads(self._graph)}\nMerge them if both are shared already: inv migrate.merge. "
-                "If one is on your branch only, move it on top of the other: inv migrate.rebase"
+                f"{describe_heads(self._graph)}\nMerge them: inv migrate.merge. Or continue one of them with Alembic: "
+                'alembic revision --head=REVISION -m "…"'
             )
 
     def from_message(self, meaning: Meaning | None, pretend: bool) -> Draft:

@@ -53,7 +53,14 @@ def wrap_configure(
 
 @contextmanager
 def surroundings(
-    file: Path, url: URL | None, *, reading: bool, migrating: bool, copies: Path | None, debug: bool
+    file: Path,
+    url: URL | None,
+    connect_timeout: float,
+    *,
+    reading: bool,
+    migrating: bool,
+    copies: Path | None,
+    debug: bool,
 ) -> Iterator[None]:
     """What env.py in ``file`` runs in; ``url`` is the database that it most likely connects to. Alembic's own log lines
     are left out, but for ``debug``."""
@@ -62,7 +69,7 @@ def surroundings(
         _application(file),
         _logging_kept(debug),
         registrations.forget_registrations(),
-        watch_connections(reading=reading, migrating=migrating, copies=copies),
+        watch_connections(connect_timeout, reading=reading, migrating=migrating, copies=copies),
     ):
         yield
 

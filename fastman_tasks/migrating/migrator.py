@@ -120,6 +120,26 @@ class Migrator:
         """
         return self._plan(lambda: self._steps_back(steps, to, accept_empty))
 
+    def plan_refresh(self, *, steps: int | None, only_these: bool = False, accept_empty: bool = False) -> Plan:
+        """Returns the plan that rolls back the newest ``steps`` applied revisions (None: all), and then applies what is
+        pending, or ``only_these`` again. Raises what ``plan_rollback`` and ``plan_migrate`` raise."""
+
+        def find() -> tuple[Step, ...]:
+            back = self._steps_back(steps, None, accept_empty)
+            again = [step.id for step in reversed(back)]
+            if not only_these:
+                kept = self._applied(self.state.heads) - set(again)
+                again = self.graph.upgrade(self._targets("heads" if len(self.state.heads) > 1 else None), kept)
+            return (*back, *(_step("apply", self.graph[each]) for each in again)) if back else ()
+
+        return self._plan(find)
+
+    def plan_fresh(self) -> Plan:
+        """Returns the plan that applies every migration to an empty database; its losses are not known. Raises
+        MigrationRefused if there are several heads to choose from."""
+        revisions = self.graph.upgrade(self._targets(None), ())
+        return Plan(tuple(_step("apply", self.graph[each]) for each in revisions), self.state)
+
     def _plan(self, find: Callable[[], tuple[Step, ...]]) -> Plan:
         """Returns the plan of the steps that ``find`` returns. If the database has not been read yet, one run of env.py
         is enough for everything."""
@@ -213,8 +233,7 @@ class Migrator:
         ends = self.graph.heads_of({revision.id for revision in self.graph.revisions})
         if to is None and len(ends) > 1 and not self.graph.are_independent(heads):
             raise MigrationRefused(
-                f"{revision_names.describe_heads(self.graph)}\nMerge them if both are shared already: "
-                "inv migrate.merge. If one is on your branch only, move it on top of the other: inv migrate.rebase. "
+                f"{revision_names.describe_heads(self.graph)}\nMerge them: inv migrate.merge. "
                 "Or choose one: --to=REVISION, or --to=heads for all."
             )
         return [head.id for head in heads]

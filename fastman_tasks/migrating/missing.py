@@ -25,9 +25,7 @@ def describe_missing(missing: list[str], root: Path) -> str:
             dashes = "-- " if branch.startswith("-") else ""
             lines.append(f"  Roll it back from there: git switch {dashes}{_quote(branch)}, then inv migrate.rollback")
     lines.append("Or restore the file, and run the command again.")
-    lines.append(
-        "Or, if its changes are not in the database, mark the revision that is: alembic stamp --purge REVISION"
-    )
+    lines.append("Or, if its changes are not in the database, mark the revision that is: inv migrate.stamp REVISION")
     return "\n".join(lines)
 
 

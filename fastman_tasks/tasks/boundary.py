@@ -5,26 +5,24 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-import signal
-import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, overload
 
 import invoke
 from invoke import Argument, Context, Exit
 
-from fastman_tasks.secrets import redact
+from fastman_tasks.secrets import redact, redact_traceback
 from fastman_tasks.tasks import console, streams
 from fastman_tasks.tasks.flags import flags_of, parse
+from fastman_tasks.tasks.interruption import interruptible
 from fastman_tasks.tasks.spelling import running_program, spell
 from fastman_tasks.tasks.startup import seldom_collecting
 from fastman_tasks.text import printable
 
 if TYPE_CHECKING:
+    from fastman_tasks.plans import Report
     from fastman_tasks.project import Project
 
 
@@ -114,14 +112,29 @@ def project_task(
             if running_program() is not None:
                 streams.make_lasting()
             project = None
+            as_json = "json" in switches and bool(typed.get("json"))
+
+            def abandon() -> None:
+                message = spell(
+                    "Interrupted, and the run has not ended since: the database may be silent. What it has committed "
+                    "of the running step is unknown; the rest is rolled back. See inv migrate.status"
+                )
+                failure = {"code": 1, "message": message, "next": None}
+                console.end_process(message, _failure_value(project, _name(function), failure) if as_json else None)
+
             try:
-                with _terminable(), seldom_collecting(), _open(c) as project, console.redacting(project.redact):
+                with (
+                    interruptible(abandon),
+                    seldom_collecting(),
+                    _open(c) as project,
+                    console.redacting(project.redact),
+                ):
                     result = function(project, **parse(known, typed))
             except Exit:
                 raise
             except (Exception, KeyboardInterrupt) as error:
                 with console.redacting(project.redact if project else redact):
-                    if "json" in switches and typed.get("json"):
+                    if as_json:
                         _print_failure(error, project, _name(function))
                     raise _exit(error, project) from error
             if (lost := streams.failure()) is not None:
@@ -152,43 +165,6 @@ def _name(function: Callable[..., Any]) -> str:
     return f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
 
 
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Treat SIGTERM in this block like Ctrl-C: the running step is rolled back and reported, the lock is released."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        # With an async URL asyncio has its own handler, which cancels the running task.
-        as_ctrl_c = signal.getsignal(signal.SIGINT)
-        if callable(as_ctrl_c):
-            as_ctrl_c(number, frame)
-        else:
-            raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    with _handling(signal.SIGTERM, interrupt), _outlasting_the_terminal():
-        yield
-
-
-def _outlasting_the_terminal() -> AbstractContextManager[None]:
-    """Go on in this block when the terminal goes away. With nohup it is so anyway."""
-    hangup = getattr(signal, "SIGHUP", None)
-    if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:
-        return nullcontext()
-    # Child processes do not inherit a function.
-    return _handling(hangup, lambda number, frame: None)
-
-
-@contextmanager
-def _handling(number: signal.Signals, handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
-    before = signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
-
-
 def _open(c: Context) -> Project:
     # The services, and with them Alembic and SQLAlchemy, are only imported when a task runs.
     from fastman_tasks.project import Project
@@ -207,17 +183,22 @@ def _root(c: Context) -> Path | None:
 def _exit(error: BaseException, project: Project | None) -> Exit:
     message, code, _ = _tell(error, project)
     if _DEBUG:
-        message = "".join(traceback.format_exception(error)) + message
+        message = redact_traceback("".join(traceback.format_exception(error)), error) + message
     return Exit(console.error_text(message), code)
 
 
 def _print_failure(error: BaseException, project: Project | None, command: str) -> None:
+    message, code, next = _tell(error, project)
+    failure = {"code": code, "message": message, "next": next}
+    console.print_json(_failure_value(project, command, failure, getattr(error, "report", None)))
+
+
+def _failure_value(
+    project: Project | None, command: str, failure: Mapping[str, Any], report: Report | None = None
+) -> dict[str, Any]:
     from fastman_tasks.tasks import views
 
-    message, code, next = _tell(error, project)
-    report = getattr(error, "report", None)
-    failure = {"code": code, "message": message, "next": next}
-    console.print_json(views.report_value(project, report, command, failure))
+    return views.report_value(project, report, command, failure)
 
 
 def _tell(error: BaseException, project: Project | None) -> tuple[str, int, str | None]:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from fastman_tasks.tasks import streams
 from fastman_tasks.tasks.spelling import spell
@@ -171,6 +171,15 @@ def _redact_all(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _redact_all(each) for key, each in value.items()}
     return [_redact_all(each) for each in value] if isinstance(value, list) else value
+
+
+def end_process(message: str, value: Any = None) -> NoReturn:
+    """End the process at once, with code 1 and ``message`` on stderr; ``value`` is printed as JSON. For a thread, while
+    the main one may be writing: what Python has buffered is lost."""
+    if value is not None:
+        os.write(1, f"{json.dumps(value, indent=2)}\n".encode())
+    os.write(2, f"{message}\n".encode(errors="backslashreplace"))
+    os._exit(1)
 
 
 def error_text(text: str) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fastman_tasks.project import Project
     from fastman_tasks.revisions.graph import Revision
 
+_SEED = "Run the seeders afterwards."
 _ACCEPT_EMPTY = "Roll back past migrations whose downgrade() is empty; what they did is not undone."
 
 
@@ -51,6 +52,47 @@ def reset(run: Run, accept_empty: bool = False) -> None:
     from fastman_tasks import actions
 
     run(actions.reset, accept_empty=accept_empty)
+
+
+@changing_task(
+    help={
+        "seed": _SEED,
+        "schemas": "The PostgreSQL schemas to empty, separated by commas (default: those that are in use here).",
+        "keep": "Tables that stay, separated by commas.",
+    }
+)
+def fresh(run: Run, seed: bool = False, schemas: tuple[str, ...] = (), keep: tuple[str, ...] = ()) -> None:
+    """Drop everything in the database and apply all migrations, to start over.
+
+    inv migrate.fresh --seed
+    """
+    from fastman_tasks import actions
+
+    run(actions.fresh, seed=seed, schemas=schemas, keep=keep)
+
+
+@changing_task(help={"steps": "Only the newest so many (default: all).", "seed": _SEED, "accept-empty": _ACCEPT_EMPTY})
+def refresh(run: Run, steps: int | None = None, seed: bool = False, accept_empty: bool = False) -> None:
+    """Roll back all migrations and apply them again, to try them in both directions."""
+    from fastman_tasks import actions
+
+    run(actions.refresh, steps=steps, seed=seed, accept_empty=accept_empty)
+
+
+@changing_task(
+    help={
+        "steps": "How many of the newest applied migrations (default 1).",
+        "round-trip": "Compare the schema before and after; exit with code 3 if it differs.",
+        "accept-empty": _ACCEPT_EMPTY,
+    }
+)
+def redo(run: Run, steps: int | None = None, round_trip: bool = False, accept_empty: bool = False) -> None:
+    """Roll back the newest migration and apply it again, after you have changed it."""
+    from fastman_tasks import actions
+
+    report = run(actions.redo, steps=steps, round_trip=round_trip, accept_empty=accept_empty)
+    if any(each.step.action == "check" for each in report.in_state("failed")):
+        raise Exit(code=3)
 
 
 @project_task(

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastman_tasks.plans import Observer, Report, Step, StepResult
-from fastman_tasks.tasks import console, prompt, views
+from fastman_tasks.tasks import console, prompt, summary, views
 from fastman_tasks.tasks.startup import import_libraries
-from fastman_tasks.text import pluralize
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -17,12 +16,6 @@ if TYPE_CHECKING:
 # Seconds before a bar is shown, and between its updates.
 _PATIENCE, _PAUSE = 1.0, 0.1
 _NEVER = float("inf")
-_VERBS = {"apply": "applied", "roll back": "rolled back", "stamp": "recorded as applied, without running"}
-_NOTHING = {
-    "migrate.rollback": "Nothing to roll back.",
-    "migrate.reset": "Nothing to roll back.",
-    "migrate.stamp": "It is recorded already; nothing to do.",
-}
 _WORDS = {"done": "DONE", "skipped": "SKIP", "failed": "FAIL", "unknown": "UNKNOWN"}
 
 
@@ -42,7 +35,12 @@ def run(
     from fastman_tasks.errors import FastmanError
 
     import_libraries(project)
-    lines = Lines(project, migrates=action.__name__ == "migrate", seeds=bool(options.get("seed")))
+    lines = Lines(
+        project,
+        migrates=action.__name__ in ("migrate", "fresh", "refresh"),
+        seeds=bool(options.get("seed")),
+        goes_both_ways=action.__name__ in ("refresh", "redo"),
+    )
     consent = prompt.consent(force=force, confirm=confirm, json=json, header=lines.header)
     try:
         # Whatever env.py, a migration or a seeder prints is not part of the JSON, or of the SQL.
@@ -71,6 +69,7 @@ class Lines(Observer):
         *,
         migrates: bool = False,
         seeds: bool = False,
+        goes_both_ways: bool = False,
         has_header: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -78,6 +77,7 @@ class Lines(Observer):
         self._clock = clock
         self._migrates = migrates
         self._seeds = seeds
+        self._goes_both_ways = goes_both_ways
         self._has_header = has_header
         self._is_seeding = False
         # The line of a migration that is running.
@@ -110,7 +110,7 @@ class Lines(Observer):
             self._begin_seeding()
             self._running.append(step.name)
         else:
-            self._has_begun = console.begin_result(step.name)
+            self._has_begun = console.begin_result(self._name(step))
 
     def step_progress(self, step: Step, done: int | None, total: int | None) -> None:
         now = self._clock()
@@ -143,7 +143,7 @@ class Lines(Observer):
                 self._has_begun = False
                 console.end_result(result.seconds, "DONE")
             else:
-                console.print_result(result.step.name, result.seconds, "DONE")
+                console.print_result(self._name(result.step), result.seconds, "DONE")
             return
         if result.state == "skipped":
             self.header()
@@ -157,6 +157,10 @@ class Lines(Observer):
             notes.append(f"{result.note}; this is {views.environment(self._project)}")
         name = "  ".join(part for part in (result.step.name, "; ".join(notes)) if part)
         console.print_result(name, result.seconds, _WORDS[result.state])
+
+    def _name(self, step: Step) -> str:
+        # One migration has a line for each direction.
+        return f"{step.action} {step.name}" if self._goes_both_ways and step.id else step.name
 
     def _break_line(self) -> None:
         if self._has_begun:
@@ -184,41 +188,19 @@ class Lines(Observer):
     def end(self, report: Report, *, shows_sql: bool) -> None:
         """Print the summary of an action."""
         self.header()
-        if report.command == "database.seed":
-            self._end_seeders(report)
-            return
-        if not report.steps:
-            console.line(_NOTHING.get(report.command, "Nothing to migrate."))
-            return
-        if shows_sql and not self._is_seeding:
+        if report.command == "database.seed" or (self._is_seeding and not shows_sql):
+            summary.seeders(report)
+        elif not report.steps:
+            summary.nothing(report)
+        elif shows_sql:
             views.sql(report, everything=self._project.debug)
             console.line("Nothing was changed.")
             if self._seeds:
                 console.line("The seeders were not run: they need these migrations.")
-            return
-        if any(result.step.action == "seed" for result in report.steps):
-            self._end_seeders(report)
-            return
-        self._end_migrations(report.in_state("skipped"))
-        empty = [result.step.name for result in report.in_state("done") if result.step.is_empty]
-        if empty:
-            console.line("Skipped without undoing anything, as their downgrade() is empty:", style="yellow")
-        for name in empty:
-            console.line(f"  {name}", style="yellow")
-
-    def _end_migrations(self, others: tuple[StepResult, ...] = ()) -> None:
-        done = [result for result in self._results if result.state == "done"]
-        verb = _VERBS[done[-1].step.action] if done else ""
-        if done:
-            console.line()
-        if done and not done[-1].step.id:
-            console.line("No migration is recorded as applied any more.")
-        elif done:
-            console.line(f"{pluralize(len(done), 'migration')} {verb}.")
-        if others:
-            console.line(f"Another process applied {pluralize(len(others), 'migration')} in the meantime.")
-        elif not done:
-            console.line("Nothing to migrate.")
+        else:
+            summary.migrations(self._results, report.in_state("skipped"))
+            summary.checks(report)
+            summary.empty(report)
 
     def _begin_seeding(self) -> None:
         if self._is_seeding:
@@ -226,13 +208,5 @@ class Lines(Observer):
         self._is_seeding = True
         self._next = self._clock() + _PATIENCE
         if self._migrates:
-            self._end_migrations()
+            summary.migrations(self._results)
             console.line()
-
-    def _end_seeders(self, report: Report) -> None:
-        seeders = [result for result in report.steps if result.step.action == "seed"]
-        ran = sum(result.state == "done" for result in seeders)
-        skipped = len(seeders) - ran
-        text = f"{pluralize(ran, 'seeder')} ran{f', {skipped} skipped' if skipped else ''}"
-        console.line()
-        console.line(f"{text}{'; all changes were rolled back' if report.preview else ''}.")

@@ -60,6 +60,8 @@ def _rename(file: Path, name: str) -> None:
 def test_files_tables_and_messages(hostile: Sandbox) -> None:
     """Each command that shows them."""
     assert "1_users\\u001b[31m\\u0007\\u009b1m\\u202e[red]x[link=y]" in run(hostile, "migrate.status").stdout
+    for command in (["migrate.history"], ["migrate.show", "1a"], ["migrate.heads"]):
+        assert run(hostile, *command).code == 0
     assert run(hostile, "database.migrate", "--pretend").code == 1
     assert "no \\u001b[31m" in run(hostile, "database.migrate").stderr
     assert "users\\u001b[31m" in run(hostile, "migrate.rollback", "--pretend").stdout

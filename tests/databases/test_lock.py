@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from fastman_tasks.databases.lock import for_database
 from fastman_tasks.errors import LockLost
 from fastman_tasks.plans import Observer, StepResult
 from fastman_tasks.project import Project
-from processes import wait_for
+from processes import Running, wait_for
 from servers import Server, execute
 from services import agree, migrate, opened
 
@@ -142,3 +143,38 @@ def test_the_session_outlives_idle_timeouts(request: pytest.FixtureRequest, proj
                 other.close()
     finally:
         execute(server.admin, f"{limit} DEFAULT")
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_a_forked_child_does_not_keep_the_lock(request: pytest.FixtureRequest, project: Sandbox, driver: str) -> None:
+    """A seeder may leave one behind: the lock is released with the process that has acquired it, even if killed."""
+    url = f"{driver}:///{project.root}/shop.db"
+    if driver != "sqlite":
+        url = request.getfixturevalue("mariadb" if driver.startswith("mysql") else "postgresql").fresh(driver)
+    project.write(".env", f"DATABASE_URL={url}")
+    project.add_environment()
+    project.add_migration("1_a", "1a", None, 'op.execute("CREATE TABLE a (x INT)")')
+    project.inv("database.migrate")
+    seeder = """
+        import os, pathlib, time
+
+        class UserSeeder:
+            def run(self, db):
+                if not pathlib.Path("child").exists() and os.fork() == 0:
+                    pathlib.Path("child").write_text(str(os.getpid()))
+                    while not pathlib.Path("go").exists():
+                        time.sleep(0.01)
+                    os._exit(0)
+                while not pathlib.Path("second").exists():
+                    time.sleep(0.01)
+    """
+    project.write("database/seeders/user_seeder.py", seeder)
+    first = Running(project, "database.seed")
+    wait_for(project.root / "child")
+    first.send(signal.SIGKILL)
+    (project.root / "second").touch()
+    try:
+        assert "DONE" in project.inv("database.seed", env={"FASTMAN_LOCK_TIMEOUT": "2s"}).stdout
+    finally:
+        (project.root / "go").touch()
+        first.kill()

@@ -142,6 +142,9 @@ def test_what_others_print_under_json(project: Sandbox) -> None:
         ["migrate.rollback", "--force"],
         ["make.migration", "x", "--empty"],
         ["make.seeder", "users"],
+        ["migrate.history"],
+        ["migrate.show", "1a"],
+        ["migrate.heads"],
         ["migrate.rollback", "--to=nothing"],
     ):
         done = project.run("invoke", *command, "--json", code=None)

@@ -24,13 +24,14 @@ class Thing(NamedTuple):
 
 @dataclass(frozen=True)
 class Wipe:
-    """What is to be dropped, in the order in which it can be.
+    """What is to be dropped, in the order in which it can be, and the ``statements`` that do it.
 
     ``obstacle`` is why it cannot be done in one transaction, together with migrations that make as much anew; empty if
     it can be.
     """
 
     things: tuple[Thing, ...]
+    statements: tuple[str, ...]
     obstacle: str = ""
 
     @property
@@ -57,7 +58,12 @@ def find(connection: Connection, schemas: Collection[str] = (), keep: Collection
 def drop(connection: Connection, wipe: Wipe) -> None:
     """Drop everything in ``wipe``. The caller has begun a transaction around it if there is no obstacle; otherwise each
     part is committed."""
-    _backend(connection).drop(connection, wipe)
+    for statement in wipe.statements:
+        # Drivers that take % for a parameter have it doubled.
+        escaped = statement.replace("%", "%%") if connection.dialect.paramstyle in ("format", "pyformat") else statement
+        connection.exec_driver_sql(escaped)
+        if wipe.obstacle:
+            connection.commit()
 
 
 def without_kept(things: tuple[Thing, ...], keep: Collection[str]) -> tuple[Thing, ...]:

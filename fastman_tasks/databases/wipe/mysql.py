@@ -23,20 +23,12 @@ def find(connection: Connection, schemas: Collection[str], keep: Collection[str]
     """See ``wipe.find``."""
     if schemas:
         raise UsageError("--schemas is for PostgreSQL; here each database is one.")
-    quote = connection.dialect.identifier_preparer.quote_identifier
-    things = [Thing(kind, name, quote(name)) for kind, name in connection.exec_driver_sql(_ALL)]
+    things = [
+        Thing(kind, name, "`{}`".format(name.replace("`", "``"))) for kind, name in connection.exec_driver_sql(_ALL)
+    ]
     # A package or another kind that a newer server may have stays.
     known = sorted((each for each in things if each.kind in _ORDER), key=lambda thing: _ORDER.index(thing.kind))
-    return Wipe(without_kept(tuple(known), keep), "this database commits each DDL statement separately")
-
-
-def drop(connection: Connection, wipe: Wipe) -> None:
-    """See ``wipe.drop``."""
-    before = connection.exec_driver_sql("SELECT @@foreign_key_checks").scalar()
-    connection.exec_driver_sql("SET foreign_key_checks = 0")
-    try:
-        for thing in wipe.things:
-            connection.exec_driver_sql(f"DROP {thing.kind.upper()} {thing.sql}")
-    finally:
-        connection.exec_driver_sql(f"SET foreign_key_checks = {before}")
-        connection.commit()
+    left = without_kept(tuple(known), keep)
+    drops = [f"DROP {thing.kind.upper()} {thing.sql}" for thing in left]
+    statements = ("SET foreign_key_checks = 0", *drops, "SET foreign_key_checks = 1") if left else ()
+    return Wipe(left, statements, "this database commits each DDL statement separately")

@@ -95,7 +95,7 @@ def find(connection: Connection, schemas: Collection[str], keep: Collection[str]
     obstacle = ""
     if locks > 0.8 * capacity:
         obstacle = f"it takes about {locks:,} locks, and the server has {capacity:,} (max_locks_per_transaction)"
-    return Wipe(left, obstacle)
+    return Wipe(left, tuple(_statements(left)), obstacle)
 
 
 def _name(row: tuple[Any, ...], schemas: list[str]) -> str:
@@ -115,16 +115,8 @@ def _refuse_others(connection: Connection, chosen: _Rows, kept: _Rows, schemas: 
         )
 
 
-def drop(connection: Connection, wipe: Wipe) -> None:
-    """See ``wipe.drop``."""
-    for statement in _statements(wipe):
-        connection.exec_driver_sql(statement.replace("%", "%%"))
-        if wipe.obstacle:
-            connection.commit()
-
-
-def _statements(wipe: Wipe) -> Iterator[str]:
-    for kind, several in itertools.groupby(wipe.things, lambda thing: thing.kind):
+def _statements(things: tuple[Thing, ...]) -> Iterator[str]:
+    for kind, several in itertools.groupby(things, lambda thing: thing.kind):
         names = [thing.sql for thing in several]
         what = {"function": "ROUTINE", "procedure": "ROUTINE", "aggregate": "ROUTINE", "enum": "TYPE"}
         for start in range(0, len(names), _BATCH):

@@ -29,11 +29,6 @@ def find(connection: Connection, schemas: Collection[str], keep: Collection[str]
         for kind, name, table, _ in rows
         if not is_shadow(name, virtual) and not (kind == "trigger" and table in keep)
     ]
-    return Wipe(without_kept(tuple(sorted(things, key=lambda thing: _ORDER.index(thing.kind))), keep))
-
-
-def drop(connection: Connection, wipe: Wipe) -> None:
-    """See ``wipe.drop``. The connection does not enforce foreign keys."""
-    for thing in wipe.things:
-        kind = "TABLE" if thing.kind == "virtual table" else thing.kind.upper()
-        connection.exec_driver_sql(f"DROP {kind} {thing.sql}")
+    left = without_kept(tuple(sorted(things, key=lambda thing: _ORDER.index(thing.kind))), keep)
+    # The connection enforces no foreign keys.
+    return Wipe(left, tuple(f"DROP {thing.kind.removeprefix('virtual ').upper()} {thing.sql}" for thing in left))

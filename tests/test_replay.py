@@ -64,6 +64,9 @@ def test_in_a_database_of_its_own(project: Sandbox, url: str) -> None:
 SETTINGS = """
 import os
 
+# It is put together from what is tested on every version.
+pytestmark = pytest.mark.thorough
+
 URL = os.environ["DATABASE_URL"]
 PARTS = f"sqlite:///{os.environ.get('SHOP_DB_FILE', '')}"
 """

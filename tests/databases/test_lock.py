@@ -21,6 +21,9 @@ from processes import Running, wait_for
 from servers import Server, execute
 from services import agree, migrate, opened
 
+# What the server does is the same on every version.
+pytestmark = pytest.mark.thorough
+
 DRIVERS = ["sqlite", "postgresql+psycopg", "postgresql+asyncpg", "mysql+pymysql"]
 STEPS = ("1_a", "2_b", "3_c")
 

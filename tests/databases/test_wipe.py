@@ -14,6 +14,9 @@ from fastman_tasks.databases import snapshot, wipe
 from fastman_tasks.errors import MigrationRefused, UsageError
 from servers import Server, connected, execute
 
+# The server's catalogs are the same on every version.
+pytestmark = pytest.mark.thorough
+
 POSTGRESQL = """
     CREATE TYPE mood AS ENUM ('a');
     CREATE TYPE pair AS (a integer, b integer);

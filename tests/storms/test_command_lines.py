@@ -15,6 +15,9 @@ from command import Sandbox
 from fastman_tasks import database, make, migrate
 from processes import chance
 
+# Texts are the same on every version.
+pytestmark = pytest.mark.thorough
+
 COLLECTION = Collection(database, make, migrate)
 FLAGS = {
     name: [flag for argument in COLLECTION[name].get_arguments() for flag in argument.names if not argument.positional]

@@ -22,6 +22,9 @@ from walk import write_env, write_ini
 SEEDER = """
 import sqlalchemy as sa
 
+# What the server does is the same on every version.
+pytestmark = pytest.mark.thorough
+
 
 class {name}Seeder:
     def run(self, db):

@@ -27,6 +27,9 @@ MODES = ["WAL", "DELETE"]
 RECIPE = """
 from sqlalchemy import event
 
+# What SQLite does is the same on every version.
+pytestmark = pytest.mark.thorough
+
 
 @event.listens_for({target}, "connect")
 def do_connect(dbapi_connection, connection_record):

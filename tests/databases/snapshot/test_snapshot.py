@@ -10,6 +10,9 @@ import pytest
 from fastman_tasks.databases import snapshot
 from servers import Server, connected, execute
 
+# The server's catalogs are the same on every version.
+pytestmark = pytest.mark.thorough
+
 CREATED = {
     "postgresql": """
         CREATE TYPE mood AS ENUM ('sad', 'it''s ok');

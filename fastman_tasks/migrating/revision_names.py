@@ -16,7 +16,8 @@ def resolve(name: str, graph: RevisionGraph, scripts: ScriptDirectory, flag: str
     Raises UsageError, which quotes the ``flag`` that it came with.
     """
     try:
-        found = scripts.get_revisions(name) if name else ()
+        # Alembic asserts that something stands after a label's @.
+        found = () if not name or name.endswith("@") else scripts.get_revisions(name)
     except CommandError as error:
         return [_named(name, graph, flag, error).id]
     if not found or not all(found):

@@ -34,7 +34,10 @@ class ServerLock:
             self._connection = self._database.hold()
             self._owner = os.getpid()
             self._descriptor = self._connection.run(
-                lambda connection: sockets.descriptor(connection.connection.driver_connection)
+                # One that was detached from its pool tells no driver's connection itself.
+                lambda connection: sockets.descriptor(
+                    connection.dialect.get_driver_connection(connection.connection.dbapi_connection)  # type: ignore[arg-type]
+                )
             )
             self._run(self._introduce)
         return self._run(self._try)

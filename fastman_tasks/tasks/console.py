@@ -177,7 +177,7 @@ def end_process(message: str, value: Any = None) -> NoReturn:
     """End the process at once, with code 1 and ``message`` on stderr; ``value`` is printed as JSON. For a thread, while
     the main one may be writing: what Python has buffered is lost."""
     if value is not None:
-        os.write(1, f"{json.dumps(value, indent=2)}\n".encode())
+        os.write(streams.stdout_descriptor(), f"{json.dumps(value, indent=2)}\n".encode())
     os.write(2, f"{message}\n".encode(errors="backslashreplace"))
     os._exit(1)
 

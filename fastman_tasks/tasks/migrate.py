@@ -104,7 +104,7 @@ def redo(run: Run, steps: int | None = None, round_trip: bool = False, accept_em
 )
 def status(project: Project, pending: bool = False, check: bool = False, json: bool = False) -> None:
     """Show what is applied and pending, before or after a deploy."""
-    found = revisions.read(project, lambda: project.migrator.status())
+    found = revisions.read(project, json, lambda: project.migrator.status())
     shown = [each for each in found if not pending or each.state != "applied"]
     revisions.answer(project, "migrate.status", shown, json, lambda: revisions.status(found, shown))
     if check and any(each.state != "applied" for each in found):
@@ -114,7 +114,7 @@ def status(project: Project, pending: bool = False, check: bool = False, json: b
 @project_task(help={"json": "Print JSON."})
 def heads(project: Project, json: bool = False) -> None:
     """Show the newest migration of each branch, to see whether they need a merge."""
-    found = [each for each in revisions.read(project, lambda: project.migrator.status()) if each.step.is_head]
+    found = [each for each in revisions.read(project, json, lambda: project.migrator.status()) if each.step.is_head]
     revisions.answer(project, "migrate.heads", found, json, lambda: revisions.lines(found))
 
 
@@ -125,7 +125,7 @@ def history(project: Project, limit: int | None = None, json: bool = False) -> N
 
     if limit is not None and limit < 1:
         raise UsageError(f"--limit={limit} is not valid: show at least 1 migration.")
-    found = revisions.read(project, lambda: project.migrator.status())[::-1][:limit]
+    found = revisions.read(project, json, lambda: project.migrator.status())[::-1][:limit]
     revisions.answer(project, "migrate.history", found, json, lambda: revisions.history(project, found))
 
 
@@ -137,7 +137,7 @@ def show(project: Project, revision: str, json: bool = False) -> None:
     """
     from fastman_tasks.actions.show import show
 
-    up, down = revisions.read(project, lambda: show(project, revision))
+    up, down = revisions.read(project, json, lambda: show(project, revision))
     revisions.answer(project, "migrate.show", (up, down), json, lambda: revisions.migration(project, up, down))
 
 
@@ -158,7 +158,7 @@ def merge(project: Project, message: str | None = None, pretend: bool = False, j
         graph = project.migrator.graph
         return merge(project.environment, graph, message or "merge heads", pretend=pretend)
 
-    heads, file = revisions.read(project, write)
+    heads, file = revisions.read(project, json, write)
     merged = ", ".join(head.id for head in heads)
     found = [StepResult(Step("write", file.stem, file), "done", note=merged)] if file else []
     revisions.answer(

@@ -19,10 +19,10 @@ T = TypeVar("T")
 _STYLES = {"applied": "green", "pending": "yellow", "missing": "red"}
 
 
-def read(project: Project, work: Callable[[], T]) -> T:
-    """Returns what ``work`` returns, which may run env.py: what that prints goes to stderr."""
+def read(project: Project, json: bool, work: Callable[[], T]) -> T:
+    """Returns what ``work`` returns. It may run env.py: what that prints must not get into the ``json``."""
     import_libraries(project)
-    with console.reserve_stdout(True):
+    with console.reserve_stdout(json):
         return work()
 
 

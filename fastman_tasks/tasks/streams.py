@@ -13,6 +13,8 @@ from typing import Any, TextIO
 
 # The reader (head, a pager) has left, or the terminal is gone.
 _NOBODY_READS = (errno.EPIPE, errno.EIO)
+# File descriptors of stdout while keep_apart() has moved it: of the process, whichever thread asks.
+_moved: list[int] = []
 
 
 class _Lasting(io.FileIO):
@@ -81,13 +83,20 @@ def keep_apart() -> Iterator[TextIO]:
     stream.flush()
     kept = _lasting(stream, os.dup(1), closes=True)
     os.dup2(2, 1)
+    _moved.append(kept.fileno())
     try:
         yield kept
     finally:
+        _moved.pop()
         stream.flush()
         kept.flush()
         os.dup2(kept.fileno(), 1)
         kept.close()
+
+
+def stdout_descriptor() -> int:
+    """Returns the file descriptor that leads to stdout."""
+    return _moved[-1] if _moved else 1
 
 
 def failure() -> OSError | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,8 +15,13 @@ from command import Result, Sandbox
 _PREFIX = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
 
 
-def as_ordinary_user(project: Sandbox, *args: str, env: Mapping[str, str] | None = None) -> Result:
-    """Run ``inv`` in ``project`` without the right to write what is not writable."""
+def as_ordinary_user(
+    project: Sandbox,
+    *args: str,
+    env: Mapping[str, str] | None = None,
+    first: Callable[[], None] | None = None,
+) -> Result:
+    """Run ``inv`` in ``project`` without the right to write what is not writable; ``first`` runs in its process."""
     done = subprocess.run(
         [*([] if os.geteuid() else _PREFIX), sys.executable, "-m", "invoke", *args],
         cwd=project.root,
@@ -25,6 +30,7 @@ def as_ordinary_user(project: Sandbox, *args: str, env: Mapping[str, str] | None
         capture_output=True,
         encoding="utf-8",
         timeout=120,
+        preexec_fn=first,
     )
     result = Result(done.returncode, done.stdout, done.stderr)
     assert "Traceback" not in result.stdout + result.stderr, result

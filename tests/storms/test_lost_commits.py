@@ -19,11 +19,11 @@ from servers import Server, execute, tables
 from services import agree, opened
 from walk import write_env, write_ini
 
-SEEDER = """
-import sqlalchemy as sa
-
 # What the server does is the same on every version.
 pytestmark = pytest.mark.thorough
+
+SEEDER = """
+import sqlalchemy as sa
 
 
 class {name}Seeder:

@@ -21,14 +21,14 @@ from processes import ROUNDS, Running, chance
 from servers import execute
 from walk import write_env, write_ini
 
+# What SQLite does is the same on every version.
+pytestmark = pytest.mark.thorough
+
 DRIVERS = ["sqlite", "sqlite+aiosqlite"]
 MODES = ["WAL", "DELETE"]
 # SQLAlchemy's documentation of pysqlite; its BEGIN is one that reads.
 RECIPE = """
 from sqlalchemy import event
-
-# What SQLite does is the same on every version.
-pytestmark = pytest.mark.thorough
 
 
 @event.listens_for({target}, "connect")

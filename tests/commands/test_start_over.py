@@ -10,6 +10,9 @@ import pytest
 from command import Sandbox
 from servers import Server, execute, tables
 
+# Each direction of a migration is tested on every version by what migrates and rolls back.
+pytestmark = pytest.mark.thorough
+
 CREATE = "op.create_table('{0}', sa.Column('id', sa.Integer, primary_key=True))"
 DROP = "op.drop_table('{0}')"
 
@@ -165,7 +168,9 @@ def test_eight_at_once(shop: tuple[Sandbox, str]) -> None:
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda _: project.run("invoke", "migrate.fresh", "--force", code=None), range(8)))
     told = [result.stderr for result in results if result.code]
-    assert len(told) < 8 and all("Another process" in text or "More data would be lost" in text for text in told), told
+    # MariaDB drops a table after the other, and what is read before the lock may be half gone.
+    known = ("Another process", "More data would be lost", *([] if is_atomic(url) else ["doesn't exist"]))
+    assert len(told) < 8 and all(any(each in text for each in known) for text in told), told
     assert rows(url) == [0, 0]
 
 

@@ -23,10 +23,10 @@ from fastman_tasks.databases import urls
 from fastman_tasks.databases.database import Database
 from fastman_tasks.env_file import export_environ
 from fastman_tasks.errors import FastmanError, SettingsError
-from fastman_tasks.isolation import isolate
-from fastman_tasks.secrets import redact
+from fastman_tasks.migrating.isolation import isolate
 from fastman_tasks.settings import Settings
 from fastman_tasks.sources import display_path, missing_variable
+from fastman_tasks.text.secrets import redact
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -86,6 +86,11 @@ class Project:
         project = Project(self.root, settings, debug=self.debug)
         project._instead_of = self.database.url
         return project
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether it is another one's copy with a database of its own."""
+        return self._instead_of is not None
 
     def __enter__(self) -> Project:
         came_from = Path.cwd()

@@ -8,8 +8,8 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.errors import FastmanError
-from fastman_tasks.secrets import hide_bound
 from fastman_tasks.text import printable
+from fastman_tasks.text.secrets import hide_bound
 
 
 def first_line(text: object) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from fastman_tasks import replay
+from fastman_tasks.actions import replay
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.actions.migrate import run_migrations, run_preview
 from fastman_tasks.actions.refresh import obstacle
@@ -65,12 +65,12 @@ def fresh(
             return _preview(project, plan, found[0])
         # Under the lock: another process may have made or dropped something since it was planned.
         now = make_plan()
+        if _drops(now) and not _drops(plan):
+            raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
         if plan.uncounted is not None:
             require_agreed(plan.losses, now.losses)
-        elif now.losses and not plan.losses:
-            raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
         results = _migrate(project, now, found[0], observer, confirm)
-        return (*results, *(seeding.run(observer, confirm) if seeding is not None else ()))
+        return (*results, *(seeding.run_after_migrating(observer, confirm) if seeding is not None else ()))
 
     return carry_out(
         Action(
@@ -143,11 +143,15 @@ def _preview(project: Project, plan: Plan, wipe: Wipe) -> tuple[StepResult, ...]
 
 
 def _level(project: Project, plan: Plan) -> Level:
-    if plan.steps and plan.steps[0].action == "wipe":
+    if _drops(plan):
         return level_to_roll_back(project.settings, project.database, plan.losses)
     return level_to_change(project.settings, project.database)
 
 
 def _question(plan: Plan) -> str:
-    what = "Drop everything and apply" if plan.steps and plan.steps[0].action == "wipe" else "Apply"
+    what = "Drop everything and apply" if _drops(plan) else "Apply"
     return f"{what} {pluralize(len(plan.migrations), 'migration')}"
+
+
+def _drops(plan: Plan) -> bool:
+    return any(step.action == "wipe" for step in plan.steps)

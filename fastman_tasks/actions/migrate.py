@@ -8,7 +8,7 @@ from dataclasses import replace
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.actions.seed import Seeding
 from fastman_tasks.consent import Consent, level_to_change, refuse
-from fastman_tasks.errors import Command, SeederFailed
+from fastman_tasks.errors import Command
 from fastman_tasks.plans import Observer, Plan, Report, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.text import pluralize
@@ -50,14 +50,8 @@ def migrate(
         results = run_migrations(project, plan, observer, confirm) if plan.migrations else ()
         if seeding is None:
             return results
-        try:
-            return (*results, *seeding.run(observer, confirm))
-        except SeederFailed as error:
-            if plan.migrations:
-                failure = SeederFailed(f"{error}\nThe migrations stay applied.", next=Command("database.seed"))
-                failure.report = error.report
-                raise failure from error
-            raise
+        seed = seeding.run_after_migrating if plan.migrations else seeding.run
+        return (*results, *seed(observer, confirm))
 
     return carry_out(
         Action(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from fastman_tasks import replay
+from fastman_tasks.actions import replay
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.actions.migrate import run_migrations, run_preview
 from fastman_tasks.actions.rollback import require_steps
@@ -97,7 +97,7 @@ def _run(
         results = run_both_ways(project, plan, observer, confirm)
         if before is not None:
             results = (*results, _compare(before, replay.snapshot(project)))
-        return (*results, *(seeding.run(observer, confirm) if seeding is not None else ()))
+        return (*results, *(seeding.run_after_migrating(observer, confirm) if seeding is not None else ()))
 
     return carry_out(
         Action(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fastman_tasks import replay
+from fastman_tasks.actions import replay
 from fastman_tasks.errors import UsageError
 from fastman_tasks.plans import Plan, StepResult
 from fastman_tasks.project import Project

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from fastman_tasks import replay
+from fastman_tasks.actions import replay
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.consent import Consent, refuse
 from fastman_tasks.errors import Command, FastmanError, UsageError

@@ -12,8 +12,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from fastman_tasks.errors import SettingsError
-from fastman_tasks.secrets import is_secret
 from fastman_tasks.text import printable
+from fastman_tasks.text.secrets import is_secret
 
 # What other tools call a backend (Heroku: postgres, Laravel: pgsql and sqlsrv) -> SQLAlchemy's name.
 _BACKENDS = {"postgres": "postgresql", "pgsql": "postgresql", "sqlsrv": "mssql"}

@@ -7,10 +7,11 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.databases import wipe
 from fastman_tasks.databases.wipe import Wipe
-from fastman_tasks.errors import FastmanError
+from fastman_tasks.errors import EnvironmentFailed, FastmanError, MigrationRefused
 from fastman_tasks.migrating import losses, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.losses import UncountedLoss
@@ -42,11 +43,26 @@ def find(
             refused[:] = [error]
 
     migrator.forget_state()
-    state.read(environment, look)
+    try:
+        state.read(environment, look)
+    except EnvironmentFailed as error:
+        # Nothing is locked while it is planned, and MySQL drops one table after the other.
+        if _names_missing_table(error.__cause__):
+            raise MigrationRefused(
+                "Another process is changing this database's tables. Run the command again."
+            ) from error
+        raise
     if refused:
         raise refused[0]
     dropped, plan = found[0]
     return replace(plan, steps=migrator.plan_fresh().steps), dropped
+
+
+def _names_missing_table(error: BaseException | None) -> bool:
+    """Whether a statement failed for want of a table: PostgreSQL's 42P01, MySQL's 1146."""
+    orig = error.orig if isinstance(error, DBAPIError) else None
+    state = getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)
+    return orig is not None and (state == "42P01" or orig.args[:1] == (1146,))
 
 
 def _is_version_table(table: str, now: State) -> bool:

@@ -130,7 +130,7 @@ class Migrator:
             if not only_these:
                 kept = self._applied(self.state.heads) - set(again)
                 again = self.graph.upgrade(self._targets("heads" if len(self.state.heads) > 1 else None), kept)
-            return (*back, *(_step("apply", self.graph[each]) for each in again)) if back else ()
+            return (*back, *(_step("apply", self.graph[each]) for each in again))
 
         return self._plan(find)
 

@@ -22,9 +22,9 @@ from fastman_tasks.databases.hooks import forbid_connections, is_copy, listen
 from fastman_tasks.errors import DatabaseUnavailable, EnvironmentFailed, MigrationFailed
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Plan, Step, StepResult
-from fastman_tasks.secrets import mask_row
 from fastman_tasks.sources import blame
 from fastman_tasks.text import shorten
+from fastman_tasks.text.secrets import mask_row
 
 _ANNOUNCEMENT = re.compile(r"-- Running (upgrade|downgrade) [^\n]*\s*")
 

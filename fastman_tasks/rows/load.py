@@ -21,8 +21,8 @@ from fastman_tasks.rows.converters import Converter
 from fastman_tasks.rows.files import Batch, DataFile
 from fastman_tasks.rows.row_counts import RowCounts, find_row_counts
 from fastman_tasks.rows.writers import Inserts, RowRefused, Writer, can_copy, can_copy_texts, open_copy
-from fastman_tasks.secrets import MASK, hide, hide_bound, is_secret
 from fastman_tasks.sources import describe_error
+from fastman_tasks.text.secrets import MASK, hide, hide_bound, is_secret
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession

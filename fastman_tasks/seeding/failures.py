@@ -10,10 +10,10 @@ from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.databases.commits import Outcome
 from fastman_tasks.errors import LockLost
-from fastman_tasks.secrets import mask_row
 from fastman_tasks.seeding.discovery import Seeder
 from fastman_tasks.sources import describe_error, place
 from fastman_tasks.text import shorten
+from fastman_tasks.text.secrets import mask_row
 
 _LONGEST, _MOST = 300, 8
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, overload
 import invoke
 from invoke import Argument, Context, Exit
 
-from fastman_tasks.secrets import redact, redact_traceback
 from fastman_tasks.tasks import console, streams
 from fastman_tasks.tasks.flags import flags_of, parse
 from fastman_tasks.tasks.interruption import interruptible
 from fastman_tasks.tasks.spelling import running_program, spell
 from fastman_tasks.tasks.startup import seldom_collecting
 from fastman_tasks.text import printable
+from fastman_tasks.text.secrets import redact, redact_traceback
 
 if TYPE_CHECKING:
     from fastman_tasks.plans import Report

@@ -16,7 +16,7 @@ _VERBS = {"apply": "applied", "roll back": "rolled back", "stamp": "recorded as 
 _NOTHING = {
     "migrate.rollback": "Nothing to roll back.",
     "migrate.reset": "Nothing to roll back.",
-    "migrate.refresh": "Nothing to roll back.",
+    "migrate.refresh": "Nothing to roll back or to migrate.",
     "migrate.redo": "Nothing to roll back.",
     "migrate.stamp": "It is recorded already; nothing to do.",
 }

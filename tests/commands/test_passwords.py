@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from command import Init, Result, Sandbox
 from fastman_tasks.databases import urls
 from fastman_tasks.errors import SettingsError
-from fastman_tasks.secrets import redact
+from fastman_tasks.text.secrets import redact
 from servers import Server, execute, free_port
 
 pytestmark = pytest.mark.thorough

@@ -256,8 +256,6 @@ def test_an_async_seeder_that_starts_a_task(project: Sandbox, start: str) -> Non
         assert len(after["roles"]) == 2
 
 
-# Older aiosqlite may print a traceback of its own thread as well.
-@pytest.mark.thorough
 def test_calls_at_the_same_time(project: Sandbox) -> None:
     """They would share one transaction, so the second is refused."""
     add_shop(project)

@@ -9,13 +9,10 @@ import pytest
 from command import Sandbox
 from servers import Server, execute, tables
 
-# tests/making/test_baseline.py stamps on every version.
-pytestmark = pytest.mark.thorough
-
 CREATE = "op.create_table('{0}', sa.Column('id', sa.Integer, primary_key=True))"
 
 
-@pytest.fixture(params=["sqlite", "postgresql+asyncpg", "mariadb+pymysql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql+asyncpg", marks=pytest.mark.thorough), "mariadb+pymysql"])
 def shop(project: Sandbox, request: pytest.FixtureRequest) -> tuple[Sandbox, str]:
     """A project with three migrations, two of which follow the first; and its database's URL."""
     project.add_environment()
@@ -26,12 +23,7 @@ def shop(project: Sandbox, request: pytest.FixtureRequest) -> tuple[Sandbox, str
     if request.param != "sqlite":
         server: Server = request.getfixturevalue(str(request.param).partition("+")[0])
         url = server.fresh(str(request.param))
-        grant = (
-            "ALTER ROLE {0} CREATEDB"
-            if "postgresql" in url
-            else "GRANT ALL ON `fastman\\_scratch\\_%%`.* TO {0}@'127.0.0.1'"
-        )
-        execute(server.admin, grant.format(server.user))
+        server.allow_scratch()
     project.write(".env", f"DATABASE_URL={url}")
     return project, url if request.param != "sqlite" else f"sqlite:///{project.root}/shop.db"
 

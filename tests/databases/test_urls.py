@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL, make_url
 
 from fastman_tasks.databases import urls
 from fastman_tasks.errors import SettingsError
-from fastman_tasks.secrets import redact
+from fastman_tasks.text.secrets import redact
 from servers import PASSWORD
 
 ROOT = Path("/srv/shop")

@@ -18,6 +18,7 @@ from command import Sandbox
 from fastman_tasks.errors import MigrationFailed
 from fastman_tasks.migrating import executor
 from processes import ROUNDS, Running, chance
+from recipes import RECIPE
 from servers import execute
 from walk import write_env, write_ini
 
@@ -26,20 +27,6 @@ pytestmark = pytest.mark.thorough
 
 DRIVERS = ["sqlite", "sqlite+aiosqlite"]
 MODES = ["WAL", "DELETE"]
-# SQLAlchemy's documentation of pysqlite; its BEGIN is one that reads.
-RECIPE = """
-from sqlalchemy import event
-
-
-@event.listens_for({target}, "connect")
-def do_connect(dbapi_connection, connection_record):
-    dbapi_connection.isolation_level = None
-
-
-@event.listens_for({target}, "begin")
-def do_begin(connection):
-    connection.exec_driver_sql("BEGIN")
-"""
 CHANGES = """
 for row in op.get_bind().execute(sa.text("SELECT id FROM tags ORDER BY id")):
     op.get_bind().execute(sa.text("UPDATE tags SET name = name || '.' WHERE id = :id"), {{"id": row[0]}})
@@ -65,7 +52,7 @@ def shop(project: Sandbox, driver: str, mode: str, engine: str = "ours") -> Path
         target, make = ("engine.sync_engine", "create_async_engine") if "aio" in driver else ("engine", "create_engine")
         arguments = "" if engine == "recipe" else ', connect_args={"autocommit": False}'
         head = f"engine = {make}(config.get_main_option('sqlalchemy.url'){arguments})"
-        head += RECIPE.replace("{target}", target) if engine == "recipe" else ""
+        head += RECIPE.format(target=target, begin="BEGIN") if engine == "recipe" else ""
         write_ini(project)
         write_env(project, driver, head=head, engine="engine")
     else:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from command import Init, Sandbox
-from fastman_tasks import replay
+from fastman_tasks.actions import replay
 from fastman_tasks.databases import scratch, urls
 from fastman_tasks.databases.database import Database
 from fastman_tasks.errors import DatabaseUnavailable, EnvironmentFailed

@@ -37,8 +37,10 @@ def empty(project: Project) -> Iterator[Project]:
 def migrate(copy: Project, to: Collection[str] | None = None, observer: Observer | None = None) -> None:
     """Apply the migrations of ``copy``, which ``empty`` yields, up to the revisions ``to`` or all of them.
 
-    Raises MigrationFailed.
+    Raises MigrationFailed, and ValueError for a project that is not such a copy: nothing is asked or locked here.
     """
+    if not copy.stands_in:
+        raise ValueError("Only a scratch database is migrated without consent; see actions.migrate.")
     from fastman_tasks.migrating.executor import Executor
 
     copy.migrator.forget_state()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastman_tasks.secrets import hide_bound, mask_row, redact
+from fastman_tasks.text.secrets import hide_bound, mask_row, redact
 
 TEXTS = {
     "connection to postgresql://ada:S3same@db/shop failed": "connection to postgresql://ada:***@db/shop failed",

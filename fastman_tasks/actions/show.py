@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fastman_tasks.actions import replay
-from fastman_tasks.errors import UsageError
+from fastman_tasks.errors import MigrationFailed, UsageError
 from fastman_tasks.plans import Plan, StepResult
 from fastman_tasks.project import Project
+from fastman_tasks.sources import first_line
 
 
 def show(project: Project, revision: str) -> tuple[StepResult, ...]:
@@ -27,9 +28,14 @@ def show(project: Project, revision: str) -> tuple[StepResult, ...]:
     if migrator.state.url.get_backend_name() != "sqlite":
         up, down = _preview(project, Plan(both, replace(migrator.state, heads=parents)))
     else:
-        with replay.empty(project) as copy:
-            replay.migrate(copy, parents)
-            up, down = _preview(copy, Plan(both, copy.migrator.state))
+        try:
+            with replay.empty(project) as copy:
+                replay.migrate(copy, parents)
+                up, down = _preview(copy, Plan(both, copy.migrator.state))
+        except MigrationFailed as error:
+            # An application may make its first tables itself, without a migration.
+            note = f"the migrations before it cannot be replayed: {first_line(error)}"
+            up, down = (StepResult(step, "planned", note=note) for step in both)
     return replace(there, statements=up.statements, note=up.note), down
 
 

@@ -10,6 +10,7 @@ from fastman_tasks.consent import Consent, refuse
 from fastman_tasks.errors import Command, FastmanError, UsageError
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
 from fastman_tasks.project import Project
+from fastman_tasks.sources import first_line
 
 
 def stamp(
@@ -77,7 +78,7 @@ def _missing(project: Project, targets: Collection[str]) -> tuple[str, ...]:
             replay.migrate(copy, targets)
             expected = replay.snapshot(copy)
     except FastmanError as error:
-        return (f"Whether the database looks like that is not known: {error}",)
+        return (f"Whether the database looks like that is not known: {first_line(error)}",)
     missing = [str(each) for each in expected.differences(replay.snapshot(project)) if each.after is None]
     return ("The database does not look like that:", *(f"  {each}" for each in missing)) if missing else ()
 

@@ -84,6 +84,16 @@ def test_a_migration_that_needs_rows(branches: Sandbox) -> None:
     assert "-- Not all of it can be shown: add_email fails" in shown
 
 
+def test_an_application_that_makes_its_first_tables_itself(branches: Sandbox) -> None:
+    """Its migrations cannot be replayed: on SQLite all but the SQL is shown, and stamping says so in one line."""
+    branches.replace("database/migrations/versions/create_users.py", CREATE, "op.execute('DELETE FROM made_elsewhere')")
+    shown = branches.run("invoke", "migrate.show", "add_email").stdout
+    assert "revision  b_email (head)" in shown
+    assert shown.count("the migrations before it cannot be replayed: create_users failed: ") == 2
+    told = branches.run("invoke", "migrate.stamp", "a1", code=5).stdout
+    assert "\nWhether the database looks like that is not known: create_users failed: " in told and "u000a" not in told
+
+
 def test_merge(branches: Sandbox) -> None:
     """One file that revises both heads, and is found by plain alembic; without a database, too."""
     branches.write(".env", f"DATABASE_URL=postgresql+psycopg://u:p@127.0.0.1:{free_port()}/shop")

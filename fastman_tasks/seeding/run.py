@@ -81,9 +81,10 @@ class SeedRun:
                 self._connection.begin()
                 for seeder in seeders:
                     self._run(seeder)
-                if self._options.preview:
+                if self._options.preview or self._options.commit_each:
+                    # With commit_each nothing is open; a connection that is lost now fails nothing.
                     self._roll_back()
-                elif not self._options.commit_each:
+                else:
                     self._confirm("the commit")
                     commits.commit(self._connection, self._on_failed_commit)
             except BaseException as error:

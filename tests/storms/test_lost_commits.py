@@ -11,7 +11,7 @@ import pytest
 from command import Sandbox
 from fastman_tasks import actions
 from fastman_tasks.errors import FastmanError
-from fastman_tasks.plans import Observer, Report, Step
+from fastman_tasks.plans import Observer, Report, Step, StepResult
 from fastman_tasks.project import Project
 from processes import Running, wait_for
 from proxy import Failure, Proxy, proxy
@@ -153,6 +153,25 @@ def test_seeders(project: Sandbox, url: str, failure: Failure, commit_each: bool
             state = "done" if kept else "failed" if commit_each else "rolled back"
             assert ("It was committed all the same." in str(error)) == kept
         assert reported(error) == dict.fromkeys(["ASeeder"] if commit_each else ["ASeeder", "BSeeder"], state)
+
+
+def test_lost_when_all_is_committed(project: Sandbox, mariadb: Server) -> None:
+    """With --commit-each nothing is open after the last seeder: a connection that is lost then fails nothing."""
+    url = mariadb.fresh("mysql+pymysql")
+    project.add_environment()
+    fill(project)
+
+    class Cuts(Observer):
+        def step_finished(self, result: StepResult) -> None:
+            if result.step.name == "BSeeder":
+                between.fail("cut", b"ROLLBACK")
+
+    with proxy(port(url)) as between, opened(project, DATABASE_URL=between.url(url)) as here:
+        actions.migrate(here)
+        report = actions.seed(here, commit_each=True, observer=Cuts())
+        assert between.failed.wait(5)
+    assert [result.state for result in report.steps] == ["done", "done"]
+    assert [len(execute(url, f"SELECT * FROM {table}")) for table in "ab"] == [2, 2]
 
 
 @pytest.mark.parametrize("at", [b"TRUNCATE", b"INSERT INTO b"])

@@ -9,7 +9,7 @@ from dataclasses import replace
 from fastman_tasks.databases import scratch, urls
 from fastman_tasks.databases import snapshot as snapshots
 from fastman_tasks.databases.snapshot import Snapshot
-from fastman_tasks.errors import EnvironmentFailed
+from fastman_tasks.errors import ReplayImpossible
 from fastman_tasks.plans import Observer
 from fastman_tasks.project import Project
 from fastman_tasks.sources import display_path
@@ -19,7 +19,7 @@ from fastman_tasks.sources import display_path
 def empty(project: Project) -> Iterator[Project]:
     """The project on an empty scratch database, in which nothing is migrated yet; it is dropped afterwards.
 
-    Raises DatabaseUnavailable if there can be none, and EnvironmentFailed for an env.py that connects elsewhere.
+    Raises DatabaseUnavailable if there can be none, and ReplayImpossible for an env.py that connects elsewhere.
     """
     with scratch.create(project.database, project.settings.scratch_url) as database:
         copy = project.with_database(database)
@@ -27,7 +27,7 @@ def empty(project: Project) -> Iterator[Project]:
             # Otherwise it would be the live database that is migrated.
             if copy.database.url.database != database.url.database:
                 file = display_path(copy.environment.file, project.root)
-                raise EnvironmentFailed(
+                raise ReplayImpossible(
                     f"{file} connects to {urls.display_url(copy.database.url, project.root)}, whatever DATABASE_URL "
                     "and sqlalchemy.url say, so the migrations cannot be replayed in a scratch database."
                 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastman_tasks.actions.check import append_only, graph
-from fastman_tasks.actions.check.outcome import outcome
+from fastman_tasks.actions.check import append_only, graph, round_trip
+from fastman_tasks.actions.check import database as check_database
+from fastman_tasks.actions.check import models as check_models
+from fastman_tasks.actions.check.outcome import brief, outcome
 from fastman_tasks.errors import DatabaseUnavailable, FastmanError, GitFailed, ReplayImpossible
 from fastman_tasks.plans import Observer, Report, Step, StepResult
 from fastman_tasks.project import Project
@@ -44,7 +46,7 @@ def check(
             # One that was asked for and is not possible must not pass for one that has passed.
             result = outcome(name, "skipped" if everything else "failed", str(error))
         except FastmanError as error:
-            result = outcome(name, "failed", str(error))
+            result = outcome(name, "failed", brief(error))
         results.append(result)
         observer.step_finished(result)
 
@@ -65,4 +67,11 @@ def check(
             run("append only", lambda: outcome("append only", "failed", unknown))
         elif everything:
             run("append only", lambda: outcome("append only", "skipped", "no --against=REF to compare with"))
-    return Report("migrate.check", None, project.settings.environment, tuple(results))
+        if models or everything:
+            run("models", lambda: check_models.check(project, here))
+        if database or everything:
+            run("database", lambda: check_database.check(project))
+        if replay or everything:
+            run("round trip", lambda: round_trip.check(project, here))
+        url = project.display_url if database else None
+    return Report("migrate.check", url, project.settings.environment, tuple(results))

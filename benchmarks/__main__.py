@@ -10,7 +10,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchmarks import making, real, rows, seeding, table
+from benchmarks import checking, making, real, rows, seeding, starting_over, table
 
 GROUPS: dict[str, rows.Group] = {
     "list": rows.listing,
@@ -25,6 +25,10 @@ GROUPS: dict[str, rows.Group] = {
     "apply-postgresql-100": partial(rows.apply_postgresql, 100, 1.0),
     "unchanged-sqlite": making.on_sqlite,
     "unchanged-postgresql": making.on_postgresql,
+    "fresh-sqlite": partial(starting_over.on_sqlite, 1000, 0.8),
+    "fresh-postgresql": partial(starting_over.on_postgresql, 1000, 0.8),
+    "replay": partial(checking.replay, 100, 0.5),
+    "snapshot": partial(checking.snapshot, 1000, 0.3),
     "real": real.real,
     "seed-sqlite": seeding.orm_sqlite,
     "load-sqlite": seeding.load_sqlite,

@@ -67,7 +67,7 @@ def downgrade() -> None:
 _CREATE = """op.create_table(
         "{0}",
         sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("name", sa.String(50), unique=True),
+        sa.Column("name", sa.String(50)),
     )"""
 _DROP = 'op.drop_table("{0}")'
 

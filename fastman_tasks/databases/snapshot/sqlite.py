@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from fastman_tasks.databases.snapshot import Entry, Known
 from fastman_tasks.databases.sql import definition, tokens
-from fastman_tasks.databases.sql.virtual_tables import is_shadow
+from fastman_tasks.databases.sql.virtual_tables import is_shadow, is_virtual
 
 _TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 _COLUMNS = """SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(:table)"""
@@ -27,8 +27,7 @@ _INDEXES = """SELECT l.name, l."unique", l.origin, i.name, i.desc, i.coll
 def read(connection: Connection, known: Known) -> Iterator[Entry]:
     """Everything in the main database that SQLite does not make by itself. ``known`` is what was read before."""
     rows = [tuple(row) for row in connection.exec_driver_sql(_TABLES)]
-    # In whatever case it was written, SQLite keeps it so.
-    virtual = [name for _, name, _, sql in rows if (sql or "").startswith("CREATE VIRTUAL TABLE")]
+    virtual = [name for _, name, _, sql in rows if is_virtual(sql)]
     statements: dict[str, list[str | None]] = {}
     for _, _, table, sql in rows:
         statements.setdefault(table, []).append(sql)

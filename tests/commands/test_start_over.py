@@ -8,7 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from command import Sandbox
+from fastman_tasks import actions
+from fastman_tasks.consent import Risk
+from fastman_tasks.errors import LossGrew
 from servers import Server, execute, tables
+from services import opened
 
 CREATE = "op.create_table('{0}', sa.Column('id', sa.Integer, primary_key=True))"
 DROP = "op.drop_table('{0}')"
@@ -102,6 +106,21 @@ def test_one_that_fails_changes_nothing(shop: tuple[Sandbox, str], command: str)
     project.write(file, f"{whole}\nnonsense nonsense\n")
     project.run("invoke", f"migrate.{command}", "--force", code=1)
     assert rows(url) == [1, 1]
+
+
+@pytest.mark.parametrize("name", ["fresh", "redo"])
+def test_rows_that_come_after_the_question(shop: tuple[Sandbox, str], name: str) -> None:
+    """More than was agreed to is refused under the lock, and nothing is changed."""
+    project, url = shop
+
+    def agree(risk: Risk) -> None:
+        for number in range(2, 22):
+            execute(url, f"INSERT INTO pets (id) VALUES ({number})")
+
+    with opened(project) as entered, pytest.raises(LossGrew) as refused:
+        getattr(actions, name)(entered, consent=agree)
+    assert "pets: 21 rows (confirmed: 1" in str(refused.value) and refused.value.code == 5
+    assert rows(url) == [1, 21]
 
 
 def test_refresh_and_redo(shop: tuple[Sandbox, str]) -> None:

@@ -1,0 +1,52 @@
+"""A database's schema and rows as SQL statements, which make an equal database out of an empty one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from types import ModuleType
+
+from sqlalchemy import Connection
+
+from fastman_tasks.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Dump:
+    """The ``statements`` in an order in which they can run, and in words what they do not carry (``left_out``)."""
+
+    statements: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def read(connection: Connection, *, without: Collection[str] = ()) -> Dump:
+    """Returns the dump of the database behind ``connection``: PostgreSQL, SQLite, MySQL or MariaDB. Only reads.
+
+    It has no owners, grants or settings, and is the same for two databases that have the same schema and rows. The
+    tables ``without`` are those whose qualified names are given. Raises UsageError for another database.
+    """
+    return _backend(connection.dialect.name).read(connection, without)  # type: ignore[no-any-return]
+
+
+def load(connection: Connection, statements: Collection[str]) -> None:
+    """Run the ``statements`` of a dump as they are. The caller begins and ends the transaction."""
+    for statement in statements:
+        # Drivers that take % for a parameter have it doubled.
+        is_format = connection.dialect.paramstyle in ("format", "pyformat")
+        connection.exec_driver_sql(statement.replace("%", "%%") if is_format else statement)
+
+
+def _backend(name: str) -> ModuleType:
+    if name == "postgresql":
+        from fastman_tasks.databases.dump import postgresql
+
+        return postgresql
+    if name == "sqlite":
+        from fastman_tasks.databases.dump import sqlite
+
+        return sqlite
+    if name in ("mysql", "mariadb"):
+        from fastman_tasks.databases.dump import mysql
+
+        return mysql
+    raise UsageError(f"A {name} database cannot be dumped: only PostgreSQL, SQLite, MySQL, MariaDB.")

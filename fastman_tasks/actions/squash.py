@@ -14,7 +14,7 @@ from fastman_tasks.actions import replay
 from fastman_tasks.databases import dump, wipe
 from fastman_tasks.databases.dump import Dump
 from fastman_tasks.databases.snapshot import Snapshot
-from fastman_tasks.errors import Command, DatabaseUnavailable, MigrationRefused, UsageError
+from fastman_tasks.errors import Command, DatabaseUnavailable, GitFailed, MigrationRefused, UsageError
 from fastman_tasks.migrating.running import run_text
 from fastman_tasks.project import Project
 from fastman_tasks.revisions.graph import Revision
@@ -123,17 +123,18 @@ def _require_outside(project: Project, archive: Path) -> None:
 
 def _require_kept(project: Project, squashed: tuple[Revision, ...], archive: Path | None) -> None:
     """Refuse to remove what nothing else has."""
-    folders = {each.file.parent for each in squashed}
-    if archive is None and git.top_folder(project.root) is None:
+    files = {each.file.resolve() for each in squashed}
+    try:
+        changed = sorted(files & git.Repository.of(project.root).changed({each.parent for each in files}))
+    except GitFailed as error:
+        if archive is not None:
+            return
         raise MigrationRefused(
-            "The migrations are in no git repository, and would be lost. Nothing was changed. Keep them somewhere "
-            "(--archive=DIR), or add --force."
-        )
-    names = {str(each.file.resolve()) for each in squashed}
-    top = git.top_folder(project.root) or project.root
-    changed = [each for each in git.changed_files(folders, project.root) if str((top / each).resolve()) in names]
+            f"The migrations would be lost, as git does not have them ({error}). Nothing was changed. Keep them "
+            "somewhere (--archive=DIR), or add --force."
+        ) from error
     if changed:
-        listed = "".join(f"\n  {printable(each)}" for each in changed)
+        listed = "".join(f"\n  {printable(str(display_path(each, project.root)))}" for each in changed)
         raise MigrationRefused(
             f"Git does not have these files as they are:{listed}\nNothing was changed. Commit them, or add --force."
         )

@@ -129,7 +129,7 @@ def test_what_is_refused(project: Sandbox) -> None:
         project.add_migration(f"{number}_m", f"r{number}", after, create.format(f"t{number}"), "pass")
     files = versions(project)
     nowhere = project.run("invoke", "migrate.squash", code=1)
-    assert "in no git repository" in nowhere.stderr
+    assert "not a git repository" in nowhere.stderr
     inside = project.run("invoke", "migrate.squash", "--archive=database/migrations/versions/old", code=2)
     assert "Alembic may read it" in inside.stderr
     assert "--to=nope" in project.run("invoke", "migrate.squash", "--to=nope", code=2).stderr

@@ -9,10 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 from alembic import util
-from mako.template import Template
 
 from fastman_tasks.errors import FileNotWritten, MigrationRefused
-from fastman_tasks.making.files import written_beside
+from fastman_tasks.making.files import render_file, written_beside
 from fastman_tasks.making.sql.text import escape
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.names import escape_docstring
@@ -53,20 +52,19 @@ def write_text(
     ]
     remarks = [f"# Not in here, and to be added by hand: {each}" for each in left_out]
     try:
-        return str(
-            Template((Path(scripts.dir) / "script.py.mako").read_text("utf-8")).render(
-                up_revision=last.id,
-                down_revision=None,
-                branch_labels=tuple(sorted(labels)) or None,
-                depends_on=None,
-                create_date=datetime.now(),
-                comma=util.format_as_comma,
-                message=f"{escape_docstring(message)}\n\n{_fill(replaced)}",
-                imports="",
-                config=environment.config,
-                upgrades="\n    ".join([*guard, *remarks, *map(_execute, up)]),
-                downgrades="\n    ".join(map(_execute, down)),
-            )
+        return render_file(
+            Path(scripts.dir) / "script.py.mako",
+            up_revision=last.id,
+            down_revision=None,
+            branch_labels=tuple(sorted(labels)) or None,
+            depends_on=None,
+            create_date=datetime.now(),
+            comma=util.format_as_comma,
+            message=f"{escape_docstring(message)}\n\n{_fill(replaced)}",
+            imports="",
+            config=environment.config,
+            upgrades="\n    ".join([*guard, *remarks, *map(_execute, up)]),
+            downgrades="\n    ".join(map(_execute, down)),
         )
     except NameError as error:
         raise MigrationRefused(

@@ -149,7 +149,7 @@ def _try(project: Project, squashed: tuple[Revision, ...]) -> tuple[Dump, str]:
         before = replay.snapshot(copy)
         replay.migrate(copy, [last.id])
         expected = replay.snapshot(copy)
-        found = _read(copy)
+        found = replay.read_dump(copy)
         down = copy.database.run(lambda connection: _find_downgrade(copy, connection))
     backend = project.database.url.get_backend_name()
     text = write_text(project.environment, squashed, backend, found.statements, down, found.left_out)
@@ -159,7 +159,7 @@ def _try(project: Project, squashed: tuple[Revision, ...]) -> tuple[Dump, str]:
         made = replay.snapshot(copy)
         differences = [str(each) for each in expected.differences(made)]
         if not differences:
-            differences = _different_rows(found, _read(copy))
+            differences = _different_rows(found, replay.read_dump(copy))
         copy.database.run(_committed(lambda connection: run_text(text, name, "downgrade", connection)))
         left = _without_lasting(replay.snapshot(copy))
         differences += [f"{each}, and its downgrade() leaves it" for each in _without_lasting(before).differences(left)]
@@ -169,12 +169,6 @@ def _try(project: Project, squashed: tuple[Revision, ...]) -> tuple[Dump, str]:
             f"One migration instead of {len(squashed)} would do something else:{listed}\nNo file was changed."
         )
     return found, text
-
-
-def _read(copy: Project) -> Dump:
-    state = copy.migrator.state
-    own = {state.version_table, ".".join(filter(None, (state.schema, state.version_table)))}
-    return copy.database.run(lambda connection: dump.read(connection, without=own))
 
 
 def _find_downgrade(copy: Project, connection: Connection) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -28,11 +28,18 @@ def read(connection: Connection, *, without: Collection[str] = ()) -> Dump:
     return _backend(connection.dialect.name).read(connection, without)  # type: ignore[no-any-return]
 
 
-def load(connection: Connection, statements: Collection[str]) -> None:
-    """Run the ``statements`` of a dump as they are. The caller begins and ends the transaction."""
-    for statement in statements:
-        # Drivers that take % for a parameter have it doubled.
-        is_format = connection.dialect.paramstyle in ("format", "pyformat")
+def load(
+    connection: Connection, statements: Sequence[str], before: Callable[[int], None] = lambda number: None
+) -> None:
+    """Run the ``statements`` of a dump as they are; ``before`` is called with the number of each, from 0. The caller
+    begins and ends the transaction."""
+    if connection.dialect.name == "sqlite":
+        # Rows of a table may refer to later ones. It ends with the transaction.
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+    # Drivers that take % for a parameter have it doubled.
+    is_format = connection.dialect.paramstyle in ("format", "pyformat")
+    for number, statement in enumerate(statements):
+        before(number)
         connection.exec_driver_sql(statement.replace("%", "%%") if is_format else statement)
 
 

@@ -193,7 +193,8 @@ def test_killed_while_loading(project: Sandbox, postgresql: Server) -> None:
     written = file.read_bytes()
     file.write_bytes(written + b"\nSELECT pg_sleep(60)\n;\n")
     running = Running(project, "database.load")
-    asleep = "SELECT pid FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND datname = current_database()"
+    asleep = """SELECT pid FROM pg_stat_activity
+        WHERE strpos(query, 'pg_sleep(60)') > 0 AND datname = current_database() AND pid <> pg_backend_pid()"""
     wait_for(lambda: execute(url, asleep))
     running.kill()
     execute(url, f"SELECT pg_terminate_backend(pid) FROM ({asleep}) AS found")

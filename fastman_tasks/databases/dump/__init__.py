@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.errors import UsageError
+
+# Drivers that send several statements at once, which takes a quarter of the time.
+_TAKE_SEVERAL, _BATCH = {"psycopg", "psycopg2"}, 100
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,24 @@ def load(
     if connection.dialect.name == "sqlite":
         # Rows of a table may refer to later ones. It ends with the transaction.
         connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+    size = _BATCH if connection.dialect.driver in _TAKE_SEVERAL else 1
+    for start in range(0, len(statements), size):
+        batch = statements[start : start + size]
+        before(start)
+        if size > 1:
+            with suppress(DBAPIError), connection.begin_nested():
+                _execute(connection, "\n;\n".join(batch))
+                continue
+        # Also to find out which of them has failed.
+        for number, statement in enumerate(batch, start):
+            before(number)
+            _execute(connection, statement)
+
+
+def _execute(connection: Connection, sql: str) -> None:
     # Drivers that take % for a parameter have it doubled.
     is_format = connection.dialect.paramstyle in ("format", "pyformat")
-    for number, statement in enumerate(statements):
-        before(number)
-        connection.exec_driver_sql(statement.replace("%", "%%") if is_format else statement)
+    connection.exec_driver_sql(sql.replace("%", "%%") if is_format else sql)
 
 
 def _backend(name: str) -> ModuleType:

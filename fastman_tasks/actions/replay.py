@@ -115,9 +115,11 @@ def _require_copy(project: Project) -> None:
 def _run(copy: Project, plan: Plan, observer: Observer | None, after: Callable[[Step, Snapshot], None] | None) -> None:
     from fastman_tasks.migrating.executor import Executor
 
+    known: snapshots.Known = {}
+
     def look(step: Step, connection: Connection) -> None:
         assert after is not None and plan.state is not None
-        after(step, _without_version_table(snapshots.read(connection), plan.state))
+        after(step, _without_version_table(snapshots.read(connection, known), plan.state))
 
     if plan.steps:
         run = Executor(

@@ -16,7 +16,7 @@ from fastman_tasks.databases import commits, dump, wipe
 from fastman_tasks.databases.outages import advise
 from fastman_tasks.databases.timeouts import limiter
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, LockLost, MigrationFailed, MigrationRefused
-from fastman_tasks.migrating import dumps, losses, stamping, state
+from fastman_tasks.migrating import dumps, loss_counts, stamping, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult, StepState
 from fastman_tasks.sources import blame, first_line
@@ -99,7 +99,7 @@ class _Attempt:
         self.has_begun = True
         self._confirm("the first step")
         if self._plan.uncounted:
-            require_agreed(self._plan.losses, losses.count(self._plan.uncounted, connection))
+            require_agreed(self._plan.losses, loss_counts.count(self._plan.uncounted, connection))
         started = time.perf_counter()
         for step in self._plan.steps:
             if step.action == "wipe":

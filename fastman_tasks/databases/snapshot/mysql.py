@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from fastman_tasks.databases.snapshot import Entry
+from fastman_tasks.databases.snapshot import Entry, Known
 
 _TABLES = """SELECT table_name, table_type, engine, table_collation, table_comment FROM information_schema.tables
     WHERE table_schema = database()"""
@@ -45,7 +45,7 @@ _EVENTS = """SELECT event_name, event_type, execute_at, interval_value, interval
 _KINDS = {"VIEW": "view", "SEQUENCE": "sequence"}
 
 
-def read(connection: Connection) -> Iterator[Entry]:
+def read(connection: Connection, _known: Known) -> Iterator[Entry]:
     """Everything in the connection's database."""
     name = connection.exec_driver_sql("SELECT database()").scalar_one()
     quote = connection.dialect.identifier_preparer.quote_identifier

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, text
 
-from fastman_tasks.databases.snapshot import Entry
+from fastman_tasks.databases.snapshot import Entry, Known
 
 # What nobody but the user has made: no catalog of the server's, and nothing that an extension brought.
 _SCHEMAS = """n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"""
@@ -127,7 +127,7 @@ _QUERIES = [
 ]
 
 
-def read(connection: Connection) -> Iterator[Entry]:
+def read(connection: Connection, _known: Known) -> Iterator[Entry]:
     """Everything in the database that is not the server's or an extension's."""
     path = connection.exec_driver_sql("SELECT current_setting('search_path')").scalar_one()
     set_path = text("SELECT set_config('search_path', :path, false)")

@@ -5,11 +5,16 @@
 ...     report = actions.migrate(project, consent=force)
 """
 
+from fastman_tasks.actions.create import create
 from fastman_tasks.actions.fresh import fresh
 from fastman_tasks.actions.migrate import migrate
 from fastman_tasks.actions.refresh import redo, refresh
 from fastman_tasks.actions.rollback import reset, rollback
 from fastman_tasks.actions.seed import seed
+from fastman_tasks.actions.setup import setup
 from fastman_tasks.actions.stamp import stamp
+from fastman_tasks.actions.wait import wait
 
-__all__ = ["fresh", "migrate", "redo", "refresh", "reset", "rollback", "seed", "stamp"]
+__all__ = [
+    "create", "fresh", "migrate", "redo", "refresh", "reset", "rollback", "seed", "setup", "stamp", "wait",
+]  # fmt: skip

@@ -18,5 +18,6 @@ from fastman_tasks.actions.stamp import stamp
 from fastman_tasks.actions.wait import wait
 
 __all__ = [
-    "check", "create", "fresh", "load", "migrate", "redo", "refresh", "reset", "rollback", "seed", "setup", "stamp", "wait",
+    "check", "create", "fresh", "load", "migrate", "redo", "refresh",
+    "reset", "rollback", "seed", "setup", "stamp", "wait",
 ]  # fmt: skip

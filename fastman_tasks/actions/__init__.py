@@ -6,6 +6,7 @@
 """
 
 from fastman_tasks.actions.create import create
+from fastman_tasks.actions.drop import drop
 from fastman_tasks.actions.fresh import fresh
 from fastman_tasks.actions.migrate import migrate
 from fastman_tasks.actions.refresh import redo, refresh
@@ -16,5 +17,5 @@ from fastman_tasks.actions.stamp import stamp
 from fastman_tasks.actions.wait import wait
 
 __all__ = [
-    "create", "fresh", "migrate", "redo", "refresh", "reset", "rollback", "seed", "setup", "stamp", "wait",
+    "create", "drop", "fresh", "migrate", "redo", "refresh", "reset", "rollback", "seed", "setup", "stamp", "wait",
 ]  # fmt: skip

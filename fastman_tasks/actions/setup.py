@@ -136,7 +136,7 @@ class _Setup:
                 return (*shown, *self._plan_seeders(plan.seeders))
             # Under the lock: it may be another process by now that has made the file.
             seeds = self._seed or (is_new and (not is_file or is_missing(project, _FOUND)))
-            results = run_migrations(project, plan, observer, confirm) if plan.migrations else ()
+            results = _make_schema(project, plan, observer, confirm)
             if not (seeds and plan.seeders):
                 return results
             return (*results, *seeding.run_after_migrating(observer, confirm))
@@ -178,6 +178,13 @@ class _Setup:
         database = project.display_url if project.knows_database else None
         steps = (*self._results, *(each for each in more if each not in self._results))
         return Report(self._command.task, database, project.settings.environment, steps, preview=self._preview)
+
+
+def _make_schema(
+    project: Project, plan: Plan, observer: Observer, confirm: Callable[[str], None]
+) -> tuple[StepResult, ...]:
+    """Bring the tables up to date, and return the results. The caller holds the lock, as ``confirm`` confirms."""
+    return run_migrations(project, plan, observer, confirm) if plan.migrations else ()
 
 
 #: A database that could be connected to.

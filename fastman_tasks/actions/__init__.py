@@ -5,9 +5,11 @@
 ...     report = actions.migrate(project, consent=force)
 """
 
+from fastman_tasks.actions.check import check
 from fastman_tasks.actions.create import create
 from fastman_tasks.actions.drop import drop
 from fastman_tasks.actions.fresh import fresh
+from fastman_tasks.actions.load import load
 from fastman_tasks.actions.migrate import migrate
 from fastman_tasks.actions.refresh import redo, refresh
 from fastman_tasks.actions.rollback import reset, rollback
@@ -17,5 +19,6 @@ from fastman_tasks.actions.stamp import stamp
 from fastman_tasks.actions.wait import wait
 
 __all__ = [
-    "create", "drop", "fresh", "migrate", "redo", "refresh", "reset", "rollback", "seed", "setup", "stamp", "wait",
+    "check", "create", "drop", "fresh", "load", "migrate", "redo", "refresh",
+    "reset", "rollback", "seed", "setup", "stamp", "wait",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.actions.create import create_missing, is_missing
-from fastman_tasks.actions.migrate import run_migrations, run_preview
+from fastman_tasks.actions.migrate import migrations_of, run_migrations, run_preview
 from fastman_tasks.actions.seed import Seeding
 from fastman_tasks.actions.wait import Contact, wait_for_server
 from fastman_tasks.consent import Consent, force, level_to_change, refuse
@@ -123,23 +123,31 @@ class _Setup:
         """Apply the migrations and run the seeders, as one action under the lock."""
         project, seeding = self._project, Seeding(self._project)
         is_file = project.database.url.get_backend_name() == "sqlite"
+        ignored: tuple[StepResult, ...] = ()
 
         def plan() -> Plan:
-            migrations = project.migrator.plan_migrate()
+            nonlocal ignored
+            from fastman_tasks.migrating import dumps
+
+            migrations, ignored = dumps.begin_with_dump(
+                project.migrator.plan_migrate(), project.database, project.root, project.migrator.graph
+            )
             seeders = self._seeders(seeding) if is_new or self._seed else ()
             return replace(migrations, steps=(*migrations.steps, *seeders))
 
         def run(plan: Plan, observer: Observer, confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
+            for result in ignored:
+                observer.step_finished(result)
+            migrations = replace(plan, steps=migrations_of(plan))
             if self._preview:
-                migrations = replace(plan, steps=plan.migrations)
-                shown = run_preview(project, migrations) if plan.migrations else ()
-                return (*shown, *self._plan_seeders(plan.seeders))
+                shown = run_preview(project, migrations) if migrations.steps else ()
+                return (*ignored, *shown, *self._plan_seeders(plan.seeders))
             # Under the lock: it may be another process by now that has made the file.
             seeds = self._seed or (is_new and (not is_file or is_missing(project, _FOUND)))
-            results = _make_schema(project, plan, observer, confirm)
+            results = run_migrations(project, plan, observer, confirm) if migrations.steps else ()
             if not (seeds and plan.seeders):
-                return results
-            return (*results, *seeding.run_after_migrating(observer, confirm))
+                return (*ignored, *results)
+            return (*ignored, *results, *seeding.run_after_migrating(observer, confirm))
 
         report = carry_out(
             Action(
@@ -156,7 +164,7 @@ class _Setup:
             self._observer,
         )
         self._results += report.steps
-        if not any(result.step.action == "apply" for result in report.steps):
+        if not any(result.step.action in ("apply", "load") for result in report.steps):
             self._tell(_skip(Step("apply", "migrations")))
         if not any(result.step.action == "seed" for result in report.steps) and self._seeders(seeding):
             self._tell(_skip(Step("seed", "seeders"), "only in a new database, or with --seed"))
@@ -178,13 +186,6 @@ class _Setup:
         database = project.display_url if project.knows_database else None
         steps = (*self._results, *(each for each in more if each not in self._results))
         return Report(self._command.task, database, project.settings.environment, steps, preview=self._preview)
-
-
-def _make_schema(
-    project: Project, plan: Plan, observer: Observer, confirm: Callable[[str], None]
-) -> tuple[StepResult, ...]:
-    """Bring the tables up to date, and return the results. The caller holds the lock, as ``confirm`` confirms."""
-    return run_migrations(project, plan, observer, confirm) if plan.migrations else ()
 
 
 #: A database that could be connected to.

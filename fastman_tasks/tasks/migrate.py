@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from invoke import Exit
 
-from fastman_tasks.tasks import console, revisions
+from fastman_tasks.tasks import checks, console, revisions
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
 from fastman_tasks.tasks.database import MIGRATE_HELP
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from fastman_tasks.plans import Observer, Report
     from fastman_tasks.project import Project
     from fastman_tasks.revisions.graph import Revision
 
@@ -111,6 +112,39 @@ def status(project: Project, pending: bool = False, check: bool = False, json: b
         raise Exit(code=3)
 
 
+@project_task(
+    help={
+        "against": "A branch or commit of git: check what a merge with it has, and that its migrations are unchanged.",
+        "models": "Compare the models with the migrations.",
+        "database": "Compare the schema of the database with the migrations.",
+        "replay": "Apply each migration, roll it back and apply it again, in a scratch database.",
+        "json": "Print JSON.",
+        "format": "github: also print annotations for GitHub Actions.",
+    }
+)
+def check(
+    project: Project,
+    against: str | None = None,
+    models: bool = False,
+    database: bool = False,
+    replay: bool = False,
+    json: bool = False,
+    format: Literal["text", "github"] = "text",
+) -> None:
+    """Check the migrations before you commit or merge them; without flags, in every way that is possible.
+
+    inv migrate.check --against=origin/main
+    """
+    from fastman_tasks import actions
+
+    def work(observer: Observer) -> Report:
+        return actions.check(
+            project, against=against, models=models, database=database, replay=replay, observer=observer
+        )
+
+    checks.run(project, work, json, format)
+
+
 @project_task(help={"json": "Print JSON."})
 def heads(project: Project, json: bool = False) -> None:
     """Show the newest migration of each branch, to see whether they need a merge."""
@@ -163,6 +197,39 @@ def merge(project: Project, message: str | None = None, pretend: bool = False, j
     found = [StepResult(Step("write", file.stem, file), "done", note=merged)] if file else []
     revisions.answer(
         project, "migrate.merge", found, json, lambda: revisions.merged(project, heads, file), database=False
+    )
+
+
+@project_task(
+    help={
+        "to": "The last migration to squash (default: the head).",
+        "archive": "A folder for the old files, outside the migrations (default: they are removed; git has them).",
+        "pretend": "Try it and print the migration; change no file.",
+        "force": "Go on where git does not have the files as they are.",
+        "json": "Print JSON.",
+    }
+)
+def squash(
+    project: Project,
+    to: str | None = None,
+    archive: str | None = None,
+    pretend: bool = False,
+    force: bool = False,
+    json: bool = False,
+) -> None:
+    """Replace many old migrations by one that does the same, to be faster on an empty database.
+
+    inv migrate.squash --to=add_email --archive=old_migrations
+    """
+    from pathlib import Path
+
+    from fastman_tasks.actions.squash import squash
+
+    folder = Path(archive) if archive else None
+    found = revisions.read(project, json, lambda: squash(project, to=to, archive=folder, preview=pretend, force=force))
+    steps = revisions.squash_steps(found, pretend)
+    revisions.answer(
+        project, "migrate.squash", steps, json, lambda: revisions.squashed(project, found, folder, pretend)
     )
 
 

@@ -87,14 +87,15 @@ class _Drop:
         )
 
     def _losses(self) -> tuple[Loss, ...]:
-        from fastman_tasks.migrating import losses
+        from fastman_tasks.migrating.loss_counts import count as count_rows
+        from fastman_tasks.migrating.losses import UncountedLoss
 
         project = self._project
         own = project.migrator.state.version_table if project.has_environment else ""
 
         def count(connection: Connection) -> tuple[Loss, ...]:
             named = [name for name in list_tables(connection) if name.rpartition(".")[2] != own]
-            return losses.count([losses.UncountedLoss(name) for name in named], connection)
+            return count_rows([UncountedLoss(name) for name in named], connection)
 
         return project.database.run(count)
 

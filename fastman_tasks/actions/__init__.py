@@ -7,6 +7,7 @@
 
 from fastman_tasks.actions.check import check
 from fastman_tasks.actions.create import create
+from fastman_tasks.actions.drop import drop
 from fastman_tasks.actions.fresh import fresh
 from fastman_tasks.actions.load import load
 from fastman_tasks.actions.migrate import migrate
@@ -18,6 +19,6 @@ from fastman_tasks.actions.stamp import stamp
 from fastman_tasks.actions.wait import wait
 
 __all__ = [
-    "check", "create", "fresh", "load", "migrate", "redo", "refresh",
+    "check", "create", "drop", "fresh", "load", "migrate", "redo", "refresh",
     "reset", "rollback", "seed", "setup", "stamp", "wait",
 ]  # fmt: skip

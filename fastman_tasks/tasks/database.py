@@ -62,6 +62,24 @@ def create(run: Run, if_missing: bool = False) -> None:
     run(actions.create, if_missing=if_missing, lines=LifecycleLines)
 
 
+@changing_task(
+    help={
+        "pretend": "Print the SQL; change nothing.",
+        "force": "Skip confirmation, and end other connections to the database. Not enough in production.",
+        "confirm": "The database's name; required for a protected database.",
+    }
+)
+def drop(run: Run) -> None:
+    """Drop the database with everything in it.
+
+    inv database.drop --force
+    """
+    from fastman_tasks import actions
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    run(actions.drop, end_connections=run.force, lines=LifecycleLines)
+
+
 @project_task(help={"timeout": "For how long at most: 500ms, 5s, 2m (default 60s).", "json": "Print JSON."})
 def wait(project: Project, timeout: timedelta = timedelta(seconds=60), json: bool = False) -> None:
     """Wait until the server is up and the database accepts a login, before what needs it.
@@ -106,10 +124,10 @@ def seed(
 ) -> None:
     """Run the seeders, to add initial or sample rows."""
     from fastman_tasks import actions
-    from fastman_tasks.tasks import reporter
+    from fastman_tasks.tasks import reporter, seeders
 
     if list:
-        _list(project, class_, json)
+        seeders.run(project, class_, json)
         return
     reporter.run(
         project,
@@ -150,28 +168,3 @@ def load(run: Run) -> None:
     from fastman_tasks import actions
 
     run(actions.load)
-
-
-def _list(project: Project, wanted: str | None, json: bool) -> None:
-    from fastman_tasks.plans import Report, StepResult
-
-    # Whatever the modules print when they are imported is not part of the list.
-    with console.reserve_stdout(True):
-        first, others = project.seeders.list(wanted)
-    if not json:
-        views.seeders(project, first, () if wanted else others)
-        return
-    environment = project.settings.environment
-    steps = [
-        *(
-            StepResult(
-                seeder.step,
-                "planned" if seeder.runs_in(environment) else "skipped",
-                note=f"after {', '.join(seeder.depends_on)}" if seeder.depends_on else "",
-            )
-            for seeder in first
-        ),
-        *(StepResult(seeder.step, "skipped", note="only when called or named") for seeder in others),
-    ]
-    report = Report("database.seed", None, project.settings.environment, tuple(steps))
-    console.print_json(views.report_value(project, report, report.command, None))

@@ -108,11 +108,15 @@ def _find(steps: Iterable[Step], dialect: str) -> Iterator[UncountedLoss]:
             yield from (_back if goes_back else _forward)(operation, step, names, dialect)
 
 
-def _back(operation: Operation, step: Step, names: _Names, _dialect: str) -> Iterator[UncountedLoss]:
+def _back(operation: Operation, step: Step, names: _Names, dialect: str) -> Iterator[UncountedLoss]:
     if operation.kind == "?":
         yield UncountedLoss(reason=f"{step.name}, line {operation.line}: {operation.text}")
     elif operation.kind == "sql":
-        if not statements.loses_nothing(operation.text):
+        dropped = statements.find_dropped_tables(operation.text, dialect)
+        if dropped:
+            found = (names.loss(Operation("drop table", table)) for table in dropped)
+            yield from (each for each in found if each)
+        elif not statements.loses_nothing(operation.text):
             yield UncountedLoss(reason=f"{step.name}: {' '.join(operation.text.split())}")
     elif loss := names.loss(operation):
         yield loss

@@ -219,7 +219,10 @@ class Migrator:
 
     def _applied(self, heads: Collection[str]) -> set[str]:
         if missing := self._missing(heads):
-            raise MigrationRefused(branches.describe_missing(missing, self._environment.root))
+            raise MigrationRefused(
+                branches.describe_squashed(missing, self.graph)
+                or branches.describe_missing(missing, self._environment.root)
+            )
         return self.graph.with_ancestors(heads)
 
     def _missing(self, heads: Collection[str]) -> list[str]:

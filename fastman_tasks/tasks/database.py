@@ -152,6 +152,39 @@ def load(run: Run) -> None:
     run(actions.load)
 
 
+@project_task(help={"to": "The new file to write, instead of one in database/backups/.", "json": "Print JSON."})
+def backup(project: Project, to: str | None = None, json: bool = False) -> None:
+    """Write the whole database to a file, which database.restore puts back.
+
+    inv database.backup
+    """
+    from pathlib import Path
+
+    from fastman_tasks import actions
+    from fastman_tasks.plans import Observer
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    file, lines = Path(to) if to else None, LifecycleLines(project)
+    observer = Observer() if json else lines
+    report = revisions.read(project, json, lambda: actions.backup(project, to=file, observer=observer))
+    if json:
+        console.print_json(views.report_value(project, report, report.command, None))
+
+
+@changing_task(help={"path": "What database.backup has written.", "pretend": "Look at the file; change nothing."})
+def restore(run: Run, path: str) -> None:
+    """Put a backup in place of everything in the database.
+
+    inv database.restore database/backups/app-20261125-130000.db
+    """
+    from pathlib import Path
+
+    from fastman_tasks import actions
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    run(actions.restore, path=Path(path), lines=LifecycleLines)
+
+
 def _list(project: Project, wanted: str | None, json: bool) -> None:
     from fastman_tasks.plans import Report, StepResult
 

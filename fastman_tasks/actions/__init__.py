@@ -8,6 +8,7 @@
 from fastman_tasks.actions.backup import backup
 from fastman_tasks.actions.check import check
 from fastman_tasks.actions.create import create
+from fastman_tasks.actions.drop import drop
 from fastman_tasks.actions.fresh import fresh
 from fastman_tasks.actions.load import load
 from fastman_tasks.actions.migrate import migrate
@@ -20,6 +21,6 @@ from fastman_tasks.actions.stamp import stamp
 from fastman_tasks.actions.wait import wait
 
 __all__ = [
-    "backup", "check", "create", "fresh", "load", "migrate", "redo", "refresh",
+    "backup", "check", "create", "drop", "fresh", "load", "migrate", "redo", "refresh",
     "reset", "restore", "rollback", "seed", "setup", "stamp", "wait",
 ]  # fmt: skip

@@ -62,6 +62,24 @@ def create(run: Run, if_missing: bool = False) -> None:
     run(actions.create, if_missing=if_missing, lines=LifecycleLines)
 
 
+@changing_task(
+    help={
+        "pretend": "Print the SQL; change nothing.",
+        "force": "Skip confirmation, and end other connections to the database. Not enough in production.",
+        "confirm": "The database's name; required for a protected database.",
+    }
+)
+def drop(run: Run) -> None:
+    """Drop the database with everything in it.
+
+    inv database.drop --force
+    """
+    from fastman_tasks import actions
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    run(actions.drop, end_connections=run.force, lines=LifecycleLines)
+
+
 @project_task(help={"timeout": "For how long at most: 500ms, 5s, 2m (default 60s).", "json": "Print JSON."})
 def wait(project: Project, timeout: timedelta = timedelta(seconds=60), json: bool = False) -> None:
     """Wait until the server is up and the database accepts a login, before what needs it.
@@ -106,10 +124,10 @@ def seed(
 ) -> None:
     """Run the seeders, to add initial or sample rows."""
     from fastman_tasks import actions
-    from fastman_tasks.tasks import reporter
+    from fastman_tasks.tasks import reporter, seeders
 
     if list:
-        _list(project, class_, json)
+        seeders.run(project, class_, json)
         return
     reporter.run(
         project,

@@ -36,7 +36,7 @@ class LifecycleLines(Lines):
 
     def end(self, report: Report, *, shows_sql: bool) -> None:
         self.header()
-        if shows_sql:
+        if shows_sql and report.steps:
             for result in report.in_state("planned"):
                 note = f"  ({result.note})" if result.note and not result.statements else ""
                 views.statements(f"{result.step.name}{note}", result, everything=self._project.debug, is_whole=True)

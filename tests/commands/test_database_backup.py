@@ -66,6 +66,11 @@ def test_rows_come_back(place: Place) -> None:
     assert "Nothing to migrate" in project.run("invoke", "database.migrate").stdout
     if place.server is not None:
         assert PASSWORD not in (project.root / "said").read_text()
+        return
+    dropped = project.run("invoke", "database.drop", "--force", env={**env, "FASTMAN_BACKUP": ""})
+    assert "back up to database/backups/shop-" in dropped.stdout and not (project.root / "shop.db").exists()
+    project.run("invoke", "database.restore", name, "--force", env=env)
+    assert place.look() == before
 
 
 def test_before_what_destroys(project: Sandbox) -> None:

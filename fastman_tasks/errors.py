@@ -170,3 +170,11 @@ class LoadFailed(FastmanError):
 
 class FileNotWritten(FastmanError):
     """A file to generate already exists, or its folder is not writable."""
+
+
+class ProgramFailed(FastmanError):
+    """A program of the database's is not installed, or has failed."""
+
+
+class BackupFailed(FastmanError):
+    """A backup cannot be written or restored."""

@@ -78,6 +78,7 @@ class _Drop:
                 level=lambda _plan: "name" if project.settings.protects(project.database.url) else "yes",
                 question=lambda _plan: "Drop the whole database",
                 destructive=True,
+                backs_up=True,
                 preview=self._preview,
                 # On PostgreSQL it would be a connection to the database, which can then not be dropped.
                 locks=lambda _plan: False,

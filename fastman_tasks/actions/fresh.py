@@ -94,6 +94,7 @@ def fresh(
             level=lambda plan: _level(project, plan),
             question=_question,
             destructive=True,
+            backs_up=True,
             preview=preview,
             locks=lambda _plan: not preview,
         ),

@@ -168,3 +168,61 @@ def load(run: Run) -> None:
     from fastman_tasks import actions
 
     run(actions.load)
+
+
+@project_task(help={"to": "The new file to write, instead of one in database/backups/.", "json": "Print JSON."})
+def backup(project: Project, to: str | None = None, json: bool = False) -> None:
+    """Write the whole database to a file, which database.restore puts back.
+
+    inv database.backup
+    """
+    from pathlib import Path
+
+    from fastman_tasks import actions
+    from fastman_tasks.plans import Observer
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    file, lines = Path(to) if to else None, LifecycleLines(project)
+    observer = Observer() if json else lines
+    report = revisions.read(project, json, lambda: actions.backup(project, to=file, observer=observer))
+    if json:
+        console.print_json(views.report_value(project, report, report.command, None))
+
+
+@changing_task(help={"path": "What database.backup has written.", "pretend": "Look at the file; change nothing."})
+def restore(run: Run, path: str) -> None:
+    """Put a backup in place of everything in the database.
+
+    inv database.restore database/backups/app-20261125-130000.db
+    """
+    from pathlib import Path
+
+    from fastman_tasks import actions
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    run(actions.restore, path=Path(path), lines=LifecycleLines)
+
+
+def _list(project: Project, wanted: str | None, json: bool) -> None:
+    from fastman_tasks.plans import Report, StepResult
+
+    # Whatever the modules print when they are imported is not part of the list.
+    with console.reserve_stdout(True):
+        first, others = project.seeders.list(wanted)
+    if not json:
+        views.seeders(project, first, () if wanted else others)
+        return
+    environment = project.settings.environment
+    steps = [
+        *(
+            StepResult(
+                seeder.step,
+                "planned" if seeder.runs_in(environment) else "skipped",
+                note=f"after {', '.join(seeder.depends_on)}" if seeder.depends_on else "",
+            )
+            for seeder in first
+        ),
+        *(StepResult(seeder.step, "skipped", note="only when called or named") for seeder in others),
+    ]
+    report = Report("database.seed", None, project.settings.environment, tuple(steps))
+    console.print_json(views.report_value(project, report, report.command, None))

@@ -23,7 +23,8 @@ class LifecycleLines(Lines):
     def step_finished(self, result: StepResult) -> None:
         self.header()
         step = result.step
-        is_known = result.state == "skipped" and not step.id and (step.action != "seed" or step.file is None)
+        is_known = result.state == "skipped" and not step.id and step.action != "load"
+        is_known = is_known and (step.action != "seed" or step.file is None)
         note = f"  ({result.note})" if result.note else ""
         if is_known:
             self.stop()
@@ -52,5 +53,5 @@ class LifecycleLines(Lines):
 
     def _end_migrating(self, report: Report) -> None:
         others = [result for result in report.in_state("skipped") if result.step.id]
-        if others or any(result.step.action == "apply" for result in report.in_state("done")):
+        if others or any(result.step.action in ("apply", "load") for result in report.in_state("done")):
             summary.migrations(report.steps, others)

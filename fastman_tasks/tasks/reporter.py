@@ -152,6 +152,8 @@ class Lines(Observer):
                 console.end_result(result.seconds, "DONE")
             else:
                 console.print_result(self._name(result.step), result.seconds, "DONE")
+            if result.step.action == "back up":
+                console.line(f"    {result.note}")
             return
         if result.state == "skipped":
             self.header()
@@ -169,6 +171,8 @@ class Lines(Observer):
     def _name(self, step: Step) -> str:
         if step.action == "load":
             return f"{step.name} ({step.message})"
+        if step.action in ("back up", "restore"):
+            return f"{step.action} {'to ' if step.action == 'back up' else ''}{step.name}"
         # One migration has a line for each direction.
         return f"{step.action} {step.name}" if self._goes_both_ways and step.id else step.name
 

@@ -34,7 +34,7 @@ def shop(project: Sandbox, request: pytest.FixtureRequest) -> tuple[Sandbox, str
             # Only a database's owner may drop it.
             server.allow_scratch()
         url = server.url(request.param, f"db_{secrets.token_hex(4)}")
-    project.write(".env", f"DATABASE_URL={url}")
+    project.write(".env", f"DATABASE_URL={url}\nFASTMAN_BACKUP=off")
     project.inv("database.setup")
     execute(url, "INSERT INTO users (id) VALUES (1)")
     return project, url

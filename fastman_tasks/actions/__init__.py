@@ -5,6 +5,7 @@
 ...     report = actions.migrate(project, consent=force)
 """
 
+from fastman_tasks.actions.check import check
 from fastman_tasks.actions.fresh import fresh
 from fastman_tasks.actions.migrate import migrate
 from fastman_tasks.actions.refresh import redo, refresh
@@ -12,4 +13,4 @@ from fastman_tasks.actions.rollback import reset, rollback
 from fastman_tasks.actions.seed import seed
 from fastman_tasks.actions.stamp import stamp
 
-__all__ = ["fresh", "migrate", "redo", "refresh", "reset", "rollback", "seed", "stamp"]
+__all__ = ["check", "fresh", "migrate", "redo", "refresh", "reset", "rollback", "seed", "stamp"]

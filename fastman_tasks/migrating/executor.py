@@ -16,6 +16,7 @@ from fastman_tasks.databases import commits
 from fastman_tasks.databases.hooks import created
 from fastman_tasks.databases.outages import advise
 from fastman_tasks.databases.timeouts import is_lock_timeout, limiter
+from fastman_tasks.databases.transactions import reading
 from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, LockLost, MigrationFailed, MigrationRefused
 from fastman_tasks.migrating import causes, losses, outcome, sent, state
 from fastman_tasks.migrating.environment import Environment
@@ -32,7 +33,8 @@ PAUSES = (1.0, 3.0, 9.0)
 
 class Executor:
     """Applies migrations and rolls them back, as ``migrator`` has planned them. The caller holds the lock, as
-    ``confirm`` confirms before each of them; see ``carry_out.Run``."""
+    ``confirm`` confirms before each of them; see ``carry_out.Run``. ``after`` is called with each step that has
+    finished and the connection that it ran on; it only reads."""
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class Executor:
         confirm: Callable[[str], None],
         clock: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], None] = time.sleep,
+        after: Callable[[Step, Connection], None] | None = None,
     ) -> None:
         self._environment = environment
         self._migrator = migrator
@@ -49,6 +52,7 @@ class Executor:
         self._confirm = confirm
         self._clock = clock
         self._sleep = sleep
+        self._after = after
 
     def run(self, plan: Plan) -> tuple[StepResult, ...]:
         """Run the migrations of ``plan`` that are still to do, and return the result of each.
@@ -165,6 +169,9 @@ class Executor:
                 progress.done.append(StepResult(step, "done", self._clock() - progress.started))
                 if not progress.enclosed:
                     self._observer.step_finished(progress.done[-1])
+                if self._after is not None and context.connection is not None:
+                    with reading(context.connection):
+                        self._after(step, context.connection)
 
         def prepare(connection: Connection) -> None:
             progress.enclosed = connection.in_transaction()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from invoke import Exit
 
-from fastman_tasks.tasks import console, revisions
+from fastman_tasks.tasks import checks, console, revisions
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
 from fastman_tasks.tasks.database import MIGRATE_HELP
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from fastman_tasks.plans import Observer, Report
     from fastman_tasks.project import Project
     from fastman_tasks.revisions.graph import Revision
 
@@ -109,6 +110,39 @@ def status(project: Project, pending: bool = False, check: bool = False, json: b
     revisions.answer(project, "migrate.status", shown, json, lambda: revisions.status(found, shown))
     if check and any(each.state != "applied" for each in found):
         raise Exit(code=3)
+
+
+@project_task(
+    help={
+        "against": "A branch or commit of git: check what a merge with it has, and that its migrations are unchanged.",
+        "models": "Compare the models with the migrations.",
+        "database": "Compare the schema of the database with the migrations.",
+        "replay": "Apply each migration, roll it back and apply it again, in a scratch database.",
+        "json": "Print JSON.",
+        "format": "github: also print annotations for GitHub Actions.",
+    }
+)
+def check(
+    project: Project,
+    against: str | None = None,
+    models: bool = False,
+    database: bool = False,
+    replay: bool = False,
+    json: bool = False,
+    format: Literal["text", "github"] = "text",
+) -> None:
+    """Check the migrations before you commit or merge them; without flags, in every way that is possible.
+
+    inv migrate.check --against=origin/main
+    """
+    from fastman_tasks import actions
+
+    def work(observer: Observer) -> Report:
+        return actions.check(
+            project, against=against, models=models, database=database, replay=replay, observer=observer
+        )
+
+    checks.run(project, work, json, format)
 
 
 @project_task(help={"json": "Print JSON."})

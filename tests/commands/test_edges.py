@@ -292,6 +292,7 @@ def test_status_for_programs(shop: Sandbox) -> None:
                 "seconds": None,
                 "rows": {},
                 "sql": [],
+                "findings": [],
                 "note": None,
             }
             for name, revision in zip(NAMES, IDS, strict=True)

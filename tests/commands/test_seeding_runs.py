@@ -492,6 +492,7 @@ def test_json(shop: Sandbox) -> None:
                 "state": "done",
                 "rows": {"roles": {"created": 3, "updated": 1, "deleted": 0, "unchanged": 0}},
                 "sql": [],
+                "findings": [],
                 "note": None,
             }
         ],

@@ -94,7 +94,7 @@ def test_output_that_cannot_be_spelled(talkative: Sandbox, env: dict[str, str]) 
 
 def test_a_terminal_in_ascii(talkative: Sandbox) -> None:
     """Colours make no difference."""
-    said = talkative.terminal("database.migrate", env=ASCII)
+    said = talkative.terminal("database.migrate", env=ASCII, anew=True)
     assert "3 migrations applied." in said
 
 

@@ -166,6 +166,7 @@ def test_a_round_trip(shop: tuple[Sandbox, str]) -> None:
     assert "extra is new" in check["note"] and "toys" not in check["note"]
 
 
+@pytest.mark.thorough
 def test_eight_at_once(shop: tuple[Sandbox, str]) -> None:
     """One after the other, each a whole one; who has planned for something else is told so."""
     project, url = shop

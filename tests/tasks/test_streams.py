@@ -16,6 +16,9 @@ from command import Sandbox
 from processes import wait_for
 from servers import tables
 
+# Who takes the output is the same on every version.
+pytestmark = pytest.mark.thorough
+
 # More than a pipe and a buffer take, from Python and from a child process.
 TALKATIVE = """
 import os

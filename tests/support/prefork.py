@@ -172,17 +172,19 @@ def _become(asked: dict, out: int, err: int) -> list[str]:
     return asked["command"]
 
 
+def _import_all(package: str) -> None:
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+        # The tasks ask Invoke, as a tasks.py imports them, how it was called.
+        if module.name != "fastman_tasks.tasks":
+            (_import_all if module.ispkg else importlib.import_module)(module.name)
+
+
 def _main() -> None:
     requests = socket.socket(fileno=int(sys.argv[1]))
     for name in LIBRARIES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    import fastman_tasks
-
-    for module in pkgutil.walk_packages(fastman_tasks.__path__, "fastman_tasks."):
-        # The tasks ask Invoke, as a tasks.py imports them, how it was called.
-        if not module.name.startswith("fastman_tasks.tasks"):
-            importlib.import_module(module.name)
+    _import_all("fastman_tasks")
     gc.freeze()
     command = _Server(requests).serve()
     sys.argv[:] = command

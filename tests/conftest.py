@@ -26,8 +26,8 @@ settings.load_profile("fastman")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: tests also wait, for locks and for servers."""
-    return (os.cpu_count() or 1) + 1
+    """More than there are processors: tests also wait, for locks and for servers."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_configure() -> None:

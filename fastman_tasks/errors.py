@@ -116,6 +116,14 @@ class DatabaseUnavailable(FastmanError):
     """No connection: the server is down, the database or the driver is missing, or the password is wrong."""
 
 
+class DatabaseExists(FastmanError):
+    """The database to create exists."""
+
+
+class DatabaseInUse(FastmanError):
+    """The database to drop is in use by others."""
+
+
 class EnvironmentFailed(FastmanError):
     """The project's Alembic environment (alembic.ini, env.py, the version files) cannot be used."""
 

@@ -95,6 +95,15 @@ class Repository:
                 found[self.top / os.fsdecode(described[2])] = content.decode()
         return found
 
+    def changed(self, folders: Iterable[Path]) -> set[Path]:
+        """Returns the files in ``folders`` and below that are not as HEAD has them, new and ignored ones included."""
+        inside = [str(folder) for folder in folders if folder.is_relative_to(self.top)]
+        if not inside:
+            return set()
+        flags = ("--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored=matching")
+        listed = _read(self.top, "status", *flags, "--", *inside)
+        return {self.top / os.fsdecode(entry[3:]) for entry in listed.split(b"\0") if entry}
+
     def read(self, contents: Iterable[str]) -> Mapping[str, bytes]:
         """Returns the contents with these ids."""
         wanted = list(dict.fromkeys(contents))

@@ -120,8 +120,8 @@ def hold_lock(project: Project, observer: Observer, *, wanted: bool = True) -> I
 def _require_permission(project: Project) -> None:
     if project.settings.prohibit_destructive:
         raise ConsentMissing(
-            "FASTMAN_PROHIBIT_DESTRUCTIVE is set: rolling back and starting over are prohibited here, whatever the "
-            "flags. Nothing was changed."
+            "FASTMAN_PROHIBIT_DESTRUCTIVE is set: rolling back, starting over and dropping are prohibited here, "
+            "whatever the flags. Nothing was changed."
         )
 
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from fastman_tasks.databases import scratch, urls
+from fastman_tasks.databases import dump, scratch, urls
 from fastman_tasks.databases import snapshot as snapshots
 from fastman_tasks.databases.database import Database
+from fastman_tasks.databases.dump import Dump
 from fastman_tasks.databases.snapshot import Snapshot
 from fastman_tasks.errors import DatabaseUnavailable, ReplayImpossible
 from fastman_tasks.plans import Observer, Plan, State, Step
@@ -24,7 +25,7 @@ def empty(project: Project) -> Iterator[Project]:
 
     Raises DatabaseUnavailable if there can be none, and ReplayImpossible for an env.py that connects elsewhere.
     """
-    live = _live_database(project)
+    live = live_database(project)
     with scratch.create(live, project.settings.scratch_url) as database:
         copy = project.with_database(database, live.url)
         with copy:
@@ -47,7 +48,7 @@ def full(project: Project) -> Iterator[Project]:
         yield copy
 
 
-def _live_database(project: Project) -> Database:
+def live_database(project: Project) -> Database:
     """The database of ``project``, also if there is none: what the settings or alembic.ini say of it is enough."""
     try:
         return project.database
@@ -88,6 +89,24 @@ def rollback(copy: Project, steps: int, after: Callable[[Step, Snapshot], None] 
     _run(copy, replace(plan, losses=(), uncounted=None), None, after)
 
 
+def load(copy: Project, step: Step) -> None:
+    """Load the dump of ``step`` into ``copy``. Raises MigrationFailed."""
+    from fastman_tasks.migrating import atomic
+
+    _require_copy(copy)
+    copy.migrator.forget_state()
+    plan = Plan((step,), copy.migrator.state)
+    atomic.run(copy.environment, plan, Observer(), lambda what: None)
+    copy.migrator.forget_state()
+
+
+def read_dump(copy: Project) -> Dump:
+    """Returns the schema and the rows of ``copy``, without Alembic's version table."""
+    state = copy.migrator.state
+    own = {state.version_table, ".".join(filter(None, (state.schema, state.version_table)))}
+    return copy.database.run(lambda connection: dump.read(connection, without=own))
+
+
 def _require_copy(project: Project) -> None:
     if not project.stands_in:
         raise ValueError("Only a scratch database is migrated without consent; see actions.migrate.")
@@ -96,9 +115,11 @@ def _require_copy(project: Project) -> None:
 def _run(copy: Project, plan: Plan, observer: Observer | None, after: Callable[[Step, Snapshot], None] | None) -> None:
     from fastman_tasks.migrating.executor import Executor
 
+    known: snapshots.Known = {}
+
     def look(step: Step, connection: Connection) -> None:
         assert after is not None and plan.state is not None
-        after(step, _without_version_table(snapshots.read(connection), plan.state))
+        after(step, _without_version_table(snapshots.read(connection, known), plan.state))
 
     if plan.steps:
         run = Executor(

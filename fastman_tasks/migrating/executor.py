@@ -18,7 +18,7 @@ from fastman_tasks.databases.outages import advise
 from fastman_tasks.databases.timeouts import is_lock_timeout, limiter
 from fastman_tasks.databases.transactions import reading
 from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, LockLost, MigrationFailed, MigrationRefused
-from fastman_tasks.migrating import causes, losses, outcome, sent, state
+from fastman_tasks.migrating import causes, loss_counts, outcome, sent, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.migrating.progress import Progress
@@ -144,7 +144,7 @@ class Executor:
             # When a step is tried again, those before it may have written rows.
             again = progress.running is not None
             if left.steps and left.uncounted and not again and context.connection is not None:
-                require_agreed(left.losses, losses.count(left.uncounted, context.connection))
+                require_agreed(left.losses, loss_counts.count(left.uncounted, context.connection))
             one_transaction = context.impl.transactional_ddl and not context.opts["transaction_per_migration"]
             progress.enclosed = progress.enclosed or one_transaction
             # What env.py says of it (transactional_ddl=False) does not change what these two can roll back.

@@ -187,10 +187,10 @@ class Migrator:
     def _counted(self, steps: tuple[Step, ...], connection: Connection) -> Plan:
         if not steps:
             return Plan((), self.state)
-        from fastman_tasks.migrating import losses
+        from fastman_tasks.migrating import loss_counts, losses
 
         named = losses.find(steps, connection.dialect.name)
-        return Plan(steps, self.state, losses.count(named, connection), uncounted=named)
+        return Plan(steps, self.state, loss_counts.count(named, connection), uncounted=named)
 
     def _steps_back(self, steps: int | None, to: str | None, accept_empty: bool) -> tuple[Step, ...]:
         from fastman_tasks.migrating.downgrades import EMPTY, describe_irreversible, irreversible_reason
@@ -219,7 +219,10 @@ class Migrator:
 
     def _applied(self, heads: Collection[str]) -> set[str]:
         if missing := self._missing(heads):
-            raise MigrationRefused(branches.describe_missing(missing, self._environment.root))
+            raise MigrationRefused(
+                branches.describe_squashed(missing, self.graph)
+                or branches.describe_missing(missing, self._environment.root)
+            )
         return self.graph.with_ancestors(heads)
 
     def _missing(self, heads: Collection[str]) -> list[str]:

@@ -6,6 +6,8 @@ import shlex
 from pathlib import Path
 
 from fastman_tasks import git
+from fastman_tasks.revisions.graph import RevisionGraph
+from fastman_tasks.revisions.squashed import find_replacement
 from fastman_tasks.text import printable
 
 
@@ -27,6 +29,22 @@ def describe_missing(missing: list[str], root: Path) -> str:
     lines.append("Or restore the file, and run the command again.")
     lines.append("Or, if its changes are not in the database, mark the revision that is: inv migrate.stamp REVISION")
     return "\n".join(lines)
+
+
+def describe_squashed(missing: list[str], graph: RevisionGraph) -> str | None:
+    """Returns the text about those ``missing`` revision ids that a squash has replaced; None if there is none."""
+    found = {each: replacement for each in missing if (replacement := find_replacement(each, graph))}
+    if not found:
+        return None
+    lines = [f"{each} was squashed into {replacement.id} ({replacement.name})." for each, replacement in found.items()]
+    newest = next(iter(found.values()))
+    return "\n".join(
+        [
+            *lines,
+            "Nothing was changed. This database is in the middle of what was squashed: migrate it to "
+            f"{newest.id} with the files of the release before, then with these.",
+        ]
+    )
 
 
 def describe_branches(revision_id: str, root: Path) -> str:

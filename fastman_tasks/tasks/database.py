@@ -1,10 +1,11 @@
-"""Migrate and seed the database."""
+"""Set the database up, migrate and seed it, look into it."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from fastman_tasks.tasks import console, views
+from fastman_tasks.tasks import console, revisions, views
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
 from fastman_tasks.tasks.startup import import_actions
@@ -26,6 +27,79 @@ def migrate(run: Run, to: str | None = None, seed: bool = False) -> None:
     from fastman_tasks import actions
 
     run(actions.migrate, to=to, seed=seed)
+
+
+@changing_task(
+    help={
+        "seed": "Run the seeders, also in a database that existed before.",
+        "pretend": "Say what would be done; change nothing.",
+    }
+)
+def setup(run: Run, seed: bool = False) -> None:
+    """Set the project up: .env, database, tables and first rows. After a clone, or on deploy.
+
+    inv database.setup
+    """
+    from fastman_tasks import actions
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    run(actions.setup, seed=seed, lines=LifecycleLines)
+
+
+@changing_task(
+    help={
+        "if-missing": "Succeed if it exists already.",
+        "pretend": "Print the SQL; change nothing.",
+    }
+)
+def create(run: Run, if_missing: bool = False) -> None:
+    """Create the database, empty.
+
+    inv database.create --if-missing
+    """
+    from fastman_tasks import actions
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    run(actions.create, if_missing=if_missing, lines=LifecycleLines)
+
+
+@changing_task(
+    help={
+        "pretend": "Print the SQL; change nothing.",
+        "force": "Skip confirmation, and end other connections to the database. Not enough in production.",
+        "confirm": "The database's name; required for a protected database.",
+    }
+)
+def drop(run: Run) -> None:
+    """Drop the database with everything in it.
+
+    inv database.drop --force
+    """
+    from fastman_tasks import actions
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    run(actions.drop, end_connections=run.force, lines=LifecycleLines)
+
+
+@project_task(help={"timeout": "For how long at most: 500ms, 5s, 2m (default 60s).", "json": "Print JSON."})
+def wait(project: Project, timeout: timedelta = timedelta(seconds=60), json: bool = False) -> None:
+    """Wait until the server is up and the database accepts a login, before what needs it.
+
+    inv database.wait --timeout=2m
+    """
+    from fastman_tasks.actions import wait
+    from fastman_tasks.plans import Observer
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    lines = LifecycleLines(project)
+    seconds = timeout.total_seconds()
+    observer = Observer() if json else lines
+    report = revisions.read(project, json, lambda: wait(project, timeout=seconds, observer=observer))
+    if json:
+        console.print_json(views.report_value(project, report, report.command, None))
+        return
+    lines.header()
+    lines.step_finished(report.steps[0])
 
 
 @project_task(
@@ -52,10 +126,10 @@ def seed(
     """Run the seeders, to add initial or sample rows."""
     import_actions()
     from fastman_tasks import actions
-    from fastman_tasks.tasks import reporter
+    from fastman_tasks.tasks import reporter, seeders
 
     if list:
-        _list(project, class_, json)
+        seeders.run(project, class_, json)
         return
     reporter.run(
         project,
@@ -70,26 +144,29 @@ def seed(
     )
 
 
-def _list(project: Project, wanted: str | None, json: bool) -> None:
-    from fastman_tasks.plans import Report, StepResult
+@project_task(
+    help={
+        "check": "Write nothing; exit with code 3 if the dump is missing or is not of these migrations.",
+        "json": "Print JSON.",
+    }
+)
+def dump(project: Project, check: bool = False, json: bool = False) -> None:
+    """Write the schema that the migrations make to database/schema/, to make empty databases from.
 
-    # Whatever the modules print when they are imported is not part of the list.
-    with console.reserve_stdout(True):
-        first, others = project.seeders.list(wanted)
-    if not json:
-        views.seeders(project, first, () if wanted else others)
-        return
-    environment = project.settings.environment
-    steps = [
-        *(
-            StepResult(
-                seeder.step,
-                "planned" if seeder.runs_in(environment) else "skipped",
-                note=f"after {', '.join(seeder.depends_on)}" if seeder.depends_on else "",
-            )
-            for seeder in first
-        ),
-        *(StepResult(seeder.step, "skipped", note="only when called or named") for seeder in others),
-    ]
-    report = Report("database.seed", None, project.settings.environment, tuple(steps))
-    console.print_json(views.report_value(project, report, report.command, None))
+    inv database.dump
+    """
+    from fastman_tasks.actions import dump as action
+    from fastman_tasks.tasks import dumps
+
+    dumps.run(project, action.check if check else action.dump, json)
+
+
+@changing_task()
+def load(run: Run) -> None:
+    """Load the dump that database.dump has written into an empty database.
+
+    inv database.load
+    """
+    from fastman_tasks import actions
+
+    run(actions.load)

@@ -200,6 +200,39 @@ def merge(project: Project, message: str | None = None, pretend: bool = False, j
     )
 
 
+@project_task(
+    help={
+        "to": "The last migration to squash (default: the head).",
+        "archive": "A folder for the old files, outside the migrations (default: they are removed; git has them).",
+        "pretend": "Try it and print the migration; change no file.",
+        "force": "Go on where git does not have the files as they are.",
+        "json": "Print JSON.",
+    }
+)
+def squash(
+    project: Project,
+    to: str | None = None,
+    archive: str | None = None,
+    pretend: bool = False,
+    force: bool = False,
+    json: bool = False,
+) -> None:
+    """Replace many old migrations by one that does the same, to be faster on an empty database.
+
+    inv migrate.squash --to=add_email --archive=old_migrations
+    """
+    from pathlib import Path
+
+    from fastman_tasks.actions.squash import squash
+
+    folder = Path(archive) if archive else None
+    found = revisions.read(project, json, lambda: squash(project, to=to, archive=folder, preview=pretend, force=force))
+    steps = revisions.squash_steps(found, pretend)
+    revisions.answer(
+        project, "migrate.squash", steps, json, lambda: revisions.squashed(project, found, folder, pretend)
+    )
+
+
 @changing_task(
     help={
         "revision": "Its id or its file's name, or a part of either; heads, or base.",

@@ -68,12 +68,15 @@ def sql(report: Report, *, everything: bool) -> None:
         console.line()
 
 
-def statements(title: str, result: StepResult, *, everything: bool) -> None:
-    """Print the SQL of one migration below ``title``; see ``sql``."""
+def statements(title: str, result: StepResult, *, everything: bool, is_whole: bool = False) -> None:
+    """Print the SQL of one migration below ``title``; see ``sql``. Where it ``is_whole``, nothing is said of what is
+    missing."""
     from fastman_tasks.databases.statements import select_changes
 
     shown = result.statements if everything else select_changes(result.statements)
     console.line(f"-- {title}", style="bold")
+    if is_whole and not shown:
+        return
     if result.note:
         console.line(f"-- Not all of it can be shown: {result.note}", style="yellow")
     elif not shown:
@@ -151,7 +154,7 @@ def _step_value(result: StepResult, root: Path) -> dict[str, Any]:
     return {
         "action": step.action,
         "name": step.name,
-        "revision": step.id if step.action in ("apply", "roll back", "stamp") else None,
+        "revision": step.id if step.action in ("apply", "roll back", "stamp", "remove") else None,
         "message": step.message or None,
         "head": step.is_head,
         "file": _file_value(step.file, root),

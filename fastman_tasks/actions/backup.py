@@ -92,7 +92,8 @@ def _prefix(project: Project) -> str:
 
 def _remove_old(project: Project, file: Path) -> None:
     pattern = re.compile(rf"{re.escape(_prefix(project))}-\d{{8}}-\d{{6}}(-\d{{6}})?{re.escape(file.suffix)}")
-    found = sorted(each for each in file.parent.iterdir() if pattern.fullmatch(each.name))
+    # By stem: a second one of the same second has a longer name, and a dash comes before the dot of the ending.
+    found = sorted((each for each in file.parent.iterdir() if pattern.fullmatch(each.name)), key=lambda each: each.stem)
     for old in found[:-_KEPT]:
         old.unlink(missing_ok=True)
 

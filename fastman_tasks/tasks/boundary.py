@@ -38,9 +38,16 @@ class _Command(invoke.Task[Any]):
 
     __hash__ = invoke.Task.__hash__
 
-    def __init__(self, *args: Any, instead: Mapping[str, str] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        instead: Mapping[str, str] | None = None,
+        short: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(*args, **options)
         self._instead = dict(instead or {})
+        self._short = dict(short or {})
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         arguments = super().get_arguments(ignore_unknown_help)
@@ -49,6 +56,8 @@ class _Command(invoke.Task[Any]):
             at = arguments.index(by_name[flag])
             arguments[at] = _Instead(by_name[flag], by_name[positional])
         for argument in arguments:
+            if argument.name in self._short:
+                argument.names = (*argument.names, self._short[argument.name])
             if argument.kind is list:
                 # Otherwise Invoke takes one without a value for one that was not typed.
                 argument.raw_value = None
@@ -74,7 +83,11 @@ def project_task(function: Callable[..., Any]) -> invoke.Task[Any]: ...
 
 @overload
 def project_task(
-    *, help: Mapping[str, str] | None = None, instead: Mapping[str, str] | None = None, default: bool = False
+    *,
+    help: Mapping[str, str] | None = None,
+    instead: Mapping[str, str] | None = None,
+    short: Mapping[str, str] | None = None,
+    default: bool = False,
 ) -> Callable[[Callable[..., Any]], invoke.Task[Any]]: ...
 
 
@@ -83,6 +96,7 @@ def project_task(
     *,
     help: Mapping[str, str] | None = None,
     instead: Mapping[str, str] | None = None,
+    short: Mapping[str, str] | None = None,
     default: bool = False,
 ) -> Any:
     """Turn ``function(project, **flags)`` into an Invoke task. Works with and without arguments.
@@ -91,7 +105,8 @@ def project_task(
     ``flags.flags_of``). A FastmanError ends the process with its text on stderr and its code, any other error as one
     line and code 1; with Invoke's --debug the traceback comes first, and with a flag ``json`` the error is printed as
     JSON too. Invoke's --dry sets the flag ``pretend``. ``instead`` are flags, each with the positional argument that
-    may be left out with it, and is then empty. A ``default`` task is also called by the name of its collection.
+    may be left out with it, and is then empty; ``short`` are flags with their single letters. A ``default`` task is
+    also called by the name of its collection.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -154,6 +169,7 @@ def project_task(
             optional=with_value,
             iterable=[name for name, flag in known.items() if flag.container is not None],
             instead=instead,
+            short=short,
             auto_shortflags=False,
             default=default,
         )

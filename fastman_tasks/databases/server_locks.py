@@ -12,9 +12,9 @@ from typing import TypeVar
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from fastman_tasks.databases import sockets
+from fastman_tasks.databases import pooler, sockets
 from fastman_tasks.databases.database import Database, HeldConnection
-from fastman_tasks.errors import LockLost
+from fastman_tasks.errors import LockLost, UsageError
 
 T = TypeVar("T")
 
@@ -36,6 +36,7 @@ class ServerLock:
             self._descriptor = self._connection.run(
                 lambda connection: sockets.descriptor(connection.connection.driver_connection)
             )
+            self._require_session()
             self._run(self._introduce)
         return self._run(self._try)
 
@@ -63,6 +64,9 @@ class ServerLock:
         except (SQLAlchemyError, OSError) as error:
             raise _lost(" ".join(str(getattr(error, "orig", error)).split()), what) from error
 
+    def _require_session(self) -> None:
+        """Raises UsageError if the connection has no session of its own."""
+
     def _introduce(self, connection: Connection) -> None:
         """Keep the session alive, and let the server's lists of sessions say who this is."""
         raise NotImplementedError
@@ -84,12 +88,34 @@ def _lost(reason: str, what: str) -> LockLost:
     )
 
 
+def _server_process(connection: Connection) -> int:
+    found: int = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    return found
+
+
 class PostgreSQLLock(ServerLock):
     _pid = 0
 
     @property
     def _key(self) -> int:
         return int.from_bytes(self._digest[:8], "big", signed=True)
+
+    def _require_session(self) -> None:
+        if not self._run(lambda connection: connection.info.get(pooler.POOLED, False)):
+            return
+        before = self._run(_server_process)
+
+        def moves(other: Connection) -> bool:
+            # The other one is in a transaction, and keeps its server session.
+            return _server_process(other) == before or self._run(_server_process) != before
+
+        # The pooler may happen to have this one's session free for it again.
+        if any(self._database.run(moves) for _ in range(3)):
+            raise UsageError(
+                "The connection leads to a pooler in transaction mode, such as PgBouncer: a session there is not ours "
+                "alone, so it cannot hold the migration lock. Nothing was changed. Set DATABASE_URL to the server "
+                "itself, or set FASTMAN_LOCK=off if no other process migrates at the same time."
+            )
 
     def _introduce(self, connection: Connection) -> None:
         who = f"fastman-tasks, process {os.getpid()} on {socket.gethostname()}"[:63]

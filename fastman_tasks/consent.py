@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from fastman_tasks.errors import Command, ConsentMissing, UsageError
+from fastman_tasks.errors import Command, ConsentMissing, LossGrew, UsageError
 from fastman_tasks.plans import Loss, Step
+from fastman_tasks.text import pluralize
 
 if TYPE_CHECKING:
     from fastman_tasks.databases.database import Database
@@ -21,8 +22,8 @@ Level = Literal["none", "yes", "name"]
 class Risk:
     """What a command is about to do to ``database``: its ``steps``, and the ``losses`` they cause.
 
-    ``level`` is the consent that it needs. ``command`` is the command that was called, for an error that says how to
-    consent.
+    ``level`` is the consent that it needs; ``notes`` are what else there is to know. ``command`` is the command that
+    was called, for an error that says how to consent.
     """
 
     level: Level
@@ -30,6 +31,7 @@ class Risk:
     database: Database
     losses: tuple[Loss, ...] = ()
     steps: tuple[Step, ...] = ()
+    notes: tuple[str, ...] = ()
     command: Command | None = None
 
 
@@ -75,6 +77,43 @@ def level_to_roll_back(settings: Settings, database: Database, losses: Sequence[
     """Returns the consent needed to roll back."""
     loses = not all(loss.is_harmless for loss in losses)
     return "name" if loses and settings.protects(database.url) else "yes"
+
+
+def require_agreed(agreed: Sequence[Loss], found: Sequence[Loss]) -> None:
+    """Raises LossGrew if what is ``found`` to be lost is more than what was ``agreed`` to.
+
+    A table that is in use grows while the user reads the question: a tenth more rows is no other decision, and for an
+    estimate, which may be wrong by that much, twice as many.
+    """
+    known = {(each.table, each.column, each.reason): each for each in agreed}
+    grown = [
+        f"{_describe(each)} (confirmed: {_describe_rows(before) if before else 'nothing'})"
+        for each in found
+        if _has_grown(before := known.get((each.table, each.column, each.reason)), each)
+    ]
+    if grown:
+        listed = "".join(f"\n  {text}" for text in grown)
+        raise LossGrew(f"More data would be lost now than was confirmed:{listed}\nNothing was changed.", found)
+
+
+def _has_grown(before: Loss | None, now: Loss) -> bool:
+    if before is None or before.is_harmless:
+        return not now.is_harmless
+    if before.rows is None or now.rows is None or before.precision == "at least":
+        return False
+    if before.precision == "estimate":
+        return now.rows > 2 * before.rows
+    return now.precision == "at least" or now.rows > before.rows + before.rows // 10
+
+
+def _describe(loss: Loss) -> str:
+    what = f"{loss.table}.{loss.column}" if loss.column else loss.table or loss.reason
+    return f"{what}: {_describe_rows(loss)}" if loss.table else str(what)
+
+
+def _describe_rows(loss: Loss) -> str:
+    about = {"exact": "", "estimate": "~", "at least": "more than "}[loss.precision]
+    return f"{about}{pluralize(loss.rows or 0, 'value' if loss.column else 'row')}"
 
 
 def consent_command(risk: Risk) -> Command | None:

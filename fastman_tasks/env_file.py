@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import re
+import select
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,12 +34,16 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "FASTMAN_CONNECT_TIMEOUT": (),
     "FASTMAN_DDL_LOCK_TIMEOUT": (),
     "FASTMAN_STATEMENT_TIMEOUT": (),
+    "FASTMAN_PROTECTED": (),
     "FASTMAN_PROHIBIT_DESTRUCTIVE": (),
+    "FASTMAN_SCRATCH_URL": (),
     "FASTMAN_EXPORT_ENV": (),
     "FASTMAN_ALEMBIC_NAME": (),
     "FASTMAN_ALEMBIC_X": (),
     "ALEMBIC_CONFIG": (),
 }
+# In seconds, and in bytes.
+_PATIENCE, _LARGEST = 1.0, 1 << 20
 _SINGLE_QUOTED = re.compile(r"\s*[^=]+=[^\S\n]*'")
 
 
@@ -45,12 +51,12 @@ def read_env_file(path: Path) -> dict[str, str]:
     """Returns the variables of one ``.env`` file, ``${NAME}`` expanded; empty if there is no such file.
 
     Raises SettingsError, naming file and line, if it is unreadable, not UTF-8, or malformed in a line with one of our
-    variables; lines for other programs are not checked.
+    variables; lines for other programs are not checked. A named pipe, as password managers provide it, may take a
+    second.
     """
     try:
-        content = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError):
-        # A virtual environment may be called .env, too.
+        content = _read(path)
+    except FileNotFoundError:
         return {}
     except OSError as error:
         raise SettingsError(f"{path.name} cannot be read: {error.strerror}.") from error
@@ -75,6 +81,26 @@ def read_env_file(path: Path) -> dict[str, str]:
         if binding.key and binding.value and _SINGLE_QUOTED.match(binding.original.string):
             values[binding.key] = binding.value
     return values
+
+
+def _read(path: Path) -> bytes:
+    """Returns what is in ``path``, without waiting for ever for what is no file."""
+    kind = path.stat().st_mode
+    if stat.S_ISREG(kind):
+        return path.read_bytes()
+    # A virtual environment may be called .env, too; and who wants none may link it to the null device.
+    if stat.S_ISDIR(kind) or path.samefile(os.devnull):
+        return b""
+    if not stat.S_ISFIFO(kind):
+        raise SettingsError(f"{path.name} is not a file.")
+    content = b""
+    # Otherwise opening it waits until somebody writes.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as pipe:
+        while select.select([pipe], [], [], _PATIENCE)[0] and len(content) < _LARGEST:
+            if not (part := pipe.read(_LARGEST)):
+                return content
+            content += part
+    raise SettingsError(f"{path.name} is a named pipe, and nothing writes a whole file to it. Start what does.")
 
 
 def _is_ours(line: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastman_tasks.plans import Report
+    from fastman_tasks.plans import Loss, Report
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,14 @@ class ConsentMissing(FastmanError):
     code = 5
 
 
+class LossGrew(ConsentMissing):
+    """More would be lost than the user agreed to: ``losses``. Raised before anything is changed."""
+
+    def __init__(self, message: str, losses: Sequence[Loss]) -> None:
+        super().__init__(message)
+        self.losses = tuple(losses)
+
+
 @dataclass(frozen=True)
 class Candidate:
     """``old`` is dropped and ``new`` is added: it may be a rename.
@@ -100,12 +108,20 @@ class SettingsError(FastmanError):
     """A variable or a ``.env`` file is not valid."""
 
 
+class GitFailed(FastmanError):
+    """There is no git or no repository, or git cannot tell what it is asked."""
+
+
 class DatabaseUnavailable(FastmanError):
     """No connection: the server is down, the database or the driver is missing, or the password is wrong."""
 
 
 class EnvironmentFailed(FastmanError):
     """The project's Alembic environment (alembic.ini, env.py, the version files) cannot be used."""
+
+
+class ReplayImpossible(EnvironmentFailed):
+    """The migrations cannot be replayed in a scratch database: env.py connects to another one in any case."""
 
 
 class NoEnvironment(EnvironmentFailed):
@@ -118,10 +134,6 @@ class ModelsFailed(FastmanError):
 
 class MigrationRefused(FastmanError):
     """A plan cannot be run; raised before anything is changed."""
-
-
-class StateChanged(MigrationRefused):
-    """The database has changed since the plan was made; the plan was not run."""
 
 
 class MigrationFailed(FastmanError):

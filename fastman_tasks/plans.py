@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL
+    from sqlalchemy.engine import URL, Engine
 
-Action = Literal["apply", "roll back", "seed", "stamp", "write"]
+Action = Literal["apply", "roll back", "wipe", "load", "seed", "stamp", "write", "remove", "check"]
 #: The result of a step; *applied*, *pending* and *missing* are the status of a migration, *planned* is what would run.
-StepState = Literal["done", "skipped", "failed", "planned", "applied", "pending", "missing"]
+#: *Rolled back* is a seeder that ran before the run failed; *unknown* is whether a step was committed. A check has
+#: *passed* or *found* something.
+StepState = Literal[
+    "done", "skipped", "failed", "rolled back", "unknown", "planned", "applied", "pending", "missing", "passed", "found"
+]
 
 
 @dataclass(frozen=True)
 class State:
     """The database that env.py connects to: its URL, the revisions in its version table, and which table that is.
 
-    ``has_metadata`` is whether env.py sets ``target_metadata``.
+    ``has_metadata`` is whether env.py sets ``target_metadata``. ``engine`` is the one that it connects with.
     """
 
     url: URL
@@ -27,6 +30,7 @@ class State:
     version_table: str = "alembic_version"
     schema: str | None = None
     has_metadata: bool = False
+    engine: Engine | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,18 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """Something that a check has found, in words; ``file`` and ``line`` are where."""
+
+    text: str
+    file: Path | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True)
 class StepResult:
     """The result of ``step``, and the ``seconds`` it took. ``rows`` are what a seeder wrote, by table; ``statements``
-    the SQL of a preview; ``note`` is a remark on the result."""
+    the SQL of a preview; ``findings`` what a check found; ``note`` is a remark on the result."""
 
     step: Step
     state: StepState
@@ -67,6 +80,7 @@ class StepResult:
     rows: tuple[tuple[str, Counts], ...] = ()
     note: str = ""
     statements: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,11 +105,18 @@ class Loss:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps to run in this order, starting from ``state``, and their losses. ``state`` is None without migrations."""
+    """Steps to run in this order, starting from ``state``, and their losses. ``state`` is None without migrations.
+
+    ``uncounted`` are the losses that the steps name, also in tables that do not exist yet: to be counted again when the
+    plan is run, or None if nobody has to agree to them.
+    ``notes`` are what else there is to know before agreeing.
+    """
 
     steps: tuple[Step, ...]
     state: State | None = None
     losses: tuple[Loss, ...] = ()
+    notes: tuple[str, ...] = ()
+    uncounted: tuple[Loss, ...] | None = field(default=None, repr=False, compare=False)
 
     @property
     def migrations(self) -> tuple[Step, ...]:
@@ -135,19 +156,18 @@ class Observer:
 
 @dataclass(frozen=True)
 class Report:
-    """What a command did. ``command`` is its name ("migrate.rollback"), ``database`` the URL with its password masked.
+    """What a command did. ``command`` is its name ("migrate.rollback"), ``database`` the URL with its password masked;
+    None if it was about none.
 
     Without ``steps`` there was nothing to do. A step that another process ran in the meantime is *skipped*.
-    ``details`` are further results of a command, as values that JSON supports.
     """
 
     command: str
-    database: str
+    database: str | None
     environment: str | None
     steps: tuple[StepResult, ...] = ()
     losses: tuple[Loss, ...] = ()
     preview: bool = False
-    details: Mapping[str, object] | None = None
 
     def in_state(self, state: StepState) -> tuple[StepResult, ...]:
         """The steps in ``state``."""

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -21,11 +22,16 @@ from fastman_tasks import settings as settings_module
 from fastman_tasks.databases import urls
 from fastman_tasks.databases.database import Database
 from fastman_tasks.env_file import export_environ
-from fastman_tasks.errors import SettingsError
+from fastman_tasks.errors import FastmanError, SettingsError
+from fastman_tasks.migrating.isolation import isolate
 from fastman_tasks.settings import Settings
 from fastman_tasks.sources import display_path, missing_variable
+from fastman_tasks.text.secrets import redact
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlalchemy.engine import URL
+
     from fastman_tasks.making.migration import MigrationWriter
     from fastman_tasks.migrating.environment import Environment
     from fastman_tasks.migrating.migrator import Migrator
@@ -45,6 +51,11 @@ class Project:
         self.settings = settings
         self.debug = debug
         self._entered: list[ExitStack] = []
+        self._is_located = False
+        self._known: list[URL | None] = []
+        self._passwords: set[str] = set()
+        # The database of the project that this one stands in for; see with_database().
+        self._instead_of: URL | None = None
 
     @classmethod
     def open(
@@ -68,12 +79,28 @@ class Project:
                 sys.path.insert(0, str(folder))
         return cls(root, settings_module.load(root, environ, configured), debug=debug)
 
+    def with_database(self, database: Database, live: URL) -> Project:
+        """Returns the same project with another ``database``. While it is entered, env.py and the application find that
+        one wherever they read ``live`` from the environment."""
+        settings = replace(self.settings, url=database.url, url_source=database.source, url_problem=None)
+        project = Project(self.root, settings, debug=self.debug)
+        project._instead_of = live
+        return project
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether it is another one's copy with a database of its own."""
+        return self._instead_of is not None
+
     def __enter__(self) -> Project:
         came_from = Path.cwd()
         with ExitStack() as stack:
             stack.enter_context(export_environ(self.settings.exports))
             os.chdir(self.root)
             stack.callback(os.chdir, came_from)
+            if self._instead_of is not None and self.settings.url is not None:
+                live, url = self._instead_of, self.settings.url
+                stack.enter_context(isolate(self.root, self.settings.unset, live, url))
             self._entered.append(stack.pop_all())
         return self
 
@@ -108,18 +135,24 @@ class Project:
         """The database that the migrations act on: the one that env.py connects to, if there is an env.py."""
         if not self.has_environment:
             return self.configured_database
-        url = urls.anchor(self.migrator.state.url, self.root)
+        url, engine = urls.anchor(self.migrator.state.url, self.root), self.migrator.state.engine
         # Whether a generated env.py has asked for it.
         asked = self.__dict__.get("configured_database")
         if asked is not None and asked.url == url:
-            return self._database(url, asked.source)
+            return self._database(url, asked.source, engine)
         if self.settings.url == url:
-            return self._database(url, f"from {self.settings.url_source}")
+            return self._database(url, f"from {self.settings.url_source}", engine)
         source = self.environment.config_file if self.environment.names(url) else self.environment.file
-        return self._database(url, f"from {display_path(source, self.root)}")
+        return self._database(url, f"from {display_path(source, self.root)}", engine)
 
-    def _database(self, url: URL, source: str) -> Database:
-        return Database(url, source, self.settings.connect_timeout)
+    def locate_database(self) -> None:
+        """Ask the server which database it is, if there is no env.py that has connected. Raises DatabaseUnavailable."""
+        if not self.has_environment and not self._is_located:
+            self.database = self.configured_database.locate()
+            self._is_located = True
+
+    def _database(self, url: URL, source: str, engine: Engine | None = None) -> Database:
+        return Database(url, source, engine, self.settings.connect_timeout)
 
     @property
     def label(self) -> str:
@@ -132,12 +165,22 @@ class Project:
         return urls.display_url(self.database.url, self.root)
 
     def redact(self, text: str) -> str:
-        """Returns ``text`` with the passwords of the project's database masked."""
-        known = [self.__dict__.get("database"), self.__dict__.get("configured_database")]
-        candidates = [self.settings.url, *(database.url for database in known if database)]
-        for url in candidates:
-            text = text if url is None else urls.redact(text, url)
-        return text
+        """Returns ``text`` with passwords masked: those of the project's database, and what looks like one."""
+        databases = (self.__dict__.get("database"), self.__dict__.get("configured_database"))
+        known = [self.settings.url, self._ini_url, *(each.url for each in databases if each)]
+        # Each line that is printed asks for them.
+        if len(known) > len(self._known):
+            self._known = known
+            self._passwords = {each for url in known if url is not None for each in urls.passwords(url)}
+        return redact(text, sorted(self._passwords, key=len, reverse=True))
+
+    @cached_property
+    def _ini_url(self) -> URL | None:
+        # An env.py may fail with it before it has connected.
+        try:
+            return self.environment.configured_url if self.has_environment else None
+        except FastmanError:
+            return None
 
     def hint(self, error: BaseException) -> str | None:
         """Returns what to do if ``error`` comes from a variable that is in a .env file and not in the environment."""

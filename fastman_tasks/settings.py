@@ -17,6 +17,11 @@ from fastman_tasks.errors import SettingsError, UsageError
 _PARTS = ("DB_CONNECTION", "DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD")
 _PROTECTED_LOCK_TIMEOUT = 5.0
 _PRODUCTION = {"production", "prod", "live"}
+#: Environments in which a database on another machine is nobody's but the team's. Any other name may be a production's.
+_UNPROTECTED = {
+    *("development", "develop", "dev", "local", "test", "testing", "tests", "ci", "e2e", "sandbox", "demo"),
+    *("staging", "stage", "preview", "review", "qa", "uat"),
+}
 _YES, _NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -29,9 +34,10 @@ class Settings:
     not a valid URL, or is a part of another program's settings, ``url_problem`` is the error to raise when the URL is
     needed. ``environment`` is None if it is not set. ``models`` are names of modules and ``ignore_tables`` of tables,
     both with wildcards; ``seeders`` is an absolute folder. ``unset`` are the values of the .env files that the
-    environment does not have; ``export_env`` exports them. Times are in seconds; ``ddl_lock_timeout`` and
-    ``statement_timeout`` are None if they are not set, 0 for no limit. ``alembic_config`` is an absolute file,
-    ``alembic_name`` its section, ``alembic_x`` texts like ``key=value``.
+    environment does not have; ``export_env`` exports them. ``protected`` are names of environments, in lower case.
+    Times are in seconds; ``ddl_lock_timeout`` and ``statement_timeout`` are None if they are not set, 0 for no limit.
+    ``alembic_config`` is an absolute file, ``alembic_name`` its section, ``alembic_x`` texts like ``key=value``.
+    ``scratch_url`` is a database on whose server scratch databases can be created; None for the project's own server.
     """
 
     root: Path
@@ -47,7 +53,9 @@ class Settings:
     connect_timeout: float
     ddl_lock_timeout: float | None
     statement_timeout: float | None
+    protected: frozenset[str]
     prohibit_destructive: bool
+    scratch_url: URL | None
     export_env: bool
     unset: Mapping[str, str] = field(repr=False)
     alembic_config: Path | None
@@ -60,22 +68,24 @@ class Settings:
         return self.unset if self.export_env else {}
 
     def table_lock_timeout(self, url: URL) -> float:
-        """Returns the seconds that a migration of the database at ``url`` waits for a table's lock; 0 for no limit."""
+        """Returns the seconds that a migration of the database at ``url`` waits for a table's lock; 0 for no limit, on
+        SQLite for the driver's own."""
         if self.ddl_lock_timeout is not None:
             return self.ddl_lock_timeout
-        return _PROTECTED_LOCK_TIMEOUT if self.protects(url) else 0.0
+        return _PROTECTED_LOCK_TIMEOUT if self.protects(url) and url.get_backend_name() != "sqlite" else 0.0
 
     @property
     def production(self) -> bool:
-        """Whether ENVIRONMENT is production, prod or live, in any case."""
-        return (self.environment or "").lower() in _PRODUCTION
+        """Whether ENVIRONMENT is production, prod, live or one of FASTMAN_PROTECTED, in any case."""
+        return (self.environment or "").lower() in _PRODUCTION | self.protected
 
     def protects(self, url: URL) -> bool:
         """Whether the database at ``url`` is protected, as a mistake in it may affect real users.
 
-        True in production, and if ENVIRONMENT is not set and the database is on another machine.
+        True in production, and on another machine if ENVIRONMENT is not set, or not known to be no production.
         """
-        return self.production or (self.environment is None and not urls.is_local(url))
+        known = (self.environment or "").lower() in _UNPROTECTED
+        return self.production or not (known or urls.is_local(url))
 
 
 @dataclass(frozen=True)
@@ -135,7 +145,9 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
         connect_timeout=_seconds(text, "FASTMAN_CONNECT_TIMEOUT", default=10.0),
         ddl_lock_timeout=_seconds(text, "FASTMAN_DDL_LOCK_TIMEOUT", default=None),
         statement_timeout=_seconds(text, "FASTMAN_STATEMENT_TIMEOUT", default=None),
+        protected=frozenset(name.lower() for name in _list(text, "FASTMAN_PROTECTED")),
         prohibit_destructive=_switch(text, "FASTMAN_PROHIBIT_DESTRUCTIVE", default=False),
+        scratch_url=_scratch_url(text),
         export_env=_switch(text, "FASTMAN_EXPORT_ENV", default=False),
         unset={name: value for layer in reversed(files) for name, value in layer.values.items() if name not in environ},
         alembic_config=root / text["ALEMBIC_CONFIG"] if "ALEMBIC_CONFIG" in text else None,
@@ -147,6 +159,15 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
             if part.strip()
         ),
     )
+
+
+def _scratch_url(text: Mapping[str, str]) -> URL | None:
+    value = text.get("FASTMAN_SCRATCH_URL")
+    if value is None:
+        return None
+    url = urls.parse(value, name="FASTMAN_SCRATCH_URL")
+    urls.require_known(url)
+    return url
 
 
 def _list(text: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.errors import FastmanError
+from fastman_tasks.text import printable
+from fastman_tasks.text.secrets import hide_bound
 
 
 def first_line(text: object) -> str:
@@ -21,7 +23,9 @@ def describe_error(error: BaseException) -> str:
         message = error.orig.args[-1] if error.orig.args else error.orig
         # asyncpg keeps apart which values it is about; SQLAlchemy's own error comes from its.
         detail = getattr(error.orig.__cause__, "detail", None) or ""
-        return " ".join(f"{message} {detail}".split()) or type(error.orig).__name__
+        said = " ".join(f"{message} {detail}".split()) or type(error.orig).__name__
+        # The database may quote the row.
+        return hide_bound(said, error.statement, error.params)
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
     if isinstance(error, FastmanError):
@@ -47,8 +51,8 @@ def _is_of_environ(error: KeyError) -> bool:
 
 
 def display_path(path: Path, root: Path) -> str:
-    """Returns ``path`` relative to ``root`` if it is inside it."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+    """Returns ``path``, printable, relative to ``root`` if it is inside it."""
+    return printable(path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path))
 
 
 def place(error: BaseException, root: Path, file: Path | None = None, *, folder: Path | None = None) -> str | None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
@@ -56,8 +57,10 @@ def test_every_variable_from_every_source_under_every_name(tmp_path: Path, varia
         "DB_PORT": "1234",
         "DATABASE_URL": "mysql://given/given",
         "DB_CONNECTION": "sqlite+aiosqlite",
+        "FASTMAN_SCRATCH_URL": "postgresql+psycopg://scratch@localhost/postgres",
         "FASTMAN_LOCK": "off",
         "FASTMAN_LOCK_TIMEOUT": "500ms",
+        "FASTMAN_CONNECT_TIMEOUT": "7s",
         "FASTMAN_DDL_LOCK_TIMEOUT": "5s",
         "FASTMAN_STATEMENT_TIMEOUT": "2m",
         "FASTMAN_PROHIBIT_DESTRUCTIVE": "1",
@@ -80,10 +83,13 @@ def test_every_variable_from_every_source_under_every_name(tmp_path: Path, varia
             "FASTMAN_IGNORE_TABLES": settings.ignore_tables == ("given",),
             "FASTMAN_EXPORT_ENV": settings.export_env is True,
             "FASTMAN_SEEDERS": settings.seeders == tmp_path / "given",
+            "FASTMAN_SCRATCH_URL": settings.scratch_url is not None and settings.scratch_url.username == "scratch",
             "FASTMAN_LOCK": settings.lock is False,
             "FASTMAN_LOCK_TIMEOUT": settings.lock_timeout == 0.5,
+            "FASTMAN_CONNECT_TIMEOUT": settings.connect_timeout == 7.0,
             "FASTMAN_DDL_LOCK_TIMEOUT": settings.ddl_lock_timeout == 5,
             "FASTMAN_STATEMENT_TIMEOUT": settings.statement_timeout == 120,
+            "FASTMAN_PROTECTED": settings.protected == {"given"},
             "FASTMAN_PROHIBIT_DESTRUCTIVE": settings.prohibit_destructive,
             "FASTMAN_ALEMBIC_NAME": settings.alembic_name == "given",
             "FASTMAN_ALEMBIC_X": settings.alembic_x == ("given",),
@@ -181,6 +187,31 @@ def test_files_of_windows_editors(tmp_path: Path) -> None:
         "DB_CONNECTION": "mysql",
         "DB_NAME": "shop",
     }
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    """A folder and the null device are no settings; a pipe is read if somebody writes to it; nothing is waited for
+    without an end."""
+    file = tmp_path / ".env"
+    file.mkdir()
+    assert read_env_file(file) == {}
+    file.rmdir()
+    file.symlink_to(os.devnull)
+    assert read_env_file(file) == {}
+    file.unlink()
+    file.symlink_to("/dev/zero")
+    with pytest.raises(SettingsError, match=r"\.env is not a file"):
+        read_env_file(file)
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(SettingsError, match=r"\.env is a named pipe, and nothing writes a whole file to it"):
+        read_env_file(file)
+
+    # As password managers do it: the file is written when it is opened.
+    writer = threading.Thread(target=file.write_text, args=("DB_NAME=shop\n",))
+    writer.start()
+    assert read_env_file(file) == {"DB_NAME": "shop"}
+    writer.join()
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,13 @@
 ...     report = actions.migrate(project, consent=force)
 """
 
+from fastman_tasks.actions.check import check
+from fastman_tasks.actions.fresh import fresh
+from fastman_tasks.actions.load import load
 from fastman_tasks.actions.migrate import migrate
+from fastman_tasks.actions.refresh import redo, refresh
 from fastman_tasks.actions.rollback import reset, rollback
 from fastman_tasks.actions.seed import seed
+from fastman_tasks.actions.stamp import stamp
 
-__all__ = ["migrate", "reset", "rollback", "seed"]
+__all__ = ["check", "fresh", "load", "migrate", "redo", "refresh", "reset", "rollback", "seed", "stamp"]

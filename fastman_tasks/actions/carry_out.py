@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from fastman_tasks.consent import Consent, Level, Risk
-from fastman_tasks.errors import Command, ConsentMissing, DatabaseUnavailable, FastmanError, LockLost
+from fastman_tasks.consent import Consent, Level, Risk, consent_command
+from fastman_tasks.errors import Command, ConsentMissing, DatabaseUnavailable, FastmanError, LockLost, LossGrew
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
 from fastman_tasks.project import Project
 
@@ -41,7 +41,7 @@ def carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
     """Plan ``action``, ask for ``consent``, run it under the migration lock, and return its Report.
 
     Raises ConsentMissing if it is prohibited or consent is refused, LockTimeout after FASTMAN_LOCK_TIMEOUT, and
-    whatever the plan and the run raise. An error that is raised after the first step has a ``report`` of what was done.
+    whatever the plan and the run raise. An error, and a KeyboardInterrupt, has a ``report`` of what was done before.
     """
     with action.project:
         return _carry_out(action, consent, observer)
@@ -58,18 +58,26 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
     results: tuple[StepResult, ...] = ()
     if plan.steps:
         noted = _Noted(observer)
+        project.locate_database()
         try:
             if not action.preview:
                 _require_consent(consent, _risk(action, plan))
+            if action.level(plan) == "none":
+                # Nobody was asked, so nothing was agreed to that a loss could go beyond.
+                plan = replace(plan, uncounted=None)
             with hold_lock(project, observer, wanted=action.locks(plan)) as confirm:
                 results = action.run(plan, noted, confirm)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             # What the observer raised is no failure of the step that was under way.
             cause = noted.failure or error
-            if isinstance(cause, FastmanError):
-                if isinstance(cause, LockLost) and not action.destructive:
-                    cause.next = action.command
-                cause.report = _report(action, plan, (*(cause.report.steps if cause.report else ()), *noted.results))
+            if isinstance(cause, LossGrew):
+                plan = replace(plan, losses=cause.losses)
+                cause.next = consent_command(_risk(action, plan))
+            if isinstance(cause, LockLost) and not action.destructive:
+                cause.next = action.command
+            if isinstance(cause, FastmanError | KeyboardInterrupt):
+                before: Report | None = getattr(cause, "report", None)
+                cause.report = _report(action, plan, _merge(noted.results, before))  # type: ignore[union-attr]
             if cause is error:
                 raise
             raise cause from None
@@ -112,8 +120,8 @@ def hold_lock(project: Project, observer: Observer, *, wanted: bool = True) -> I
 def _require_permission(project: Project) -> None:
     if project.settings.prohibit_destructive:
         raise ConsentMissing(
-            "FASTMAN_PROHIBIT_DESTRUCTIVE is set: rolling back is prohibited here, whatever the flags. Nothing was "
-            "changed."
+            "FASTMAN_PROHIBIT_DESTRUCTIVE is set: rolling back and starting over are prohibited here, whatever the "
+            "flags. Nothing was changed."
         )
 
 
@@ -126,7 +134,16 @@ def _require_consent(consent: Consent, risk: Risk) -> None:
 
 def _risk(action: Action, plan: Plan) -> Risk:
     question = f"{action.question(plan)} on {action.project.display_url}?"
-    return Risk(action.level(plan), question, action.project.database, plan.losses, plan.steps, command=action.command)
+    return Risk(
+        action.level(plan), question, action.project.database, plan.losses, plan.steps, plan.notes, action.command
+    )
+
+
+def _merge(noted: Sequence[StepResult], found: Report | None) -> tuple[StepResult, ...]:
+    """The results that were ``noted``, as far as a failure has not ``found`` what became of them afterwards."""
+    known = found.steps if found else ()
+    steps = {result.step for result in known}
+    return (*(result for result in noted if result.step not in steps), *known)
 
 
 def _report(action: Action, plan: Plan, results: tuple[StepResult, ...]) -> Report:

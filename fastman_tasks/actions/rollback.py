@@ -33,8 +33,7 @@ def rollback(
     """
     if steps is not None and to is not None:
         raise UsageError("--steps and --to are mutually exclusive.")
-    if steps is not None and steps < 1:
-        raise UsageError(f"--steps={steps} is not valid: roll back at least 1 migration.")
+    require_steps(steps)
     count = 1 if steps is None and to is None else steps
     command = Command("migrate.rollback", flags=(("steps", count), ("to", to), ("accept_empty", accept_empty)))
     return _roll_back(
@@ -45,6 +44,12 @@ def rollback(
         consent,
         observer,
     )
+
+
+def require_steps(steps: int | None) -> None:
+    """Raises UsageError if ``steps`` is less than 1."""
+    if steps is not None and steps < 1:
+        raise UsageError(f"--steps={steps} is not valid: roll back at least 1 migration.")
 
 
 def reset(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.consent import Consent, Risk, level_to_change, refuse
-from fastman_tasks.errors import Command, SeedingRefused, UsageError
+from fastman_tasks.errors import Command, SeederFailed, SeedingRefused, UsageError
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.text import pluralize
@@ -88,6 +88,15 @@ class Seeding:
         """Run them and return their results. The caller holds the lock, as ``confirm`` confirms."""
         self.require_migrated()
         return self._project.seeders.run(self._selected, self._project.database, self._options, observer, confirm)
+
+    def run_after_migrating(self, observer: Observer, confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
+        """``run``, whose failure leaves the migrations applied, and says so."""
+        try:
+            return self.run(observer, confirm)
+        except SeederFailed as error:
+            failure = SeederFailed(f"{error}\nThe migrations stay applied.", next=Command("database.seed"))
+            failure.report = error.report
+            raise failure from error
 
     def require_migrated(self, planned: Collection[str] = ()) -> None:
         """Raises SeedingRefused if there are pending migrations other than the ``planned`` ones."""

@@ -8,20 +8,29 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 # SQLAlchemy's asyncio needs greenlet, which only the extra "async" installs; so a missing one is reported as such.
 import greenlet  # noqa: F401
-from sqlalchemy import Connection, pool
+from sqlalchemy import Connection, Engine, pool
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from fastman_tasks.databases.failures import preparing
 
 T = TypeVar("T")
 
 
-def run(url: URL, work: Callable[[Connection], T]) -> T:
-    """Call ``work`` with a connection to the database at ``url`` and return what it returns."""
-    return _complete(_run(url, work))
+def create(url: URL) -> Engine:
+    """Returns an engine for an async URL."""
+    # NullPool: a connection cannot outlive the event loop it was opened in.
+    return create_async_engine(url, poolclass=pool.NullPool, pool_reset_on_return=None).sync_engine
+
+
+def run(engine: Engine, work: Callable[[Connection], T]) -> T:
+    """Call ``work`` with a connection of the async ``engine`` and return what it returns."""
+    return _complete(_run(engine, work))
 
 
 if sys.version_info >= (3, 11):
@@ -48,25 +57,24 @@ else:
             raise KeyboardInterrupt from None
 
 
-async def _run(url: URL, work: Callable[[Connection], T]) -> T:
-    async with _engine(url).connect() as connection:
+async def _run(engine: Engine, work: Callable[[Connection], T]) -> T:
+    async with AsyncExitStack() as stack:
+        with preparing(engine.url):
+            connection = await stack.enter_async_context(AsyncEngine(engine).connect())
         return await connection.run_sync(work)
-
-
-def _engine(url: URL, **options: Any) -> AsyncEngine:
-    # NullPool: a connection cannot outlive the event loop it was opened in.
-    return create_async_engine(url, poolclass=pool.NullPool, **options)
 
 
 class HeldConnection:
     """One connection in autocommit that stays open; see ``database.HeldConnection``."""
 
-    def __init__(self, url: URL) -> None:
-        # A separate event loop that only runs during the calls: env.py may call asyncio.run() in between.
+    def __init__(self, engine: Engine, prepare: Callable[[Connection], None]) -> None:
+        # A separate event loop, stopped between the calls: env.py may call asyncio.run() in between.
         self._loop = asyncio.new_event_loop()
         try:
-            engine = _engine(url, pool_reset_on_return=None).execution_options(isolation_level="AUTOCOMMIT")
-            self._connection: AsyncConnection = self._await(engine.connect().start())
+            committing = AsyncEngine(engine).execution_options(isolation_level="AUTOCOMMIT")
+            with preparing(engine.url):
+                self._connection: AsyncConnection = self._await(committing.connect().start())
+            self._await(self._connection.run_sync(prepare))
         except BaseException:
             self._loop.close()
             raise

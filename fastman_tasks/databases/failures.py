@@ -11,7 +11,9 @@ from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.exc import DatabaseError, InvalidRequestError, NoSuchModuleError
 
 from fastman_tasks.databases import urls
-from fastman_tasks.errors import DatabaseUnavailable, SettingsError
+from fastman_tasks.databases.outages import advise
+from fastman_tasks.errors import DatabaseUnavailable, FastmanError, SettingsError
+from fastman_tasks.sources import describe_error
 
 # Module that is missing -> what to install.
 _PACKAGES = {
@@ -70,6 +72,20 @@ def driver_errors(url: URL | None) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def preparing(url: URL) -> Iterator[None]:
+    """Turn an error that ends a connection to ``url`` in this block, where it has just been opened, into
+    DatabaseUnavailable."""
+    try:
+        yield
+    except FastmanError:
+        raise
+    except Exception as error:
+        if advice := advise(error):
+            raise DatabaseUnavailable(f"Cannot use {urls.mask(url)}: {describe_error(error)}\n{advice[0]}") from error
+        raise
+
+
 def _needs_greenlet(url: URL | None, error: Exception) -> DatabaseUnavailable | None:
     """Returns the error to raise if greenlet is missing, which SQLAlchemy reports in three ways; None otherwise. A
     missing driver of ``url`` comes first: its package installs greenlet too."""
@@ -122,6 +138,10 @@ def connection_failure(dialect: Dialect, arguments: list[Any], options: dict[str
         remedy = "Grant the user permission to connect, or use another one."
     elif "does not exist" in said or "unknown database" in said:
         remedy = "Create the database, or correct its name."
+    elif "too many" in said:
+        remedy = "Wait until others have disconnected, then run the same command again."
+    elif re.search(r"database system is|shutting down|shutdown in progress", said):
+        remedy = "Wait until the server has started, then run the same command again."
     else:
         remedy = "Start the server, or correct its address."
     return f"Cannot connect to {where}: {reason.rstrip('.?! ')}. {remedy}"

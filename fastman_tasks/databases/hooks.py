@@ -7,7 +7,6 @@ engine's own listeners have already done is left as it is.
 from __future__ import annotations
 
 import hashlib
-import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -17,8 +16,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, Dialect
 
-from fastman_tasks.databases import connecting, urls
+from fastman_tasks.databases import connecting, transactions, urls
 from fastman_tasks.databases.failures import connection_failure
+from fastman_tasks.databases.transactions import driver_connection, is_implicit
 from fastman_tasks.errors import DatabaseUnavailable
 
 
@@ -63,18 +63,20 @@ def watch_connections(
             # Drivers raise all kinds of errors here: DBAPI errors, OSError, asyncpg's own classes.
             raise DatabaseUnavailable(connection_failure(dialect, arguments, options, error)) from error
 
-    def begin(*arguments: Any) -> None:
+    def begin(*arguments: Any) -> tuple[str, Any]:
         # One listener per block: a generated env.py opens its connection inside the block that runs env.py.
-        _begin(*arguments)
+        return transactions.begin(*arguments)
 
     def note(connection: Connection) -> None:
         engines.add(connection.engine)
 
     with ExitStack() as stack:
-        stack.enter_context(listen(("do_connect", connect), ("engine_connect", note), ("before_cursor_execute", begin)))
+        stack.enter_context(listen(("do_connect", connect), ("engine_connect", note)))
+        stack.enter_context(listen(("before_cursor_execute", begin), retval=True))
         if migrating:
             # Within a transaction, which a listener of the engine's own may have begun, the pragma does nothing.
-            stack.enter_context(listen(("begin", ignore_foreign_keys), first=True))
+            stack.enter_context(listen(("begin", ignore_foreign_keys), insert=True))
+            stack.enter_context(listen(("begin", transactions.begin_implicit)))
         try:
             yield
         finally:
@@ -101,7 +103,7 @@ def created(url: URL) -> Iterator[Callable[[Connection], None]]:
         return
 
     def hasten(connection: Connection) -> None:
-        if connection.dialect.name != "sqlite" or _driver_connection(connection).in_transaction:
+        if connection.dialect.name != "sqlite" or driver_connection(connection).in_transaction:
             return
         with closing(connection.connection.cursor()) as cursor:
             cursor.execute("PRAGMA database_list")
@@ -146,33 +148,6 @@ def _copy(name: str, uri: bool, copies: Path) -> Path:
     return copy
 
 
-def _begin(connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
-    """Begin SQLite's transactions, so that they hold DDL and savepoints too; Python's driver commits around them.
-
-    Before a transaction's first statement, not when SQLAlchemy begins it: the engine may have a listener that does so.
-    Source: SQLAlchemy's documentation of pysqlite, on transactional DDL and savepoints.
-    """
-    transaction = connection.get_transaction()
-    if connection.dialect.name != "sqlite" or transaction is None or _OUTSIDE.match(statement):
-        return
-    # What was ended by a COMMIT as text is not begun again behind the back of who sent it.
-    if connection.info.get(_BEGUN) is transaction:
-        return
-    connection.info[_BEGUN] = transaction
-    # Not inside autocommit_block().
-    autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
-    if not autocommit and not _driver_connection(connection).in_transaction:
-        with closing(connection.connection.cursor()) as cursor:
-            cursor.execute("BEGIN")
-
-
-# Where a connection's info has the transaction that was begun last.
-_BEGUN = "fastman_tasks.begun"
-# What begins a transaction itself, what SQLite ignores or refuses within one, and what would only keep others waiting:
-# a migration's own second connection among them.
-_OUTSIDE = re.compile(r"\s*(BEGIN|PRAGMA|VACUUM|ATTACH|DETACH|SELECT)\b", re.IGNORECASE)
-
-
 def ignore_foreign_keys(connection: Connection) -> None:
     """Turn foreign keys off before a migration: SQLite alters a table by replacing it, and dropping the old one would
     delete what refers to it.
@@ -181,20 +156,13 @@ def ignore_foreign_keys(connection: Connection) -> None:
     """
     if connection.dialect.name != "sqlite":
         return
-    driver = _driver_connection(connection)
-    # With Python's autocommit=False (3.12 and later) the driver is always within a transaction.
-    implicit = getattr(driver, "autocommit", None) is False
+    driver, implicit = driver_connection(connection), is_implicit(connection)
     if implicit:
         driver.autocommit = True
     with closing(connection.connection.cursor()) as cursor:
         cursor.execute("PRAGMA foreign_keys=OFF")
     if implicit:
         driver.autocommit = False
-
-
-def _driver_connection(connection: Connection) -> Any:
-    """The driver's own connection; sqlite3's and aiosqlite's both have ``in_transaction``."""
-    return connection.connection.driver_connection
 
 
 @contextmanager
@@ -211,11 +179,11 @@ def forbid_connections(when: Callable[[], bool] = lambda: True) -> Iterator[None
 
 
 @contextmanager
-def listen(*listeners: tuple[str, Callable[..., Any]], first: bool = False) -> Iterator[None]:
-    """Call each listener for its event of ``Engine``, on every engine, in this block; with ``first`` before existing
-    listeners."""
+def listen(*listeners: tuple[str, Callable[..., Any]], **how: bool) -> Iterator[None]:
+    """Call each listener for its event of ``Engine``, on every engine, in this block. ``how`` goes to SQLAlchemy's
+    ``event.listen``: with ``insert`` before existing listeners, with ``retval`` to change what is executed."""
     for name, listener in listeners:
-        event.listen(Engine, name, listener, insert=first)
+        event.listen(Engine, name, listener, **how)
     try:
         yield
     finally:

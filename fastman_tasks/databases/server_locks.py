@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import time
 from collections.abc import Callable
-from contextlib import suppress
-from typing import TypeVar
+from contextlib import closing, suppress
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from fastman_tasks.databases import pooler, sockets
 from fastman_tasks.databases.database import Database, HeldConnection
+from fastman_tasks.databases.transactions import driver_connection
 from fastman_tasks.errors import LockLost, UsageError
 
 T = TypeVar("T")
+# For so many seconds a lock that was confirmed counts as held, unless the server has sent something.
+_CONFIRMED = 1.0
 
 
 class ServerLock:
@@ -26,23 +30,33 @@ class ServerLock:
         self._database = database
         self._digest = hashlib.sha256(name.encode()).digest()
         self._connection: HeldConnection | None = None
+        self._driver_connection: Any = None
         self._descriptor: int | None = None
         self._owner = 0
+        self._is_pooled = False
+        self._confirmed = 0.0
 
     def acquire(self) -> bool:
         if self._connection is None:
             self._connection = self._database.hold()
             self._owner = os.getpid()
-            self._descriptor = self._connection.run(
-                lambda connection: sockets.descriptor(connection.connection.driver_connection)
-            )
+            self._driver_connection = self._connection.run(driver_connection)
+            self._descriptor = sockets.descriptor(self._driver_connection)
             self._require_session()
             self._run(self._introduce)
-        return self._run(self._try)
+        acquired = self._run(self._try)
+        if acquired:
+            self._confirmed = time.monotonic()
+        return acquired
 
     def confirm(self, what: str) -> None:
+        # A session that ends says so before its lock is free. Behind a pooler it is the pooler that would have to.
+        is_recent = time.monotonic() < self._confirmed + _CONFIRMED and not self._is_pooled
+        if is_recent and not sockets.has_news(self._driver_connection):
+            return
         if not self._run(self._is_held, what):
             raise _lost("its session was replaced", what)
+        self._confirmed = time.monotonic()
 
     def holder(self) -> str | None:
         return self._run(self._holder) if self._connection else None
@@ -50,6 +64,9 @@ class ServerLock:
     def release(self) -> None:
         # The server releases the lock with its session, which may have ended. A forked child has no part in it.
         if self._connection is not None and self._owner == os.getpid():
+            with suppress(SQLAlchemyError, OSError, LockLost):
+                if self._is_pooled and self._confirmed:
+                    self._run(self._unlock)
             with suppress(SQLAlchemyError, OSError):
                 self._connection.close()
 
@@ -57,10 +74,16 @@ class ServerLock:
         if self._descriptor is not None:
             sockets.leave_to_parent(self._descriptor)
 
-    def _run(self, work: Callable[[Connection], T], what: str = "anything was changed") -> T:
-        assert self._connection is not None
+    def _run(
+        self,
+        work: Callable[[Connection], T],
+        what: str = "anything was changed",
+        connection: HeldConnection | None = None,
+    ) -> T:
+        connection = connection or self._connection
+        assert connection is not None
         try:
-            return self._connection.run(work)
+            return connection.run(work)
         except (SQLAlchemyError, OSError) as error:
             raise _lost(" ".join(str(getattr(error, "orig", error)).split()), what) from error
 
@@ -77,6 +100,9 @@ class ServerLock:
     def _is_held(self, connection: Connection) -> bool:
         raise NotImplementedError
 
+    def _unlock(self, connection: Connection) -> None:
+        """Release the lock of a session that may go on without us."""
+
     def _holder(self, connection: Connection) -> str | None:
         raise NotImplementedError
 
@@ -88,9 +114,21 @@ def _lost(reason: str, what: str) -> LockLost:
     )
 
 
-def _server_process(connection: Connection) -> int:
-    found: int = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-    return found
+_POOLED = (
+    "The connection leads to a pooler in transaction mode, such as PgBouncer: a session there is not ours alone, so it "
+    "cannot hold the migration lock. Nothing was changed. Set DATABASE_URL to the server itself, or set "
+    "FASTMAN_LOCK=off if no other process migrates at the same time."
+)
+_IS_OURS = (
+    "l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND d.datname = current_database() "
+    "AND ((l.classid::bigint << 32) | l.objid::bigint) = :key"
+)
+# A session gets a lock a second time that it has already. Had it been ours, we would not ask.
+_TRY = (
+    "SELECT pg_backend_pid(), s.is_shared, CASE WHEN NOT s.is_shared THEN pg_try_advisory_lock(:key) END FROM ("
+    "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+    f"WHERE l.pid = pg_backend_pid() AND {_IS_OURS}) AS is_shared OFFSET 0) s"
+)
 
 
 class PostgreSQLLock(ServerLock):
@@ -101,21 +139,14 @@ class PostgreSQLLock(ServerLock):
         return int.from_bytes(self._digest[:8], "big", signed=True)
 
     def _require_session(self) -> None:
-        if not self._run(lambda connection: connection.info.get(pooler.POOLED, False)):
+        self._is_pooled = self._run(pooler.may_be_pooled)
+        if not self._is_pooled:
             return
-        before = self._run(_server_process)
-
-        def moves(other: Connection) -> bool:
-            # The other one is in a transaction, and keeps its server session.
-            return _server_process(other) == before or self._run(_server_process) != before
-
-        # The pooler may happen to have this one's session free for it again.
-        if any(self._database.run(moves) for _ in range(3)):
-            raise UsageError(
-                "The connection leads to a pooler in transaction mode, such as PgBouncer: a session there is not ours "
-                "alone, so it cannot hold the migration lock. Nothing was changed. Set DATABASE_URL to the server "
-                "itself, or set FASTMAN_LOCK=off if no other process migrates at the same time."
-            )
+        with closing(self._database.hold()) as other:
+            if pooler.shares_sessions(
+                lambda: self._run(pooler.server_process), lambda: self._run(pooler.server_process, connection=other)
+            ):
+                raise UsageError(_POOLED)
 
     def _introduce(self, connection: Connection) -> None:
         who = f"fastman-tasks, process {os.getpid()} on {socket.gethostname()}"[:63]
@@ -129,21 +160,25 @@ class PostgreSQLLock(ServerLock):
         )
 
     def _try(self, connection: Connection) -> bool:
-        query = text("SELECT pg_backend_pid(), pg_try_advisory_lock(:key)")
-        self._pid, acquired = connection.execute(query, {"key": self._key}).one()
+        self._pid, is_shared, acquired = connection.execute(text(_TRY), {"key": self._key}).one()
+        if is_shared:
+            raise UsageError(_POOLED)
         return bool(acquired)
 
     def _is_held(self, connection: Connection) -> bool:
         # A session has its lock until it ends.
         return bool(connection.scalar(text("SELECT pg_backend_pid() = :pid"), {"pid": self._pid}))
 
+    def _unlock(self, connection: Connection) -> None:
+        query = text("SELECT pg_advisory_unlock(:key) WHERE pg_backend_pid() = :pid")
+        connection.execute(query, {"key": self._key, "pid": self._pid})
+
     def _holder(self, connection: Connection) -> str | None:
         row = connection.execute(
             text(
                 "SELECT a.application_name, a.usename, a.client_addr, a.pid FROM pg_locks l "
                 "JOIN pg_stat_activity a ON a.pid = l.pid JOIN pg_database d ON d.oid = l.database "
-                "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND d.datname = current_database() "
-                "AND ((l.classid::bigint << 32) | l.objid::bigint) = :key"
+                f"WHERE {_IS_OURS}"
             ),
             {"key": self._key},
         ).first()

@@ -9,6 +9,7 @@ from contextlib import closing
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
+from fastman_tasks.databases.outages import is_busy
 from fastman_tasks.databases.pooler import POOLED
 
 
@@ -36,6 +37,8 @@ def limiter(lock: float, statement: float) -> Callable[[Connection], None] | Non
                 statements.append(f"SET SESSION lock_wait_timeout = {math.ceil(lock)}")
             if statement and getattr(connection.dialect, "is_mariadb", False):
                 statements.append(f"SET SESSION max_statement_time = {statement:g}")
+        elif connection.dialect.name == "sqlite" and lock:
+            statements = [f"PRAGMA busy_timeout = {round(lock * 1000)}"]
 
         def send(connection: Connection) -> None:
             # Not through SQLAlchemy, which may be about to begin a transaction.
@@ -57,8 +60,8 @@ def limiter(lock: float, statement: float) -> Callable[[Connection], None] | Non
 
 
 def is_lock_timeout(error: BaseException) -> bool:
-    """Whether the database gave up waiting for a lock (PostgreSQL's 55P03, MySQL's 1205)."""
+    """Whether the database gave up waiting for a lock (PostgreSQL's 55P03, MySQL's 1205, SQLite's of its file)."""
     if not isinstance(error, DBAPIError) or error.orig is None:
         return False
     state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-    return state == "55P03" or (bool(error.orig.args) and error.orig.args[0] == 1205)
+    return state == "55P03" or (bool(error.orig.args) and error.orig.args[0] == 1205) or is_busy(error)

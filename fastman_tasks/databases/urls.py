@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from fastman_tasks.errors import SettingsError
+from fastman_tasks.text import printable
+from fastman_tasks.text.secrets import is_secret
 
 # What other tools call a backend (Heroku: postgres, Laravel: pgsql and sqlsrv) -> SQLAlchemy's name.
 _BACKENDS = {"postgres": "postgresql", "pgsql": "postgresql", "sqlsrv": "mssql"}
@@ -20,7 +23,7 @@ _DRIVERS = {
     "mysql": (("pymysql", "pymysql"), ("mysqldb", "MySQLdb")),
     "mariadb": (("pymysql", "pymysql"), ("mysqldb", "MySQLdb")),
 }
-_LOCAL_HOSTS = {None, "", "localhost", "127.0.0.1", "::1"}
+_LOCAL_HOSTS = {"", "localhost", "[::1]"}
 
 
 def parse(text: str, *, name: str = "DATABASE_URL") -> URL:
@@ -101,43 +104,47 @@ def display_url(url: URL, root: Path) -> str:
 
 
 def mask(url: URL) -> str:
-    """Returns ``url`` as text with every password masked, also the part that an unquoted @ leaves in the host."""
+    """Returns ``url`` as printable text with every password masked, also the part that an unquoted @ leaves in the
+    host."""
     secret, _, host = (url.host or "").rpartition("@")
     if secret:
         url = url.set(host=f"***@{host}")
-    masked = url.set(query={key: "***" if "pass" in key.lower() else value for key, value in url.query.items()})
-    return masked.render_as_string(hide_password=True)
+    masked = url.set(query={key: "***" if is_secret(key) else value for key, value in url.query.items()})
+    return printable(masked.render_as_string(hide_password=True))
+
+
+def passwords(url: URL) -> list[str]:
+    """Returns the passwords of ``url``, also those in its query.
+
+    One that also occurs elsewhere in the masked URL (as the user's name, say) is left out: masking it would reveal it.
+    """
+    found = [str(url.password)] if url.password else []
+    found += [text for key, value in url.query.items() if is_secret(key) for text in _several(value)]
+    shown = mask(url)
+    return [password for password in found if password and password not in shown]
+
+
+def hosts(url: URL) -> list[str]:
+    """Returns the hosts that ``url`` names; libpq takes them from the query too, several in one or each in its own."""
+    named = [url.host, *(url.query.get(key) for key in ("host", "hostaddr"))]
+    return [host for value in named if value for text in _several(value) for host in text.split(",")]
 
 
 def is_local(url: URL) -> bool:
     """Whether the database is on this machine: a file, a socket, or a loopback address."""
-    named = [url.host, *(url.query.get(key) for key in ("host", "hostaddr"))]
-    # libpq takes hosts from the query too, several in one or each in its own.
-    hosts = [host for value in named if value for text in _several(value) for host in text.split(",")]
-    return all(host in _LOCAL_HOSTS or host.startswith("/") or _is_loopback(host) for host in hosts)
+    return all(is_local_host(host) for host in hosts(url))
 
 
-def _is_loopback(host: str) -> bool:
-    return host.lower() == "localhost" or host.rpartition(":")[0] in _LOCAL_HOSTS - {None, ""}
+def is_local_host(host: str | None) -> bool:
+    """Whether ``host``, which may have a port, is this machine; so is a socket, and no host at all."""
+    if host is None or host in _LOCAL_HOSTS or host.startswith(("/", "@")):
+        return True
+    name = host.rpartition(":")[0] if host.count(":") == 1 else host
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name.lower() == "localhost"
 
 
 def _several(value: str | Iterable[str]) -> Iterable[str]:
     return (value,) if isinstance(value, str) else value
-
-
-def redact(text: str, url: URL) -> str:
-    """Returns ``text`` with the passwords of ``url`` masked, raw and URL-quoted.
-
-    A password that also occurs elsewhere in the masked URL (the user's name, say) is left: masking it would reveal
-    it.
-    """
-    secrets = [str(url.password)] if url.password else []
-    secrets += [text for key, value in url.query.items() if "pass" in key.lower() for text in _several(value)]
-    for secret in secrets:
-        if not secret or secret in mask(url):
-            continue
-        # SQLAlchemy itself leaves a space and a plus as they are; a traceback may hold Python's spelling.
-        quoted = (quote_plus(secret), quote(secret, safe=""), quote(secret, safe=" +"), repr(secret)[1:-1])
-        for spelling in (*quoted, secret):
-            text = text.replace(spelling, "***")
-    return text

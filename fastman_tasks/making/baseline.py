@@ -8,17 +8,18 @@ from pathlib import Path
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
-from alembic.runtime.migration import MigrationContext, StampStep
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Connection, ForeignKeyConstraint, Inspector, Table, UniqueConstraint, inspect
 from sqlalchemy.sql.elements import conv
 
-from fastman_tasks.errors import MigrationRefused, StateChanged
+from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.making import environment as scaffolding
 from fastman_tasks.making.comparing.reflection import own_indexes, reflect
 from fastman_tasks.making.constraints import names as constraint_names
 from fastman_tasks.making.constraints.existing import Check, Existing
 from fastman_tasks.making.constraints.naming import lets_through
 from fastman_tasks.making.sql.text import WrittenCondition
+from fastman_tasks.migrating import stamping
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.revisions.graph import Revision
 from fastman_tasks.text import pluralize
@@ -146,19 +147,10 @@ def _named_as_there(table: Table, inspector: Inspector) -> ops.CreateTableOp:
 def stamp(environment: Environment, revision: str, file: Path) -> None:
     """Mark ``revision``, the only one, as applied; its ``file`` is removed where that fails.
 
-    Raises StateChanged where the database has another one by now.
+    Raises MigrationRefused where the database has another one by now.
     """
-
-    def steps(heads: tuple[str, ...], _context: MigrationContext) -> list[StampStep]:
-        if heads == (revision,):
-            # An env.py that runs migrations twice.
-            return []
-        if heads:
-            raise StateChanged("Another process migrated this database in the meantime. Run the command again.")
-        return [StampStep((), revision, True, True, environment.scripts.revision_map)]
-
     try:
-        environment.run(steps, reading=False, models=False)
+        stamping.stamp(environment, [revision], expected=[])
     except BaseException:
         scaffolding.remove([file], environment.root)
         raise

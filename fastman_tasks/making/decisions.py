@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from fastman_tasks.errors import Candidate, Command, ConsentMissing, MigrationRefused, RenamesUndecided, UsageError
+from fastman_tasks.text import printable
 
 _COMMAND = Command("make.migration", ("…",))
 
@@ -113,7 +114,7 @@ class Questions:
             *asked,
             *self._says,
             "There is no terminal to ask on, so nothing was written.",
-            f"If nothing was renamed: {other.command}",
+            f"If nothing was renamed: {printable(str(other.command))}",
             "If it was renamed, it keeps what is in it.",
         ]
         return RenamesUndecided("\n".join(lines), self.candidates, next=self._answers.command)

@@ -1,8 +1,10 @@
-"""Render a template to a new file, never over an old one."""
+"""Render a template to a new file, never over an old one, and as a whole or not at all."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,13 @@ TEMPLATES = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent.pa
 
 def render(template: str, **values: Any) -> str:
     """The text of ``templates/<template>.mako`` with ``values`` filled in."""
-    source = (TEMPLATES / f"{template}.mako").read_text("utf-8")
     # Mako renders a doubled % at a line's start, and takes \ at its end, as its own.
-    rendered: str = Template(text=source, strict_undefined=True).render(**values)
+    return render_file(TEMPLATES / f"{template}.mako", **values)
+
+
+def render_file(template: Path, **values: Any) -> str:
+    """The text of the Mako ``template`` with ``values`` filled in. Raises NameError for one that it does not get."""
+    rendered: str = Template(text=template.read_text("utf-8"), strict_undefined=True).render(**values)
     return rendered
 
 
@@ -36,18 +42,36 @@ def write(text: str, target: Path) -> Path:
     missing = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        with written_beside(target, new=True) as temporary:
+            temporary.write_text(text, "utf-8", newline="\n")
+    except FileNotWritten:
+        _remove(missing)
+        raise
     except OSError as error:
         _remove(missing)
         raise FileNotWritten(f"{target} cannot be written: {error.filename}: {error.strerror}.") from error
-    try:
-        with target.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise FileNotWritten(f"{target} exists already; it was left as it is.") from error
-    except OSError as error:
-        _remove(missing)
-        raise FileNotWritten(f"{target} cannot be written: {error.strerror}.") from error
     return target
+
+
+@contextmanager
+def written_beside(target: Path, *, new: bool = False) -> Iterator[Path]:
+    """Yields a file beside ``target`` to write to, which becomes ``target`` as a whole when the block has ended.
+
+    Raises FileNotWritten with the reason, and leaves nothing, where it cannot be written, or is not ``new``.
+    """
+    temporary = target.with_name(f".fastman-{os.getpid()}.tmp")
+    try:
+        if new and os.path.lexists(target):
+            raise FileNotWritten(f"{target} exists already; it was left as it is.")
+        yield temporary
+        with temporary.open("rb+") as file:
+            # Some disks only say now that they are full.
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise FileNotWritten(f"{target} cannot be written: {error.strerror}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _remove(folders: list[Path]) -> None:

@@ -25,6 +25,7 @@ from fastman_tasks.making.schemas import Schemas
 from fastman_tasks.migrating import config, target_metadata
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
+from fastman_tasks.migrating.revision_names import describe_heads
 from fastman_tasks.models import discovery as models
 from fastman_tasks.names import Meaning
 from fastman_tasks.settings import Settings
@@ -121,8 +122,7 @@ class _Author:
         """Raises MigrationRefused where there are several heads to continue."""
         if len(self._graph.heads) > 1:
             raise MigrationRefused(
-                f"{self._migrator.describe_heads()}\nMerge them: alembic merge heads. "
-                "Or continue one of them with Alembic: "
+                f"{describe_heads(self._graph)}\nMerge them: inv migrate.merge. Or continue one of them with Alembic: "
                 'alembic revision --head=REVISION -m "…"'
             )
 

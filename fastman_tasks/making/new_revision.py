@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from alembic import util
 from alembic.autogenerate import RevisionContext
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
@@ -14,12 +17,13 @@ from alembic.util import asbool
 from fastman_tasks import names
 from fastman_tasks.errors import FileNotWritten
 from fastman_tasks.making import rendering
+from fastman_tasks.making.files import written_beside
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.revisions.graph import Revision
 
 
 class NewRevision:
-    """A revision after the newest one of ``environment``, whose file ``message`` names.
+    """A revision after ``parents``, by default the newest one of ``environment``; ``message`` names its file.
 
     ``complete`` is called with what is to be written, before env.py's own process_revision_directives, which may leave
     out a migration that does nothing.
@@ -29,7 +33,8 @@ class NewRevision:
         self,
         environment: Environment,
         message: str,
-        complete: Callable[[MigrationContext, ops.MigrationScript], None],
+        complete: Callable[[MigrationContext, ops.MigrationScript], None] = lambda context, script: None,
+        parents: Sequence[str] = ("head",),
     ) -> None:
         self._environment = environment
         self._batch = False
@@ -42,7 +47,7 @@ class NewRevision:
                 "message": names.escape_docstring(message),
                 "autogenerate": False,
                 "sql": False,
-                "head": "head",
+                "head": list(parents),
                 "splice": False,
                 "branch_label": None,
                 "version_path": None,
@@ -85,14 +90,39 @@ class NewRevision:
     def write(self, others: Iterable[Revision]) -> Path:
         """Write the file, which sorts after those of the ``others``. Raises FileNotWritten."""
         _wait_for_a_new_second(others)
-        with self._environment.errors():
+        with self._environment.errors(), ExitStack() as stack:
+            folder = Path(self._environment.scripts.versions)
             try:
-                # Older Alembic does not make it, and git does not keep an empty one.
-                Path(self._environment.scripts.versions).mkdir(exist_ok=True)
-                scripts = [script for script in self.alembic.generate_scripts() if script is not None]
+                if not folder.exists():
+                    # Older Alembic does not make it, and git does not keep an empty one.
+                    folder.mkdir()
+                    stack.callback(_remove_empty, folder)
+                with _written_as_a_whole():
+                    scripts = [script for script in self.alembic.generate_scripts() if script is not None]
             except OSError as error:
                 raise FileNotWritten(f"{error.filename} cannot be written: {error.strerror}.") from error
         return Path(scripts[-1].path)
+
+
+@contextmanager
+def _written_as_a_whole() -> Iterator[None]:
+    """Have Alembic write its files beside where they belong in this block, and rename them."""
+    original = util.template_to_file
+
+    def write(template_file: Any, dest: Any, *arguments: Any, **options: Any) -> None:
+        with written_beside(Path(dest)) as temporary:
+            original(template_file, temporary, *arguments, **options)
+
+    util.template_to_file = write
+    try:
+        yield
+    finally:
+        util.template_to_file = original
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _wait_for_a_new_second(revisions: Iterable[Revision]) -> None:

@@ -16,6 +16,7 @@ from alembic.util import CommandError
 from sqlalchemy.engine import URL
 
 from fastman_tasks.databases import urls
+from fastman_tasks.databases.outages import advise
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, SettingsError
 from fastman_tasks.settings import Settings
 from fastman_tasks.sources import blame, display_path, first_line, place
@@ -149,7 +150,7 @@ def errors(file: Path, root: Path, folder: Path | None = None) -> Iterator[None]
         where = place(error, root, folder=folder)
         raise EnvironmentFailed(f"{where or display_path(file, root)}: it called sys.exit({error.code!r}).") from error
     except Exception as error:
-        raise EnvironmentFailed(blame(error, root, folder=folder)) from error
+        raise EnvironmentFailed("\n".join([blame(error, root, folder=folder), *advise(error)])) from error
 
 
 def _toml(file: Path) -> dict[str, Any]:

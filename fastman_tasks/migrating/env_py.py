@@ -20,7 +20,7 @@ from fastman_tasks.migrating import flask, registrations
 
 def wrap_configure(
     context: EnvironmentContext,
-    prepare: Callable[[Connection], None] | None,
+    prepare: Callable[[Connection], None],
     output: TextIO | None,
     dialect_name: str | None,
 ) -> None:
@@ -42,8 +42,7 @@ def wrap_configure(
         if connection is not None:
             if connection.dialect.name == "sqlite" and options.get("transactional_ddl") is None:
                 options["transactional_ddl"] = True
-            if prepare is not None:
-                prepare(connection)
+            prepare(connection)
         elif not options.get("url"):
             # An env.py may know no URL where there is nothing to connect to.
             options["dialect_name"] = options.get("dialect_name") or dialect_name

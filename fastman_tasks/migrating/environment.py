@@ -11,10 +11,12 @@ from typing import Any, TextIO
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext, MigrationStep
-from alembic.script import ScriptDirectory
+from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
+from alembic.script import Script, ScriptDirectory
+from alembic.script.revision import RevisionMap
 from sqlalchemy.engine import URL, Connection
 
+from fastman_tasks.databases.transactions import begin_immediately
 from fastman_tasks.errors import FastmanError, NoEnvironment
 from fastman_tasks.migrating import config as configuration
 from fastman_tasks.migrating import env_py, version_graph
@@ -29,6 +31,25 @@ PROJECT = "fastman_tasks.project"
 MODELS = "fastman_tasks.models"
 
 _Steps = Callable[[tuple[str, ...], MigrationContext], Iterable[Any]]
+
+
+class _Downgrade(RevisionStep):
+    """Alembic's own step back, which records no parent that another one implies.
+
+    Alembic would, where a revision depends on another child of its parent and there is another head: both get a row,
+    and its next ``upgrade`` refuses them as overlapping.
+    """
+
+    def __init__(self, graph: RevisionGraph, revision_map: RevisionMap, script: Script) -> None:
+        super().__init__(revision_map, script, False)
+        self._graph = graph
+
+    def unmerge_branch_idents(self, heads: set[str]) -> tuple[str, str, tuple[str, ...]]:
+        """The revision that a row is changed from, the one that it is changed to, and those that get rows of their
+        own."""
+        left, parent, more = super().unmerge_branch_idents(heads)
+        first, *others = self._graph.heads_of(self._graph.with_ancestors([parent, *more]))
+        return left, first, tuple(others)
 
 
 class Environment:
@@ -141,9 +162,9 @@ class Environment:
     def step(self, step: Step) -> MigrationStep:
         """What Alembic runs to apply the migration of ``step``, or to roll it back."""
         script = self.scripts.get_revision(step.id)
-        rolls_back = step.action == "roll back"
-        make = MigrationStep.downgrade_from_script if rolls_back else MigrationStep.upgrade_from_script
-        return make(self.scripts.revision_map, script)
+        if step.action == "roll back":
+            return _Downgrade(self.graph, self.scripts.revision_map, script)
+        return MigrationStep.upgrade_from_script(self.scripts.revision_map, script)
 
     def run(
         self,
@@ -176,7 +197,14 @@ class Environment:
         config.cmd_opts.revision = options["destination_rev"]
         config.cmd_opts.autogenerate = typed == "revision"
         context = EnvironmentContext(config, scripts, fn=steps, **options)
-        env_py.wrap_configure(context, prepare, output, dialect_name)
+
+        def prepared(connection: Connection) -> None:
+            if writes:
+                begin_immediately(connection)
+            if prepare is not None:
+                prepare(connection)
+
+        env_py.wrap_configure(context, prepared, output, dialect_name)
         surroundings = env_py.surroundings(
             self.file,
             self.url,

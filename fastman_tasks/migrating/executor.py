@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -11,16 +11,20 @@ from alembic.runtime.migration import MigrationContext, MigrationStep
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from fastman_tasks.consent import require_agreed
+from fastman_tasks.databases import commits
 from fastman_tasks.databases.hooks import created
+from fastman_tasks.databases.outages import advise
 from fastman_tasks.databases.timeouts import is_lock_timeout, limiter
+from fastman_tasks.databases.transactions import reading
 from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, LockLost, MigrationFailed, MigrationRefused
-from fastman_tasks.migrating import causes, losses, sent, state
+from fastman_tasks.migrating import causes, loss_counts, outcome, sent, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.migrating.sent import SentStatements
-from fastman_tasks.plans import Observer, Plan, State, Step, StepResult
+from fastman_tasks.plans import Observer, Plan, State, Step, StepResult, StepState
 from fastman_tasks.sources import blame
-from fastman_tasks.text import pluralize, shorten
+from fastman_tasks.text import shorten
 
 #: Seconds to pause before each new try after a lock timeout.
 PAUSES = (1.0, 3.0, 9.0)
@@ -41,7 +45,8 @@ class _Progress:
 
 class Executor:
     """Applies migrations and rolls them back, as ``migrator`` has planned them. The caller holds the lock, as
-    ``confirm`` confirms before each of them; see ``carry_out.Run``."""
+    ``confirm`` confirms before each of them; see ``carry_out.Run``. ``after`` is called with each step that has
+    finished and the connection that it ran on; it only reads."""
 
     def __init__(
         self,
@@ -51,6 +56,7 @@ class Executor:
         confirm: Callable[[str], None],
         clock: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], None] = time.sleep,
+        after: Callable[[Step, Connection], None] | None = None,
     ) -> None:
         self._environment = environment
         self._migrator = migrator
@@ -58,6 +64,7 @@ class Executor:
         self._confirm = confirm
         self._clock = clock
         self._sleep = sleep
+        self._after = after
 
     def run(self, plan: Plan) -> tuple[StepResult, ...]:
         """Run the migrations of ``plan`` that are still to do, and return the result of each.
@@ -84,11 +91,12 @@ class Executor:
                 self._run(left, progress)
                 break
             except (FastmanError, KeyboardInterrupt) as error:
-                if progress.running is None or isinstance(error, MigrationRefused | LockLost):
+                commits_all = progress.enclosed and bool(progress.done)
+                if isinstance(error, MigrationRefused | LockLost) or not (progress.running or commits_all):
                     raise
                 cause = error.__cause__ if isinstance(error, EnvironmentFailed) and error.__cause__ else error
-                progress.sent.settle(cause)
-                if pause is None or progress.sent.kept or not is_lock_timeout(cause):
+                progress.sent.settle()
+                if pause is None or progress.running is None or progress.sent.kept or not is_lock_timeout(cause):
                     raise self._failure(progress, cause) from cause
                 self._observer.step_retrying(progress.running, pause)
                 self._sleep(pause)
@@ -97,8 +105,12 @@ class Executor:
                 progress.done = [done for done in progress.done if done.step not in rest]
                 left = replace(progress.plan, steps=rest, state=now)
         if progress.running is not None:
-            kept_quiet = f"{progress.running.name} failed, and env.py suppressed the error; it has to raise it."
-            raise MigrationFailed("\n".join([kept_quiet, *self._standing(progress.plan, self._now())]))
+            lines = [f"{progress.running.name} failed, and env.py suppressed the error; it has to raise it."]
+            found, unread = self._find_out(progress)
+            if found is None:
+                raise MigrationFailed("\n".join([*lines, f"The outcome is unknown: {unread}"]))
+            lines += outcome.standing(self._environment.graph, progress.plan, found)
+            raise MigrationFailed("\n".join(lines))
         # Otherwise Alembic has committed each of them.
         if progress.enclosed and self._undone(progress.plan, self._now()):
             raise MigrationFailed(
@@ -113,8 +125,7 @@ class Executor:
         return state.read(self._environment)
 
     def _undone(self, plan: Plan, state: State) -> tuple[Step, ...]:
-        now = self._environment.graph.with_ancestors(state.heads)
-        return tuple(each for each in plan.steps if (each.id in now) == (each.action == "roll back"))
+        return outcome.undone(self._environment.graph, plan, state)
 
     def _run(self, plan: Plan, progress: _Progress) -> None:
         ran = False
@@ -129,9 +140,12 @@ class Executor:
             left = self._migrator.replan(plan, heads)
             if left is not plan:
                 progress.plan = left
+            if context.connection is not None and plan.state is not None:
+                state.require_same_place(plan.state, context.connection, self._environment.root)
             # When a step is tried again, those before it may have written rows.
-            if left.steps and progress.running is None and context.connection is not None:
-                losses.require_still_empty(left, context.connection)
+            again = progress.running is not None
+            if left.steps and left.uncounted and not again and context.connection is not None:
+                require_agreed(left.losses, loss_counts.count(left.uncounted, context.connection))
             one_transaction = context.impl.transactional_ddl and not context.opts["transaction_per_migration"]
             progress.enclosed = progress.enclosed or one_transaction
             # What env.py says of it (transactional_ddl=False) does not change what these two can roll back.
@@ -149,6 +163,9 @@ class Executor:
                 progress.done.append(StepResult(step, "done", self._clock() - progress.started))
                 if not progress.enclosed:
                     self._observer.step_finished(progress.done[-1])
+                if self._after is not None and context.connection is not None:
+                    with reading(context.connection):
+                        self._after(step, context.connection)
 
         def prepare(connection: Connection) -> None:
             progress.enclosed = connection.in_transaction()
@@ -161,90 +178,61 @@ class Executor:
         limit = limiter(settings.table_lock_timeout(plan.state.url), settings.statement_timeout or 0.0)
         # Without the lock another process may be making the same file.
         new_file = created(plan.state.url) if settings.lock else nullcontext(lambda connection: None)
-        with new_file as hasten, sent.watch(lambda: progress.sent if progress.running else None):
+        with new_file as hasten, sent.watch(lambda: progress.sent if progress.running or progress.enclosed else None):
             self._environment.run(steps, reading=False, prepare=prepare)
 
     def _failure(self, progress: _Progress, error: BaseException) -> MigrationFailed:
-        assert progress.running is not None
-        self._observer.step_finished(StepResult(progress.running, "failed", self._clock() - progress.started))
-        lines, next = self._report(progress, error)
+        now, unread = self._find_out(progress)
+        lines, next = self._report(progress, error, now, unread)
+        steps = [progress.running] if progress.running else [done.step for done in progress.done]
+        for step in steps:
+            result: StepState = "failed"
+            if now is not None and step not in self._undone(progress.plan, now):
+                result = "done"
+            elif progress.sent.in_doubt and now is None:
+                result = "unknown"
+            self._observer.step_finished(StepResult(step, result, self._clock() - progress.started))
         return MigrationFailed("\n".join(lines), next=next)
 
-    def _report(self, progress: _Progress, error: BaseException) -> tuple[list[str], Command | None]:
+    def _find_out(self, progress: _Progress) -> tuple[State | None, str]:
+        """The state after a failure, or None and why it cannot be known."""
+        try:
+            if not progress.sent.in_doubt or commits.wait(lambda: state.has_settled(self._environment)):
+                return self._now(), ""
+        except (FastmanError, KeyboardInterrupt) as failure:
+            return None, str(failure) or "interrupted before it could be asked."
+        return None, "the database is still committing, or holds the lost connection open."
+
+    def _report(
+        self, progress: _Progress, error: BaseException, now: State | None, unread: str
+    ) -> tuple[list[str], Command | None]:
         """The lines that report ``error``, and the command to run next."""
         plan, step = progress.plan, progress.running
-        assert step is not None
-        root = self._environment.root
+        name = step.name if step else "The commit"
+        root, graph = self._environment.root, self._environment.graph
         if isinstance(error, KeyboardInterrupt):
-            lines = [f"{step.name} was interrupted."]
+            lines = [f"{name} was interrupted."]
         else:
-            lines = [f"{step.name} failed: {blame(error, root, step.file)}"]
+            lines = [f"{name} failed: {blame(error, root, step.file if step else None)}"]
         if isinstance(error, DBAPIError) and error.statement:
             lines.append(f"  Statement: {shorten(error.statement, 1000)}")
-        try:
-            state = self._now()
-        except FastmanError as failure:
-            return [*lines, *self._kept(progress), f"Could not determine what is applied now: {failure}"], None
+        advice = advise(error)
+        if now is None:
+            if progress.sent.in_doubt:
+                return [*lines, f"The outcome is unknown: {unread}"], Command("migrate.status")
+            lines += [*progress.sent.describe(), f"Could not determine what is applied now: {unread}"]
+            return [*lines, *advice], None
         if cause := causes.find(error):
             lines += causes.explain(cause, self._environment)
-        # A signal may come when the last statement, the commit, has finished.
-        lines += self._kept(progress) if step in self._undone(plan, state) else ["It had already finished."]
-        lines += self._standing(plan, state)
-        left = self._undone(plan, state)
-        if left and not isinstance(error, KeyboardInterrupt):
-            lines.append("Correct the file first.")
-        return lines, self._again(plan, left) if left else None
-
-    def _again(self, plan: Plan, left: tuple[Step, ...]) -> Command:
-        """The command that does what is ``left`` of ``plan``, and no more."""
-        graph = self._environment.graph
-        assert plan.state is not None
-        planned_from = graph.with_ancestors(plan.state.heads)
-        undone = {each.id for each in left}
-        if left[0].action == "roll back":
-            applied = planned_from - ({each.id for each in plan.steps} - undone)
-            newest_first = [each.id for each in reversed(graph.revisions) if each.id in applied]
-            how: tuple[str, str | int] = ("steps", len(left))
-            if newest_first[: len(left)] != [each.id for each in left]:
-                how = ("to", graph.heads_of(applied - undone)[-1])
-            return Command("migrate.rollback", flags=(how, ("accept_empty", any(each.is_empty for each in left))))
-        if planned_from | {step.id for step in plan.steps} != {revision.id for revision in graph.revisions}:
-            return Command("database.migrate", flags=(("to", left[-1].id),))
-        one = len(graph.heads) == 1 or graph.are_independent(graph.heads)
-        return Command("database.migrate", flags=() if one else (("to", "heads"),))
-
-    @staticmethod
-    def _kept(progress: _Progress) -> list[str]:
-        assert progress.running is not None
-        found = progress.sent
-        if not found.kept and found.under_way is None:
-            if found.transactional:
-                return ["The failed migration was rolled back."]
-            return [
-                "This run committed no part of the failed migration. This database commits each DDL statement "
-                "separately: whatever an earlier, interrupted run had committed is still there."
-            ]
-        lines = [
-            "The failed migration was partly committed."
-            if found.transactional
-            else "This database commits each DDL statement separately."
-        ]
-        if found.kept:
-            lines += ["Committed:", *_listed(each.text for each in found.kept)]
-        if found.under_way is not None:
-            lines += ["Still running, and may yet be committed:", *_listed([found.under_way])]
-        left = [each.text for each in (*found.undone, *found.open)]
-        left += [found.failed] if found.failed and found.failed != found.under_way else []
-        return [*lines, *(["Not executed:", *_listed(left)] if left else [])]
-
-    def _standing(self, plan: Plan, state: State) -> list[str]:
-        now, left = self._environment.graph.with_ancestors(state.heads), self._undone(plan, state)
-        changed = len(plan.steps) - len(left)
-        verb = "rolled back" if plan.steps[0].action == "roll back" else "applied"
-        before = f"{pluralize(changed, 'migration')} before it {'was' if changed == 1 else 'were'} {verb}; "
-        return [f"{before if changed else ''}{len(now)} applied now. Remaining:", *(f"  {each.name}" for each in left)]
-
-
-def _listed(statements: Iterable[str]) -> Iterator[str]:
-    for statement in statements:
-        yield f"  {shorten(statement.rstrip().rstrip(';'), 200)}"
+        left = self._undone(plan, now)
+        if step is None:
+            lines.append("All changes were rolled back." if left else "It was committed all the same.")
+        elif step in left:
+            lines += progress.sent.describe()
+        else:
+            # A signal, or a lost connection, at its commit.
+            lines.append("It was committed all the same.")
+        lines += outcome.standing(graph, plan, now, step)
+        if left and not isinstance(error, KeyboardInterrupt) and not progress.sent.in_doubt:
+            lines += advice or ["Correct the file first."]
+        return lines, outcome.again(graph, plan, left) if left else None

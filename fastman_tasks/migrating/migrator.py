@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import replace
 
-from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from fastman_tasks.errors import FastmanError, MigrationRefused, UsageError
+from fastman_tasks.errors import DatabaseUnavailable, FastmanError, MigrationRefused, UsageError
 from fastman_tasks.migrating import missing as branches
-from fastman_tasks.migrating import state
+from fastman_tasks.migrating import revision_names, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Action, Loss, Plan, State, Step, StepResult
 from fastman_tasks.revisions.graph import Revision, RevisionGraph
+from fastman_tasks.text import printable
 
 
 class Migrator:
@@ -22,18 +23,23 @@ class Migrator:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._state: State | None = None
+        # Why it could not be read.
+        self._failure: DatabaseUnavailable | None = None
 
     @property
     def graph(self) -> RevisionGraph:
-        """Every revision that has a file."""
-        # An env.py may say where the files lie, and what they can import: it has to run first.
+        """Every revision that has a file; known without a database, too."""
+        # An env.py may say where the files lie, and what they can import: it has to run first, until it connects.
         if not self._environment.has_run:
-            _ = self.state
+            with suppress(DatabaseUnavailable):
+                _ = self.state
         return self._environment.graph
 
     @property
     def state(self) -> State:
-        """The state of the database when it was last read; it is read on first use."""
+        """The state of the database when it was last read; it is read on first use. Raises DatabaseUnavailable."""
+        if self._failure is not None:
+            raise self._failure
         if self._state is None:
             return self._read()
         return self._state
@@ -45,7 +51,7 @@ class Migrator:
 
     def forget_state(self) -> None:
         """Discard ``state``, so that the next use reads it again."""
-        self._state = None
+        self._state = self._failure = None
 
     def status(self) -> tuple[StepResult, ...]:
         """Returns the status of every migration, oldest first: *applied* or *pending*. Revisions that no file has,
@@ -83,7 +89,13 @@ class Migrator:
         if any(step.action == "roll back" for step in plan.steps) or not builds_on <= applied:
             raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
         left = tuple(step for step in plan.steps if step.id not in applied)
-        return replace(plan, steps=left, state=replace(plan.state, heads=tuple(heads)))
+        uncounted = plan.uncounted
+        if uncounted is not None:
+            from fastman_tasks.migrating import losses
+
+            # What the others have made is no longer what this run makes and drops again.
+            uncounted = losses.find(left, plan.state.url.get_dialect().name)
+        return replace(plan, steps=left, state=replace(plan.state, heads=tuple(heads)), uncounted=uncounted)
 
     def plan_migrate(self, to: str | None = None) -> Plan:
         """Returns the plan that brings the database to ``to`` (a revision, a part of its id or of its file's name, a
@@ -107,6 +119,26 @@ class Migrator:
         for a revision that cannot be rolled back: its ``downgrade()`` is missing, empty or raises NotImplementedError.
         """
         return self._plan(lambda: self._steps_back(steps, to, accept_empty))
+
+    def plan_refresh(self, *, steps: int | None, only_these: bool = False, accept_empty: bool = False) -> Plan:
+        """Returns the plan that rolls back the newest ``steps`` applied revisions (None: all), and then applies what is
+        pending, or ``only_these`` again. Raises what ``plan_rollback`` and ``plan_migrate`` raise."""
+
+        def find() -> tuple[Step, ...]:
+            back = self._steps_back(steps, None, accept_empty)
+            again = [step.id for step in reversed(back)]
+            if not only_these:
+                kept = self._applied(self.state.heads) - set(again)
+                again = self.graph.upgrade(self._targets("heads" if len(self.state.heads) > 1 else None), kept)
+            return (*back, *(_step("apply", self.graph[each]) for each in again))
+
+        return self._plan(find)
+
+    def plan_fresh(self) -> Plan:
+        """Returns the plan that applies every migration to an empty database; its losses are not known. Raises
+        MigrationRefused if there are several heads to choose from."""
+        revisions = self.graph.upgrade(self._targets(None), ())
+        return Plan(tuple(_step("apply", self.graph[each]) for each in revisions), self.state)
 
     def _plan(self, find: Callable[[], tuple[Step, ...]]) -> Plan:
         """Returns the plan of the steps that ``find`` returns. If the database has not been read yet, one run of env.py
@@ -132,7 +164,7 @@ class Migrator:
 
             named = losses.find(steps, self.state.url.get_dialect().name)
             if not any(loss.table for loss in named):
-                return Plan(steps, self.state, tuple(Loss(reason=loss.reason) for loss in named))
+                return Plan(steps, self.state, tuple(Loss(reason=loss.reason) for loss in named), uncounted=named)
             self._read(plan)
         if refused:
             raise refused[0]
@@ -144,17 +176,21 @@ class Migrator:
             if also is not None:
                 also(connection)
 
-        self._state = None
-        self._state = state.read(self._environment, look)
+        self._state = self._failure = None
+        try:
+            self._state = state.read(self._environment, look)
+        except DatabaseUnavailable as error:
+            self._failure = error
+            raise
         return self._state
 
     def _counted(self, steps: tuple[Step, ...], connection: Connection) -> Plan:
         if not steps:
             return Plan((), self.state)
-        from fastman_tasks.migrating import losses
+        from fastman_tasks.migrating import loss_counts, losses
 
         named = losses.find(steps, connection.dialect.name)
-        return Plan(steps, self.state, losses.count(named, connection))
+        return Plan(steps, self.state, loss_counts.count(named, connection), uncounted=named)
 
     def _steps_back(self, steps: int | None, to: str | None, accept_empty: bool) -> tuple[Step, ...]:
         from fastman_tasks.migrating.downgrades import EMPTY, describe_irreversible, irreversible_reason
@@ -162,10 +198,11 @@ class Migrator:
         applied = self._applied(self.state.heads)
         kept: set[str] = set()
         if to is not None and to != "base":
-            kept = self.graph.with_ancestors(self._resolve(to))
+            kept = self.graph.with_ancestors(self.resolve(to))
             if not kept <= applied:
                 raise UsageError(
-                    f"--to={to} is not applied, so the database cannot be rolled back to it. See inv migrate.status"
+                    f"--to={printable(to)} is not applied, so the database cannot be rolled back to it. "
+                    "See inv migrate.status"
                 )
         newest_first = [
             revision
@@ -182,7 +219,10 @@ class Migrator:
 
     def _applied(self, heads: Collection[str]) -> set[str]:
         if missing := self._missing(heads):
-            raise MigrationRefused(branches.describe_missing(missing, self._environment.root))
+            raise MigrationRefused(
+                branches.describe_squashed(missing, self.graph)
+                or branches.describe_missing(missing, self._environment.root)
+            )
         return self.graph.with_ancestors(heads)
 
     def _missing(self, heads: Collection[str]) -> list[str]:
@@ -190,49 +230,20 @@ class Migrator:
 
     def _targets(self, to: str | None) -> list[str]:
         if to is not None and to != "heads":
-            return self._resolve(to)
+            return self.resolve(to)
         heads = self.graph.heads
         # A head that another one depends on is on the way to it.
         ends = self.graph.heads_of({revision.id for revision in self.graph.revisions})
         if to is None and len(ends) > 1 and not self.graph.are_independent(heads):
             raise MigrationRefused(
-                f"{self.describe_heads()}\nMerge them: alembic merge heads. "
+                f"{revision_names.describe_heads(self.graph)}\nMerge them: inv migrate.merge. "
                 "Or choose one: --to=REVISION, or --to=heads for all."
             )
         return [head.id for head in heads]
 
-    def describe_heads(self) -> str:
-        """Returns the heads, and the revisions that lead to each, as text."""
-        heads = self.graph.heads
-        lines = [f"There are {len(heads)} heads; choose one. Nothing was changed."]
-        lines_of = [self.graph.with_ancestors([head.id]) for head in heads]
-        shared = set.intersection(*lines_of)
-        for head, line in zip(heads, lines_of, strict=True):
-            lines.append(f"To {head.id}:")
-            own = [revision for revision in self.graph.revisions if revision.id in line - shared]
-            lines += [f"  {revision.name}  {revision.message}" for revision in own]
-        return "\n".join(lines)
-
-    def _resolve(self, name: str) -> list[str]:
-        try:
-            found = self._environment.scripts.get_revisions(name) if name else ()
-        except CommandError as error:
-            return [self._named(name, error).id]
-        if not found or not all(found):
-            raise UsageError(f"--to={name} does not match a revision. See inv migrate.status")
-        return [script.revision for script in found]
-
-    def _named(self, name: str, error: CommandError) -> Revision:
-        """Returns the only revision whose file is called ``name``, or has it in its name. Raises UsageError."""
-        fitting = self.graph.find_by_name(name)
-        if len(fitting) == 1:
-            return fitting[0]
-        if fitting:
-            listed = "".join(f"\n  {each.name}" for each in fitting)
-            raise UsageError(f"--to={name} matches several migrations:{listed}") from error
-        near = "".join(f"\n  {each.name}  {each.id}" for each in self.graph.suggest(name))
-        way = f"Did you mean:{near}" if near else "See inv migrate.status"
-        raise UsageError(f"--to={name}: {error}. {way}") from error
+    def resolve(self, name: str, flag: str = "--to=") -> list[str]:
+        """Returns the ids of the revisions that ``name`` means; see ``revision_names.resolve``."""
+        return revision_names.resolve(name, self.graph, self._environment.scripts, flag)
 
 
 def _step(action: Action, revision: Revision, *, is_empty: bool = False) -> Step:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from fastman_tasks import git
+from fastman_tasks.revisions.graph import RevisionGraph
+from fastman_tasks.revisions.squashed import find_replacement
+from fastman_tasks.text import printable
 
 
 def describe_missing(missing: list[str], root: Path) -> str:
@@ -14,17 +18,33 @@ def describe_missing(missing: list[str], root: Path) -> str:
     current = git.current_branch(root)
     for revision_id in missing:
         found = git.branches_with_revision(revision_id, root)
-        lines.append(f"  {revision_id}  {_places(found)}")
+        lines.append(f"  {printable(revision_id)}  {_places(found)}")
         here = [path for branch, path in found if branch == current]
         if here:
-            lines.append(f"  The file was deleted here: git restore --source=HEAD -- ':/{here[0]}'")
+            lines.append(f"  The file was deleted here: git restore --source=HEAD -- {_quote(f':/{here[0]}')}")
         elif found:
-            lines.append(f"  Roll it back from there: git switch {found[0][0]}, then inv migrate.rollback")
+            branch = found[0][0]
+            dashes = "-- " if branch.startswith("-") else ""
+            lines.append(f"  Roll it back from there: git switch {dashes}{_quote(branch)}, then inv migrate.rollback")
     lines.append("Or restore the file, and run the command again.")
-    lines.append(
-        "Or, if its changes are not in the database, mark the revision that is: alembic stamp --purge REVISION"
-    )
+    lines.append("Or, if its changes are not in the database, mark the revision that is: inv migrate.stamp REVISION")
     return "\n".join(lines)
+
+
+def describe_squashed(missing: list[str], graph: RevisionGraph) -> str | None:
+    """Returns the text about those ``missing`` revision ids that a squash has replaced; None if there is none."""
+    found = {each: replacement for each in missing if (replacement := find_replacement(each, graph))}
+    if not found:
+        return None
+    lines = [f"{each} was squashed into {replacement.id} ({replacement.name})." for each, replacement in found.items()]
+    newest = next(iter(found.values()))
+    return "\n".join(
+        [
+            *lines,
+            "Nothing was changed. This database is in the middle of what was squashed: migrate it to "
+            f"{newest.id} with the files of the release before, then with these.",
+        ]
+    )
 
 
 def describe_branches(revision_id: str, root: Path) -> str:
@@ -33,4 +53,9 @@ def describe_branches(revision_id: str, root: Path) -> str:
 
 
 def _places(found: list[tuple[str, str]]) -> str:
-    return ", ".join(f"branch {branch}: {path}" for branch, path in found) or "in no local git branch"
+    places = (printable(f"branch {branch}: {path}") for branch, path in found)
+    return ", ".join(places) or "in no local git branch"
+
+
+def _quote(word: str) -> str:
+    return printable(shlex.quote(word))

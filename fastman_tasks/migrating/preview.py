@@ -24,6 +24,7 @@ from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Plan, Step, StepResult
 from fastman_tasks.sources import blame
 from fastman_tasks.text import shorten
+from fastman_tasks.text.secrets import mask_row
 
 _ANNOUNCEMENT = re.compile(r"-- Running (upgrade|downgrade) [^\n]*\s*")
 
@@ -192,7 +193,8 @@ def _on_a_copy(environment: Environment, plan: Plan, progress: _Progress) -> Non
 
     def record(_connection: Connection, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
         if progress.running is not None:
-            progress.statements.append(f"{statement.strip()};" + (f"  -- {parameters!r}" if parameters else ""))
+            bound = f"  -- {mask_row(statement, parameters)!r}" if parameters else ""
+            progress.statements.append(f"{statement.strip()};{bound}")
 
     with tempfile.TemporaryDirectory(prefix="fastman-preview-") as name:
         copies = Path(name).resolve()

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError
 
+from fastman_tasks.databases import commits
 from fastman_tasks.databases.hooks import listen
+from fastman_tasks.text import shorten
 
-_LEAD = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
 _READS = re.compile(
-    _LEAD + r"(select|show|pragma|describe|explain|set|begin|savepoint|release|rollback)\b", re.I | re.S
-)
-#: A COMMIT that the migration itself sends.
-COMMITS = re.compile(_LEAD + r"(commit|end)\b", re.I | re.S)
-# Of MySQL's statements "that cause an implicit commit"; temporary tables do not.
-_DDL = re.compile(
-    _LEAD + r"(?!\w+\s+temporary\b)(create|alter|drop|rename|truncate|comment|grant|revoke|lock|analyze|optimize)\b",
-    re.I | re.S,
+    commits.LEAD + r"(select|show|pragma|describe|explain|set|begin|savepoint|release|rollback)\b", re.I | re.S
 )
 _SYNTAX_ERROR = 1064
 
@@ -41,7 +34,8 @@ class SentStatements:
     """The writing statements of one migration.
 
     ``kept`` are committed, ``open`` are not (yet), ``undone`` were rolled back. ``failed`` ended the migration;
-    ``under_way`` was sent and never answered. ``transactional`` is whether DDL can be rolled back.
+    ``under_way`` was sent and never answered. ``transactional`` is whether DDL can be rolled back; ``in_doubt`` whether
+    a COMMIT was sent and never answered: what is ``open`` is committed or rolled back.
     """
 
     transactional: bool = True
@@ -50,12 +44,12 @@ class SentStatements:
     undone: list[Sent] = field(default_factory=list)
     failed: str | None = None
     under_way: str | None = None
+    in_doubt: bool = False
     _committing: bool = False
 
-    def settle(self, error: BaseException | None = None) -> None:
-        """Treat a commit that has begun as done, unless ``error`` says that it failed."""
-        # SQLAlchemy wraps what a driver's commit() raises without a statement.
-        if self._committing and not (isinstance(error, DBAPIError) and error.statement is None):
+    def settle(self) -> None:
+        """Treat a commit that has begun, and has not failed, as done."""
+        if self._committing:
             self._keep()
         self._committing = False
 
@@ -67,20 +61,22 @@ class SentStatements:
         autocommit = connection is not None and (
             connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
         )
-        return autocommit or (not self.transactional and bool(_DDL.match(statement)))
+        return autocommit or (not self.transactional and bool(commits.DDL.match(statement)))
 
     def on_send(self, connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
         """A statement is about to be sent."""
         self.settle()
         self.failed = None
-        self.under_way = statement if self._commits_itself(statement, connection) else None
+        self.under_way = (
+            statement if self._commits_itself(statement, connection) or commits.COMMIT.match(statement) else None
+        )
 
     def on_success(
         self, connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool
     ) -> None:
         """The statement was executed."""
         self.under_way = None
-        if COMMITS.match(statement):
+        if commits.COMMIT.match(statement):
             self._keep()
         elif not _READS.match(statement):
             self.open.append(Sent(statement, len(parameters) if many else 1))
@@ -90,17 +86,18 @@ class SentStatements:
     def on_error(self, context: ExceptionContext) -> None:
         """The statement failed, or its result is unknown."""
         if context.statement is None:
+            # A commit, or a rollback.
+            self.in_doubt = self._committing and context.is_disconnect
+            self._committing = False
             return
         self.failed = context.statement
         error = context.original_exception
         if not isinstance(error, Exception) or context.is_disconnect:
             # Its result is unknown: the server may still execute it.
-            if self.under_way is not None:
-                self._keep()
             return
         self.under_way = None
         syntax_error = bool(error.args) and error.args[0] == _SYNTAX_ERROR
-        if not self.transactional and _DDL.match(context.statement) and not syntax_error:
+        if not self.transactional and commits.DDL.match(context.statement) and not syntax_error:
             # MySQL commits what was open before it tries a DDL statement, also one that fails.
             self._keep()
 
@@ -110,9 +107,41 @@ class SentStatements:
 
     def on_rollback(self, _connection: Connection) -> None:
         """A transaction is rolled back."""
-        self._committing = False
+        if self._committing:
+            # A signal, and nobody knows whether it came before the commit or after it.
+            self.in_doubt, self._committing = True, False
+        if self.in_doubt or self.under_way is not None:
+            return
         self.undone += self.open
         self.open = []
+
+    def describe(self) -> list[str]:
+        """Returns, as lines, what is committed of a migration that has failed."""
+        if not self.kept and self.under_way is None:
+            if self.transactional:
+                return ["The failed migration was rolled back."]
+            return [
+                "This run committed no part of the failed migration. This database commits each DDL statement "
+                "separately: whatever an earlier, interrupted run had committed is still there."
+            ]
+        lines = [
+            "The failed migration was partly committed."
+            if self.transactional
+            else "This database commits each DDL statement separately."
+        ]
+        if self.kept:
+            lines += ["Committed:", *_listed(each.text for each in self.kept)]
+        unanswered = [*(each.text for each in self.open), self.under_way] if self.under_way is not None else []
+        if unanswered:
+            lines += ["The outcome of these is unknown:", *_listed(unanswered)]
+        left = [each.text for each in (*self.undone, *(() if unanswered else self.open))]
+        left += [self.failed] if self.failed and self.failed != self.under_way else []
+        return [*lines, *(["Not executed:", *_listed(left)] if left else [])]
+
+
+def _listed(statements: Iterable[str]) -> Iterator[str]:
+    for statement in statements:
+        yield f"  {shorten(statement.rstrip().rstrip(';'), 200)}"
 
 
 @contextmanager

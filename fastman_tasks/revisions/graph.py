@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from fastman_tasks.revisions import order
+from fastman_tasks.text import printable
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Revision:
 
     @property
     def name(self) -> str:
-        """Its file's name without ``.py``."""
-        return self.file.stem
+        """Its file's name without ``.py``, printable."""
+        return printable(self.file.stem)
 
 
 class RevisionGraph:

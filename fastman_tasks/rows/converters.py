@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from sqlalchemy import Column, types
@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import INTERVAL
 from sqlalchemy.engine import Dialect
 
 from fastman_tasks.models.columns import undecorate
+from fastman_tasks.rows import strict_json
 
 _TRUE, _FALSE = {"true", "t", "yes", "y", "on", "1"}, {"false", "f", "no", "n", "off", "0"}
 Parse = Callable[[str], Any]
@@ -80,6 +81,8 @@ class Converter:
                 self.convert_texts([value])
             else:
                 self.convert_natives([value])
+        except RecursionError:
+            return "is nested too deeply"
         except (ValueError, ArithmeticError, LookupError, TypeError):
             if value == "" or value is None:
                 return "is empty, and the column does not accept NULL"
@@ -101,7 +104,10 @@ class Converter:
             if isinstance(value, bool) and self._native not in (bool, object):
                 raise ValueError
             # For these a number still has to be converted.
-            return self._parse(str(value)) if self._parse in (Decimal, _seconds) else value
+            if isinstance(value, float) and self._native is not object and not isfinite(value):
+                # Such as 1e999.
+                raise ValueError
+            return self._parse(str(value)) if self._parse in (_decimal, _seconds) else value
         if not isinstance(value, str) or (self._length is not None and len(value) > self._length):
             raise ValueError
         return self._parse(value) if self._parse else value
@@ -131,6 +137,21 @@ def _zoned(text: str) -> datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
 
 
+def _float(text: str) -> float:
+    # NaN and Infinity: most databases refuse them, and SQLite writes NULL.
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError
+    return value
+
+
+def _decimal(text: str) -> Decimal:
+    value = Decimal(text)
+    if not value.is_finite():
+        raise ValueError
+    return value
+
+
 def _seconds(text: str) -> timedelta:
     return timedelta(seconds=float(text))
 
@@ -154,7 +175,7 @@ def _reader(kind: Any) -> tuple[Parse | None, str, Any]:
             else (_local, "a date and time without an offset, such as 2026-01-31T12:00:00", ())
         )
     if isinstance(kind, types.Numeric) and kind.asdecimal:
-        return Decimal, "a number", (int, float)
+        return _decimal, "a number", (int, float)
     if isinstance(kind, types.Uuid) and not kind.as_uuid:
         return lambda text: str(uuid.UUID(text)), "a UUID", ()
     for class_, parse, words, native in _READERS:
@@ -170,14 +191,14 @@ def _one_of(known: dict[str, Any]) -> Parse:
 _READERS: tuple[tuple[type[Any], Parse, str, Any], ...] = (
     (types.Boolean, _boolean, "true or false", bool),
     (types.Integer, int, "a whole number", int),
-    (types.Numeric, float, "a number", (int, float)),
-    (types.Float, float, "a number", (int, float)),
+    (types.Numeric, _float, "a number", (int, float)),
+    (types.Float, _float, "a number", (int, float)),
     (types.Date, date.fromisoformat, "a date such as 2026-01-31", ()),
     (types.Time, time.fromisoformat, "a time such as 12:30:00", ()),
     (types.Interval, _seconds, "a number of seconds", (int, float)),
     (INTERVAL, _seconds, "a number of seconds", (int, float)),
     (types.Uuid, uuid.UUID, "a UUID", ()),
-    (types.JSON, json.loads, "JSON", object),
-    (types.ARRAY, json.loads, "a JSON array", list),
+    (types.JSON, strict_json.read, "JSON", object),
+    (types.ARRAY, strict_json.read, "a JSON array", list),
     (types.LargeBinary, _binary, "bytes in hexadecimal digits", ()),
 )

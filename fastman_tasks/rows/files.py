@@ -7,18 +7,27 @@ import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from fastman_tasks.errors import LoadFailed
+from fastman_tasks.rows import strict_json
+from fastman_tasks.rows.bounded import Bounded
 
 _ROWS = 500
+# Rows are collected in these numbers: some may be long.
+_SOME = 20
+# In bytes: of a line, and of a .json file, which is read as a whole.
+_LONGEST_LINE, _LARGEST = 16 << 20, 64 << 20
+_BUFFER = 1 << 17
 _SPACE = re.compile(r"\s*")
 KINDS = (".csv", ".jsonl", ".json")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -44,23 +53,26 @@ class DataFile:
         self.kind = lower.with_suffix("").suffix if self.zipped else lower.suffix
         if self.kind not in KINDS:
             raise LoadFailed(f"{path.name}: load() reads {', '.join(KINDS)}, each optionally with .gz after it.")
+        if path.exists() and not path.is_file():
+            raise LoadFailed(f"{path.name} is not a file.")
         if not path.is_file():
             raise LoadFailed(f"{path.name} is not in {path.parent}.")
         self.size = path.stat().st_size
         self.position: Callable[[], int] = lambda: 0
+        self._read_so_far: Callable[[], int] = lambda: 0
 
     @contextmanager
-    def open(self) -> Iterator[IO[bytes]]:
-        """Yields the decompressed content; ``position`` returns how much of ``size`` was read. Raises LoadFailed."""
+    def open(self) -> Iterator[Bounded]:
+        """Yields the decompressed content; ``position`` returns how much of ``size`` was read. Raises LoadFailed, also
+        for a line, or a .json file, that is too long."""
         try:
-            with self.path.open("rb") as raw:
+            with self.path.open("rb") as raw, gzip.open(raw) if self.zipped else nullcontext(raw) as content:
                 self.position = raw.tell
-                if self.zipped:
-                    with gzip.open(raw) as content:
-                        yield content  # type: ignore[misc]
+                if self.kind == ".json":
+                    yield Bounded(content, _LARGEST, self._too_large, whole=True)
                 else:
-                    yield raw
-        except (OSError, EOFError) as error:
+                    yield Bounded(content, _LONGEST_LINE, self._too_long)
+        except (OSError, EOFError, zlib.error) as error:
             raise LoadFailed(f"{self.name} cannot be read: {error}.") from error
         finally:
             self.position = lambda: 0
@@ -95,11 +107,22 @@ class DataFile:
         """Returns the error for a ``problem`` in ``line``."""
         return LoadFailed(f"{self.name}:{line}{f', column {column}' if column else ''}: {problem}")
 
+    def _too_long(self, line: int) -> LoadFailed:
+        return self.failure(line, None, f"the line has more than {_LONGEST_LINE >> 20} MB")
+
+    def _too_large(self, line: int) -> LoadFailed:
+        return self.failure(
+            line,
+            None,
+            f"more than {_LARGEST >> 20} MB, which are read at once. Write one object per line to a .jsonl file.",
+        )
+
     @contextmanager
     def _csv(self) -> Iterator[Any]:
         with self.open() as content:
-            text = io.TextIOWrapper(content, "utf-8-sig", newline="")
+            text = io.TextIOWrapper(io.BufferedReader(content, _BUFFER), "utf-8-sig", newline="")
             reader = csv.reader(text, strict=True)
+            self._read_so_far = lambda: content.read_so_far
             try:
                 yield reader
             except csv.Error as error:
@@ -116,7 +139,7 @@ class DataFile:
                 return
             names = tuple(name.strip() for name in header)
             start = 0
-            while (rows := list(islice(found, _ROWS))) or not start:
+            while (rows := self._take(found)) or not start:
                 line = self._csv_line(start)
                 for number, row in enumerate(rows) if set(map(len, rows)) - {len(names)} else ():
                     if len(row) != len(names):
@@ -126,6 +149,17 @@ class DataFile:
                 if not rows:
                     return
                 start += len(rows)
+
+    def _take(self, rows: Iterator[T]) -> list[T]:
+        """Returns the next ``rows`` for a batch: fewer where they are long."""
+        taken: list[T] = []
+        start = self._read_so_far()
+        while len(taken) < _ROWS and self._read_so_far() - start < _LONGEST_LINE:
+            some = list(islice(rows, _SOME))
+            taken += some
+            if len(some) < _SOME:
+                break
+        return taken
 
     def _csv_line(self, start: int) -> Callable[[int], int]:
         def line(number: int) -> int:
@@ -139,11 +173,12 @@ class DataFile:
 
     def _json_batches(self) -> Generator[Batch, None, None]:
         with self.open() as content:
-            text = io.TextIOWrapper(content, "utf-8-sig")
+            text = io.TextIOWrapper(io.BufferedReader(content, _BUFFER), "utf-8-sig")
+            self._read_so_far = lambda: content.read_so_far
             try:
                 objects = self._lines(text) if self.kind == ".jsonl" else self._array(text)
                 for names, alike in groupby(objects, key=lambda each: tuple(each[1])):
-                    while rows := list(islice(alike, _ROWS)):
+                    while rows := self._take(alike):
                         yield _json_batch(names, rows)
             except UnicodeDecodeError as error:
                 raise LoadFailed(f"{self.name} is not UTF-8: {error.reason} at byte {error.start}.") from error
@@ -152,13 +187,14 @@ class DataFile:
         for number, line in enumerate(text, 1):
             if line.strip():
                 try:
-                    yield number, self._object(number, json.loads(line))
-                except json.JSONDecodeError as error:
-                    raise self.failure(number, None, f"not JSON: {error.msg}") from error
+                    value = strict_json.read(line)
+                except strict_json.NotJSON as error:
+                    raise self.failure(number, error.column, f"{error}") from error
+                yield number, self._object(number, value)
 
     def _array(self, text: IO[str]) -> Iterator[tuple[int, dict[str, Any]]]:
         # As a whole, item by item: json.load would not say in which line one stands.
-        content, decoder, at, line = text.read(), json.JSONDecoder(), 0, 1
+        content, at, line = text.read(), 0, 1
 
         def go_on(to: int) -> str:
             """Move to the first character from ``to`` on that is not a space, and return it; empty at the end."""
@@ -176,9 +212,9 @@ class DataFile:
         more = go_on(at + 1) != "]"
         while more:
             try:
-                value, end = decoder.raw_decode(content, at)
-            except json.JSONDecodeError as error:
-                raise self.failure(error.lineno, None, f"not JSON: {error.msg}") from error
+                value, end = strict_json.read_value(content, at)
+            except strict_json.NotJSON as error:
+                raise self.failure(error.line, error.column, f"{error}") from error
             yield line, self._object(line, value)
             next = go_on(end)
             if next not in (",", "]"):

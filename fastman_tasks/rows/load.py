@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
@@ -21,9 +22,13 @@ from fastman_tasks.rows.files import Batch, DataFile
 from fastman_tasks.rows.row_counts import RowCounts, find_row_counts
 from fastman_tasks.rows.writers import Inserts, RowRefused, Writer, can_copy, can_copy_texts, open_copy
 from fastman_tasks.sources import describe_error
+from fastman_tasks.text.secrets import MASK, hide, hide_bound, is_secret
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
+
+#: Where a connection's info has the seeders' folder.
+FOLDER = "fastman_tasks.seeders"
 
 
 @overload
@@ -33,25 +38,29 @@ def load(db: AsyncSession, model: type | Table, path: str | Path) -> Coroutine[A
 def load(db: Session | AsyncSession, model: type | Table, path: str | Path) -> int | Coroutine[Any, Any, int]:
     """Write the rows of a data file to the table of ``model``, and return their number.
 
-    ``path`` is relative to the folder of the calling module. A ``.csv`` starts with a line of the model's attributes
+    ``path`` is relative to the folder of the calling module, and leads to a file in it, or in the seeders' folder; an
+    absolute one may lead anywhere. A ``.csv`` starts with a line of the model's attributes
     (or columns), a ``.jsonl`` has one object per line, a ``.json`` an array of objects; each may be compressed
     (``.csv.gz``). Texts are converted to the column's type: numbers, ISO dates and times, true and false, names of an
     enum, UUIDs, JSON. An empty field is NULL if the column accepts it. Columns that are not in the file get their
     defaults. PostgreSQL's sequence is moved past the ids in the file. Nothing is committed. With an AsyncSession the
     call has to be awaited.
 
-    Raises LoadFailed if the file does not exist, if a column is unknown, missing or listed twice, and for a value that
-    is not valid, with its line in the file.
+    Raises LoadFailed if the file does not exist or is elsewhere, if a column is unknown, missing or listed twice, and
+    for a value that is not valid, with its line in the file.
     """
     frame = inspect.currentframe()
-    # run_sync() calls this again with the whole path, in a greenlet without a caller.
-    if frame and frame.f_back:
-        path = Path(frame.f_back.f_globals.get("__file__", "")).parent / path
+    caller = frame.f_back.f_globals.get("__file__", "") if frame and frame.f_back else ""
+    beside = Path(caller).parent
     if not isinstance(db, Session):
-        return db.run_sync(load, model, path)
+        return db.run_sync(_load, model, Path(path), beside)
+    return _load(db, model, Path(path), beside)
+
+
+def _load(db: Session, model: type | Table, path: Path, beside: Path) -> int:
     connection = db.connection()
     row_counts = find_row_counts(connection)
-    file = DataFile(Path(path))
+    file = DataFile(_inside(path, (beside, connection.info.get(FOLDER, beside))))
     # Objects that were added before are written first.
     db.flush()
     loading = _Loading(connection, model, file, row_counts)
@@ -61,6 +70,15 @@ def load(db: Session | AsyncSession, model: type | Table, path: str | Path) -> i
         row_counts.advance(None, None)
         row_counts.report(loading.table.fullname, Counts(created=rows))
     return rows
+
+
+def _inside(path: Path, folders: tuple[Path, Path]) -> Path:
+    """Returns ``path`` in the first of ``folders``. Raises LoadFailed where that is in neither of them."""
+    # Not what a symbolic link leads to: whoever made it has said so.
+    found = Path(os.path.normpath(folders[0] / path))
+    if not path.is_absolute() and not any(found.is_relative_to(os.path.normpath(folder)) for folder in folders):
+        raise LoadFailed(f"{path} is outside of {folders[1]}. Move the file there, or write the whole path.")
+    return found
 
 
 class _Loading:
@@ -152,10 +170,12 @@ class _Loading:
         pairs = list(zip(converters, batch.columns, strict=True))
         try:
             values = [convert(each, found) for each, found in pairs]
-        except (ValueError, ArithmeticError, LookupError, TypeError):
+        except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError):
             for number in range(batch.size):
                 for name, (each, found) in zip(batch.names, pairs, strict=True):
                     if problem := each.problem(found[number]):
+                        if is_secret(name):
+                            problem = hide(problem, [str(found[number])[:60]])
                         raise self._file.failure(batch.line(number), name, problem) from None
             raise
         for column in self._extra:
@@ -169,7 +189,9 @@ class _Loading:
                 lines = f"lines {batch.line(0)} to {batch.line(batch.size - 1)}"
                 raise LoadFailed(f"{self._file.name}, {lines}: {describe_error(refused.error)}") from refused.error
             line = batch.line(refused.number)
-            raise self._file.failure(line, None, describe_error(refused.error)) from refused.error
+            row = {name: found[refused.number] for name, found in zip(batch.names, batch.columns, strict=True)}
+            said = hide_bound(describe_error(refused.error), None, row)
+            raise self._file.failure(line, None, said) from refused.error
 
     @contextmanager
     def _copying(self, line: Callable[[int], int], names: dict[str, str]) -> Iterator[None]:
@@ -182,13 +204,17 @@ class _Loading:
             # Before 3.2 psycopg raises what the server says to a COPY that an error here has ended.
             if isinstance(error.__context__, LoadFailed):
                 raise error.__context__ from None
-            message = " ".join(part for part in (error.diag.message_primary, error.diag.message_detail) if part)
+            # The detail quotes the whole row.
+            detail = None if any(map(is_secret, names)) else error.diag.message_detail
+            message = " ".join(part for part in (error.diag.message_primary, detail) if part)
             # In English: COPY users, line 3, column age: "x". Names may hold anything.
             where = re.search(rf"COPY {re.escape(self.table.name)}\D*(\d+)(?:, \w+ (.*))?", error.diag.context or "")
             if where is None:
                 raise LoadFailed(f"{self._file.name}: {message or error}") from error
             rest = f"{where[2] or ''}:"
             column = max((name for name in names if rest.startswith(f"{name}:")), key=len, default="")
+            if is_secret(column):
+                message = re.sub(r'".*"', f'"{MASK}"', message)
             raise self._file.failure(line(int(where[1])), names.get(column), message) from error
 
     def _advance(self) -> None:

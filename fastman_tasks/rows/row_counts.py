@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, event
 
+from fastman_tasks.databases.commits import ends_transaction
 from fastman_tasks.plans import Counts
 
 T = TypeVar("T")
@@ -73,6 +74,8 @@ class RowCounts:
         self._silent = False
         #: The execution context of the latest statement, failed ones included, those about savepoints left out.
         self.latest: Any = None
+        #: Whether a statement has committed what was written before it.
+        self.has_committed = False
 
     @contextmanager
     def listen(self, connection: Connection) -> Iterator[None]:
@@ -165,7 +168,7 @@ class RowCounts:
         try:
             kind, table = self._parsed[statement]
         except KeyError:
-            kind, table = self._parse(statement)
+            kind, table = self._parse(statement, connection.dialect.name)
         if not kind:
             return
         counted = self._tables[-1].setdefault(table, dict.fromkeys(_KINDS, 0))
@@ -192,8 +195,10 @@ class RowCounts:
             self._open = None
             counted[kind] += max(cursor.rowcount, 0)
 
-    def _parse(self, statement: str) -> tuple[str, str]:
+    def _parse(self, statement: str, dialect: str) -> tuple[str, str]:
         found = parse_write(statement) or ("", "")
+        if not found[0] and ends_transaction(statement, dialect):
+            self.has_committed = True
         # The statements of a bulk insert are long, and seldom the same.
         if len(statement) <= _LONGEST and len(self._parsed) < _MOST:
             self._parsed[statement] = found

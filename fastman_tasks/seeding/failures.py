@@ -8,10 +8,12 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
+from fastman_tasks.databases.commits import Outcome
 from fastman_tasks.errors import LockLost
 from fastman_tasks.seeding.discovery import Seeder
 from fastman_tasks.sources import describe_error, place
 from fastman_tasks.text import shorten
+from fastman_tasks.text.secrets import mask_row
 
 _LONGEST, _MOST = 300, 8
 
@@ -37,18 +39,29 @@ def describe_failure(seeder: Seeder | None, error: BaseException, root: Path) ->
         # For a batch the driver does not say which row failed.
         if error.params and isinstance(error.params, dict | tuple) and not error.ismulti:
             several = re.search(r"\)\s*,\s*\(", error.statement)
-            lines.append(f"  {'Rows' if several else 'Row'}: {shorten(repr(error.params), _LONGEST)}")
+            row = mask_row(error.statement, error.params)
+            lines.append(f"  {'Rows' if several else 'Row'}: {shorten(repr(row), _LONGEST)}")
     return lines
 
 
-def describe_outcome(done: Sequence[str], *, kept: bool, in_part: bool, over: bool) -> list[str]:
+def describe_outcome(
+    done: Sequence[str], *, kept: bool, in_part: bool, over: bool, outcome: Outcome = "rolled back"
+) -> list[str]:
     """Returns what ran before a failure and what is kept: with ``kept`` the seeders that are ``done``, with ``in_part``
     also what the failed one wrote before it called others. ``over`` is whether a statement has ended the
-    transaction."""
+    transaction, ``outcome`` what became of the last one if its commit failed."""
     lines = []
     if done:
         lines.append(f"These ran before it: {', '.join(done)}.")
-    if over:
+    if outcome != "rolled back":
+        if kept and done:
+            lines.append(f"Committed (--commit-each): {', '.join(done)}.")
+        lines.append(
+            "It was committed all the same."
+            if outcome == "committed"
+            else "The outcome is unknown: the database may have committed it. Look at the rows before you run it again."
+        )
+    elif over:
         lines.append(
             "A COMMIT (on MySQL and MariaDB also a TRUNCATE or other DDL) ended the run's transaction: what was "
             "written before that may have been committed."

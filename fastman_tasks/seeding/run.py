@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, SQLAlchemyError
 
+from fastman_tasks.databases import commits
+from fastman_tasks.databases.outages import advise
 from fastman_tasks.errors import LockLost, SeederFailed
-from fastman_tasks.plans import Observer, StepResult
+from fastman_tasks.plans import Observer, Report, StepResult, StepState
 from fastman_tasks.rows.row_counts import RowCounts
 from fastman_tasks.seeding import call, failures, missing
 from fastman_tasks.seeding.discovery import Seeder
@@ -65,6 +67,8 @@ class SeedRun:
         self._over = False
         # With commit_each: a called seeder was committed, and with it what its caller had written.
         self._kept_in_part = False
+        # What became of the last transaction, where its commit has failed.
+        self._outcome: commits.Outcome = "rolled back"
 
     def run(self, seeders: Iterable[Seeder]) -> tuple[StepResult, ...]:
         """Run ``seeders`` and the seeders they call, and return the results. Raises SeederFailed or LockLost, with
@@ -77,17 +81,20 @@ class SeedRun:
                 self._connection.begin()
                 for seeder in seeders:
                     self._run(seeder)
-                if self._options.preview:
-                    self._connection.rollback()
+                if self._options.preview or self._options.commit_each:
+                    # With commit_each nothing is open; a connection that is lost now fails nothing.
+                    self._roll_back()
                 else:
                     self._confirm("the commit")
-                    self._connection.commit()
+                    commits.commit(self._connection, self._on_failed_commit)
             except BaseException as error:
                 # Ctrl-C and a seeder's sys.exit() are failures like any other.
                 self._roll_back()
                 seeder_and_error = self._failed or (None, error)
-                failure = LockLost if isinstance(seeder_and_error[1], LockLost) else SeederFailed
-                raise failure(self._report(*seeder_and_error)) from seeder_and_error[1]
+                kind = LockLost if isinstance(seeder_and_error[1], LockLost) else SeederFailed
+                failure = kind(self._report(*seeder_and_error))
+                failure.report = Report("", "", None, self._kept_results())
+                raise failure from seeder_and_error[1]
         return tuple(self._results)
 
     def call(self, caller: Seeder, wanted: Iterable[Any]) -> None:
@@ -135,13 +142,14 @@ class SeedRun:
                     self._failed = seeder, error if released else self._ended(error)
                     if not released and not self._over:
                         self._advice = self._missing(seeder, error)
-                self._finish(StepResult(seeder.step, "failed", self._clock() - started, tables()))
+                state = _STATES[self._outcome] if self._failed[0] is seeder else "failed"
+                self._finish(StepResult(seeder.step, state, self._clock() - started, tables()))
                 raise
             self._finish(StepResult(seeder.step, "done", self._clock() - started, tables()))
 
     def _commit(self) -> None:
         self._confirm("the commit")
-        self._connection.commit()
+        commits.commit(self._connection, self._on_failed_commit)
         self._connection.begin()
         for depth in range(1, len(self._running) + 1):
             self._mark(depth)
@@ -153,6 +161,11 @@ class SeedRun:
     def _ended(self, error: BaseException) -> BaseException:
         """Returns ``error``, or a better one if the seeder has ended the run's transaction."""
         if self._connection.closed or self._connection.invalidated:
+            latest = self._row_counts.latest
+            under_way = latest is not None and commits.ends_transaction(
+                latest.statement or "", self._connection.dialect.name
+            )
+            self._over = under_way or self._row_counts.has_committed
             return error
         try:
             # Not through SQLAlchemy, which refuses every statement once one of its savepoints is missing.
@@ -160,13 +173,24 @@ class SeedRun:
                 cursor.execute(f"ROLLBACK TO SAVEPOINT {_mark(len(self._running))}")
         except Exception as unknown:
             # The connection may also be unusable; then the server rolls back.
-            self._over = _is_about_savepoints(unknown)
+            # SQLite itself rolls back everything when its disk is full.
+            self._over = _is_about_savepoints(unknown) and not advise(error)
         if self._over and (_is_about_savepoints(error) or isinstance(error, InvalidRequestError)):
             better = SeederFailed(
                 "It ended the run's transaction. Use db.commit() and db.rollback(), and DELETE instead of TRUNCATE."
             )
             return better.with_traceback(error.__traceback__)
         return error
+
+    def _on_failed_commit(self, outcome: commits.Outcome) -> None:
+        self._outcome = outcome
+
+    def _kept_results(self) -> tuple[StepResult, ...]:
+        """The results, with what became of the seeders that had run when the run failed."""
+        if self._options.commit_each or self._outcome == "committed":
+            return tuple(self._results)
+        state: StepState = "unknown" if self._outcome == "unknown" or self._over else "rolled back"
+        return tuple(replace(each, state=state) if each.state == "done" else each for each in self._results)
 
     def _missing(self, seeder: Seeder, error: BaseException) -> list[str]:
         if self._connection.closed or self._connection.invalidated:
@@ -196,18 +220,24 @@ class SeedRun:
             self._connection.invalidate()
 
     def _report(self, seeder: Seeder | None, error: BaseException) -> str:
+        failed = seeder and seeder.step
         return "\n".join(
             [
                 *failures.describe_failure(seeder, error, self._root),
                 *self._advice,
                 *failures.describe_outcome(
-                    [result.step.name for result in self._results if result.state == "done"],
+                    [each.step.name for each in self._results if each.state == "done" and each.step != failed],
                     kept=self._options.commit_each,
                     in_part=self._kept_in_part,
                     over=self._over,
+                    outcome=self._outcome,
                 ),
+                *advise(error),
             ]
         )
+
+
+_STATES: dict[commits.Outcome, StepState] = {"rolled back": "failed", "committed": "done", "unknown": "unknown"}
 
 
 def _mark(depth: int) -> str:

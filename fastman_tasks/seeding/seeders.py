@@ -9,8 +9,10 @@ from functools import cached_property
 from sqlalchemy import Connection
 
 from fastman_tasks.databases.database import Database
+from fastman_tasks.databases.transactions import begin_immediately
 from fastman_tasks.errors import SeedingRefused
 from fastman_tasks.plans import Observer, StepResult
+from fastman_tasks.rows import load
 from fastman_tasks.seeding import call, discovery, random_seed
 from fastman_tasks.seeding.discovery import Seeder
 from fastman_tasks.seeding.order import SeedOrder
@@ -69,6 +71,8 @@ class Seeders:
             random_seed.seed(options.random_seed)
 
         def work(connection: Connection) -> tuple[StepResult, ...]:
+            begin_immediately(connection)
+            connection.info[load.FOLDER] = self._settings.seeders
             settings = self._settings
             run = SeedRun(connection, self._order, settings.root, settings.environment, options, observer, confirm)
             return run.run(selected)

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, overload
 import invoke
 from invoke import Argument, Context, Exit
 
-from fastman_tasks.tasks import console
+from fastman_tasks.tasks import console, streams
 from fastman_tasks.tasks.flags import flags_of, parse
 from fastman_tasks.tasks.interruption import interruptible
-from fastman_tasks.tasks.spelling import spell
+from fastman_tasks.tasks.spelling import running_program, spell
 from fastman_tasks.tasks.startup import seldom_collecting
+from fastman_tasks.text import printable
+from fastman_tasks.text.secrets import redact, redact_traceback
 
 if TYPE_CHECKING:
     from fastman_tasks.plans import Report
@@ -107,6 +109,8 @@ def project_task(
             typed = signature.bind(c, *args, **flags).arguments
             if c.config.run.dry and "pretend" in switches:
                 typed["pretend"] = True
+            if running_program() is not None:
+                streams.make_lasting()
             project = None
             as_json = "json" in switches and bool(typed.get("json"))
 
@@ -119,23 +123,23 @@ def project_task(
                 console.end_process(message, _failure_value(project, _name(function), failure) if as_json else None)
 
             try:
-                with interruptible(abandon), seldom_collecting(), _open(c) as project:
-                    return function(project, **parse(known, typed))
+                with (
+                    interruptible(abandon),
+                    seldom_collecting(),
+                    _open(c) as project,
+                    console.redacting(project.redact),
+                ):
+                    result = function(project, **parse(known, typed))
             except Exit:
                 raise
-            except BrokenPipeError:
-                # Whoever read our output (head, a pager) has left.
-                console.silence()
-                raise Exit(code=1) from None
             except (Exception, KeyboardInterrupt) as error:
-                try:
+                with console.redacting(project.redact if project else redact):
                     if as_json:
                         _print_failure(error, project, _name(function))
-                    console.flush()
-                except OSError:
-                    # A full disk, which stderr tells.
-                    console.silence()
-                raise _exit(error, project) from error
+                    raise _exit(error, project) from error
+            if (lost := streams.failure()) is not None:
+                raise Exit(f"The output could not be written: {lost.strerror}. The command itself has finished.", 1)
+            return result
 
         first, *others = signature.parameters.values()
         seen = (first.replace(annotation=first.empty), *(known[each.name].as_typed for each in others))
@@ -179,14 +183,13 @@ def _root(c: Context) -> Path | None:
 def _exit(error: BaseException, project: Project | None) -> Exit:
     message, code, _ = _tell(error, project)
     if _DEBUG:
-        message = "".join(traceback.format_exception(error)) + message
-    return Exit(message if project is None else project.redact(message), code)
+        message = redact_traceback("".join(traceback.format_exception(error)), error) + message
+    return Exit(console.error_text(message), code)
 
 
 def _print_failure(error: BaseException, project: Project | None, command: str) -> None:
     message, code, next = _tell(error, project)
-    redact = project.redact if project else str
-    failure = {"code": code, "message": redact(message), "next": next}
+    failure = {"code": code, "message": message, "next": next}
     console.print_json(_failure_value(project, command, failure, getattr(error, "report", None)))
 
 
@@ -204,14 +207,15 @@ def _tell(error: BaseException, project: Project | None) -> tuple[str, int, str 
 
     if isinstance(error, FastmanError):
         message, next = str(error), None if error.next is None else spell(str(error.next))
+        typed = printable(next or "")
         if project is not None and (hint := project.hint(error)):
             message = f"{message}\n{hint}"
         if next is not None:
             message = (
-                f"{message} To go ahead: {next}" if isinstance(error, ConsentMissing) else f"{message}\nNext: {next}"
+                f"{message} To go ahead: {typed}" if isinstance(error, ConsentMissing) else f"{message}\nNext: {typed}"
             )
         return spell(message), error.code, next
     if isinstance(error, KeyboardInterrupt):
         where = spell("inv migrate.status")
-        return f"Interrupted. The running step was rolled back if the database supports it. See {where}", 1, None
+        return f"Interrupted. For what is applied now: {where}", 1, None
     return f"Unexpected {type(error).__name__}: {error}\nFor the traceback: inv --debug …", 1, None

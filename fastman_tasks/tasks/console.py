@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
+import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
+from fastman_tasks.tasks import streams
 from fastman_tasks.tasks.spelling import spell
+from fastman_tasks.text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 _NAME_WIDTH = 60
 # Where lines go while stdout is redirected.
 _stdout: ContextVar[TextIO | None] = ContextVar("stdout", default=None)
+# What masks the secrets in a text.
+_redact: ContextVar[Callable[[str], str]] = ContextVar("redact", default=str)
 _YES = ("y", "Y", "yes", "Yes", "YES")
 
 
@@ -34,64 +39,70 @@ def _console(stream: TextIO) -> Console:
 
 
 def _out() -> TextIO:
-    # Python has no stdout where it was closed (>&-).
-    return _stdout.get() or sys.stdout or _nowhere()
-
-
-@functools.cache
-def _nowhere() -> TextIO:
-    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123
+    # Python may have none, where it was closed (>&-).
+    return _stdout.get() or sys.stdout or io.StringIO()
 
 
 def _write(text: str, style: str | None = None, end: str = "\n") -> None:
-    try:
-        # Without a terminal nothing is coloured, and importing rich would be a tenth of the command's time.
-        if _out().isatty() or os.environ.get("FORCE_COLOR"):
-            _console(_out()).print(text, style=style, end=end)
-        else:
-            _send(text + end)
-    except BrokenPipeError:
-        # The reader of our output (head, a pager) has exited. That is no reason to stop half way.
-        silence()
-
-
-def _send(text: str) -> None:
-    # A line is shown while a migration runs: what stdout cannot spell must not be taken for an error of it.
     out = _out()
-    encoding = out.encoding or "utf-8"
-    out.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    out.flush()
+    # Without a terminal nothing is coloured, and importing rich would be a tenth of the command's time.
+    if out.isatty() or os.environ.get("FORCE_COLOR"):
+        _console(out).print(text, style=style, end=end)
+    else:
+        out.write(text + end)
+        out.flush()
 
 
 def line(text: str = "", style: str | None = None) -> None:
-    """Print one line, with our commands spelled as in this tasks.py."""
-    _write(spell(text), style)
+    """Print one line, with our commands spelled as in this tasks.py. A line's end in ``text`` is escaped."""
+    _write(_clean(text), style)
+
+
+def lines(text: str, style: str | None = None) -> None:
+    """Print ``text``, which may have several lines."""
+    _write(_clean(text.replace("\r\n", "\n"), keep="\n\t"), style)
+
+
+def _clean(text: str, keep: str = "") -> str:
+    return printable(_redact.get()(spell(text)), keep=keep)
+
+
+@contextmanager
+def redacting(redact: Callable[[str], str]) -> Iterator[None]:
+    """Have ``redact`` mask what is secret in everything that is printed in this block."""
+    token = _redact.set(redact)
+    try:
+        yield
+    finally:
+        _redact.reset(token)
 
 
 @contextmanager
 def reserve_stdout(wanted: bool) -> Iterator[None]:
-    """Keep stdout for what is printed here where that is ``wanted``: what others print in this block goes to stderr."""
+    """Keep stdout for what is printed here where that is ``wanted``: what others print in this block, child processes
+    too, goes to stderr."""
     if not wanted:
         yield
         return
-    token = _stdout.set(_out())
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
-    finally:
-        _stdout.reset(token)
+    with streams.keep_apart() as out:
+        token = _stdout.set(out)
+        try:
+            with redirect_stdout(sys.stderr):
+                yield
+        finally:
+            _stdout.reset(token)
 
 
 def print_result(name: str, took: float | None, word: str) -> None:
     """``  name ....... 12 ms  DONE``; ``took`` in seconds."""
-    _write(_leader(name), end="")
+    _write(_clean(_leader(name)), end="")
     end_result(took, word)
 
 
 def begin_result(name: str) -> bool:
     """On a terminal, the part of the line that is known before ``name`` has run; whether it is there."""
     if _out().isatty():
-        _write(_leader(name), end="")
+        _write(_clean(_leader(name)), end="")
         return True
     return False
 
@@ -123,7 +134,7 @@ class Bar:
     def __init__(self) -> None:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
         self._progress = Progress(*columns, console=_console(_out()), transient=True)
         self._task = self._progress.add_task("", total=None)
         self._progress.start()
@@ -132,7 +143,7 @@ class Bar:
         """Show ``text`` and, if it is known, how much is ``done``; ``restart`` sets the bar back to zero."""
         if restart:
             self._progress.reset(self._task, total=None)
-        self._progress.update(self._task, description=text, completed=done, total=total)
+        self._progress.update(self._task, description=_clean(text), completed=done, total=total)
 
     def stop(self) -> None:
         """Remove the bar."""
@@ -146,29 +157,34 @@ def bar() -> Bar | None:
 
 def print_json(value: Any) -> None:
     """``value`` alone on stdout."""
-    spells_all = (_out().encoding or "").lower().startswith("utf")
-    _out().write(json.dumps(value, indent=2, ensure_ascii=not spells_all) + "\n")
-    flush()
+    out = _out()
+    spells_all = (out.encoding or "").lower().startswith("utf")
+    text = json.dumps(_redact_all(value), indent=2, ensure_ascii=not spells_all, allow_nan=False)
+    # What is not printable is escaped as JSON has it, too.
+    out.write(printable(text, keep="\n") + "\n")
+    out.flush()
+
+
+def _redact_all(value: Any) -> Any:
+    if isinstance(value, str):
+        return _redact.get()(value)
+    if isinstance(value, dict):
+        return {key: _redact_all(each) for key, each in value.items()}
+    return [_redact_all(each) for each in value] if isinstance(value, list) else value
 
 
 def end_process(message: str, value: Any = None) -> NoReturn:
     """End the process at once, with code 1 and ``message`` on stderr; ``value`` is printed as JSON. For a thread, while
     the main one may be writing: what Python has buffered is lost."""
     if value is not None:
-        os.write(1, f"{json.dumps(value, indent=2)}\n".encode())
+        os.write(streams.stdout_descriptor(), f"{json.dumps(value, indent=2)}\n".encode())
     os.write(2, f"{message}\n".encode(errors="backslashreplace"))
     os._exit(1)
 
 
-def flush() -> None:
-    """Have stdout take what was printed. Raises OSError where it cannot."""
-    _out().flush()
-
-
-def silence() -> None:
-    """Give up a stdout that takes nothing any more: Python would complain once more at exit."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def error_text(text: str) -> str:
+    """Returns ``text``, which Invoke prints, as ``lines`` would print it."""
+    return _clean(text, keep="\n\t")
 
 
 def can_ask() -> bool:
@@ -185,7 +201,7 @@ def choose(question: str) -> bool | None:
 def ask(question: str) -> str | None:
     """Returns the user's answer to ``question``; None if the user cancels (Ctrl-C, Ctrl-D)."""
     try:
-        return input(f"{question} ").strip()
+        return input(f"{_clean(question)} ").strip()
     except (EOFError, KeyboardInterrupt):
         line()
         return None

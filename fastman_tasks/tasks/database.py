@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastman_tasks.tasks import console, views
 from fastman_tasks.tasks.boundary import project_task
+from fastman_tasks.tasks.changing import Run, changing_task
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -15,28 +16,15 @@ if TYPE_CHECKING:
 MIGRATE_HELP = {
     "to": "Stop at this revision: its id or its file's name, or a part of either.",
     "seed": "Run the seeders afterwards.",
-    "pretend": "Print the SQL; change nothing.",
-    "force": "Skip confirmation, even in production.",
-    "confirm": "The database's name; required if data in a protected database would be lost.",
-    "json": "Print JSON.",
 }
 
 
-@project_task(help=MIGRATE_HELP)
-def migrate(
-    project: Project,
-    to: str | None = None,
-    seed: bool = False,
-    pretend: bool = False,
-    force: bool = False,
-    confirm: str | None = None,
-    json: bool = False,
-) -> None:
+@changing_task(help=MIGRATE_HELP)
+def migrate(run: Run, to: str | None = None, seed: bool = False) -> None:
     """Apply pending migrations, after a pull or on deploy."""
     from fastman_tasks import actions
-    from fastman_tasks.tasks import reporter
 
-    reporter.run(project, actions.migrate, to=to, seed=seed, pretend=pretend, json=json, force=force, confirm=confirm)
+    run(actions.migrate, to=to, seed=seed)
 
 
 @project_task(
@@ -80,6 +68,34 @@ def seed(
     )
 
 
+@project_task(
+    help={
+        "check": "Write nothing; exit with code 3 if the dump is missing or is not of these migrations.",
+        "json": "Print JSON.",
+    }
+)
+def dump(project: Project, check: bool = False, json: bool = False) -> None:
+    """Write the schema that the migrations make to database/schema/, to make empty databases from.
+
+    inv database.dump
+    """
+    from fastman_tasks.actions import dump as action
+    from fastman_tasks.tasks import dumps
+
+    dumps.run(project, action.check if check else action.dump, json)
+
+
+@changing_task()
+def load(run: Run) -> None:
+    """Load the dump that database.dump has written into an empty database.
+
+    inv database.load
+    """
+    from fastman_tasks import actions
+
+    run(actions.load)
+
+
 def _list(project: Project, wanted: str | None, json: bool) -> None:
     from fastman_tasks.plans import Report, StepResult
 
@@ -101,5 +117,5 @@ def _list(project: Project, wanted: str | None, json: bool) -> None:
         ),
         *(StepResult(seeder.step, "skipped", note="only when called or named") for seeder in others),
     ]
-    report = Report("database.seed", "", project.settings.environment, tuple(steps))
+    report = Report("database.seed", None, project.settings.environment, tuple(steps))
     console.print_json(views.report_value(project, report, report.command, None))

@@ -79,7 +79,7 @@ def _annotation(parameter: inspect.Parameter, function: Callable[..., Any]) -> A
         return parameter.annotation
     try:
         # As inspect does, but one annotation that is only imported for type checking does not break the others.
-        return eval(parameter.annotation, getattr(function, "__globals__", {}))
+        return eval(parameter.annotation, getattr(inspect.unwrap(function), "__globals__", {}))
     except NameError:
         return parameter.empty
 

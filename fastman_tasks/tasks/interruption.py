@@ -21,7 +21,8 @@ _OVER = 0
 
 @contextmanager
 def interruptible(abandon: Callable[[], None]) -> Iterator[None]:
-    """Treat SIGTERM in this block like Ctrl-C: the running step is rolled back and reported, the lock is released.
+    """Treat SIGTERM in this block like Ctrl-C: the running step is rolled back and reported, the lock is released. When
+    the terminal goes away, the block goes on.
 
     If the block has not ended ``PATIENCE`` seconds later, or if a second signal comes, ``abandon`` is called in another
     thread, to end the process: a driver may wait in C, where Python cannot interrupt it.
@@ -29,7 +30,12 @@ def interruptible(abandon: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _as_ctrl_c)
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, _as_ctrl_c)}
+    hangup = getattr(signal, "SIGHUP", None)
+    # With nohup it is so anyway.
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        # Child processes do not inherit a function.
+        before[hangup] = signal.signal(hangup, lambda number, frame: None)
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     # Python's handlers run between two steps of the main thread; this is written to even while it waits in C.
@@ -41,7 +47,8 @@ def interruptible(abandon: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         signal.set_wakeup_fd(former)
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         _watched.discard(theirs.fileno())
         # A forked child may have the socket too, so closing it would tell nothing.
         theirs.send(bytes([_OVER]))

@@ -2,100 +2,98 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from invoke import Exit
 
-from fastman_tasks.tasks import console, views
+from fastman_tasks.tasks import checks, console, revisions
 from fastman_tasks.tasks.boundary import project_task
+from fastman_tasks.tasks.changing import Run, changing_task
 from fastman_tasks.tasks.database import MIGRATE_HELP
-from fastman_tasks.tasks.startup import import_libraries
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from fastman_tasks.plans import Observer, Report
     from fastman_tasks.project import Project
+    from fastman_tasks.revisions.graph import Revision
+
+_SEED = "Run the seeders afterwards."
+_ACCEPT_EMPTY = "Roll back past migrations whose downgrade() is empty; what they did is not undone."
 
 
-@project_task(help=MIGRATE_HELP, default=True)
-def run(
-    project: Project,
-    to: str | None = None,
-    seed: bool = False,
-    pretend: bool = False,
-    force: bool = False,
-    confirm: str | None = None,
-    json: bool = False,
-) -> None:
+@changing_task(help=MIGRATE_HELP, default=True)
+def run(run: Run, to: str | None = None, seed: bool = False) -> None:
     """Apply the pending migrations; the same as database.migrate."""
     from fastman_tasks import actions
-    from fastman_tasks.tasks import reporter
 
-    reporter.run(project, actions.migrate, to=to, seed=seed, pretend=pretend, json=json, force=force, confirm=confirm)
+    run(actions.migrate, to=to, seed=seed)
 
 
-@project_task(
+@changing_task(
     help={
         "steps": "How many of the newest applied migrations to roll back (default 1).",
         "to": "Roll back everything but this revision and its ancestors.",
-        "accept-empty": "Roll back past migrations whose downgrade() is empty; what they did is not undone.",
-        "pretend": "Print the SQL; change nothing.",
-        "force": "Skip confirmation.",
-        "confirm": "The database's name; required if data in a protected database would be lost.",
-        "json": "Print JSON.",
+        "accept-empty": _ACCEPT_EMPTY,
     },
 )
-def rollback(
-    project: Project,
-    steps: int | None = None,
-    to: str | None = None,
-    accept_empty: bool = False,
-    pretend: bool = False,
-    force: bool = False,
-    confirm: str | None = None,
-    json: bool = False,
-) -> None:
+def rollback(run: Run, steps: int | None = None, to: str | None = None, accept_empty: bool = False) -> None:
     """Roll back the newest migrations, to undo or change them."""
     from fastman_tasks import actions
-    from fastman_tasks.tasks import reporter
 
-    report = reporter.run(
-        project,
-        actions.rollback,
-        steps=steps,
-        to=to,
-        accept_empty=accept_empty,
-        pretend=pretend,
-        json=json,
-        force=force,
-        confirm=confirm,
-    )
-    if steps and 0 < len(report.steps) < steps and not json:
+    report = run(actions.rollback, steps=steps, to=to, accept_empty=accept_empty)
+    if steps and 0 < len(report.steps) < steps and not run.json:
         console.line(f"{len(report.steps)} of {steps} were applied.")
 
 
-@project_task(
-    help={
-        "accept-empty": "Roll back past migrations whose downgrade() is empty; what they did is not undone.",
-        "pretend": "Print the SQL; change nothing.",
-        "force": "Skip confirmation.",
-        "confirm": "The database's name; required if data in a protected database would be lost.",
-        "json": "Print JSON.",
-    },
-)
-def reset(
-    project: Project,
-    accept_empty: bool = False,
-    pretend: bool = False,
-    force: bool = False,
-    confirm: str | None = None,
-    json: bool = False,
-) -> None:
+@changing_task(help={"accept-empty": _ACCEPT_EMPTY})
+def reset(run: Run, accept_empty: bool = False) -> None:
     """Roll back all migrations, to start with an empty database."""
     from fastman_tasks import actions
-    from fastman_tasks.tasks import reporter
 
-    reporter.run(
-        project, actions.reset, accept_empty=accept_empty, pretend=pretend, json=json, force=force, confirm=confirm
-    )
+    run(actions.reset, accept_empty=accept_empty)
+
+
+@changing_task(
+    help={
+        "seed": _SEED,
+        "schemas": "The PostgreSQL schemas to empty, separated by commas (default: those that are in use here).",
+        "keep": "Tables that stay, separated by commas.",
+    }
+)
+def fresh(run: Run, seed: bool = False, schemas: tuple[str, ...] = (), keep: tuple[str, ...] = ()) -> None:
+    """Drop everything in the database and apply all migrations, to start over.
+
+    inv migrate.fresh --seed
+    """
+    from fastman_tasks import actions
+
+    run(actions.fresh, seed=seed, schemas=schemas, keep=keep)
+
+
+@changing_task(help={"steps": "Only the newest so many (default: all).", "seed": _SEED, "accept-empty": _ACCEPT_EMPTY})
+def refresh(run: Run, steps: int | None = None, seed: bool = False, accept_empty: bool = False) -> None:
+    """Roll back all migrations and apply them again, to try them in both directions."""
+    from fastman_tasks import actions
+
+    run(actions.refresh, steps=steps, seed=seed, accept_empty=accept_empty)
+
+
+@changing_task(
+    help={
+        "steps": "How many of the newest applied migrations (default 1).",
+        "round-trip": "Compare the schema before and after; exit with code 3 if it differs.",
+        "accept-empty": _ACCEPT_EMPTY,
+    }
+)
+def redo(run: Run, steps: int | None = None, round_trip: bool = False, accept_empty: bool = False) -> None:
+    """Roll back the newest migration and apply it again, after you have changed it."""
+    from fastman_tasks import actions
+
+    report = run(actions.redo, steps=steps, round_trip=round_trip, accept_empty=accept_empty)
+    if any(each.step.action == "check" for each in report.in_state("failed")):
+        raise Exit(code=3)
 
 
 @project_task(
@@ -107,18 +105,145 @@ def reset(
 )
 def status(project: Project, pending: bool = False, check: bool = False, json: bool = False) -> None:
     """Show what is applied and pending, before or after a deploy."""
-    from fastman_tasks.plans import Report
-
-    import_libraries(project)
-    # Whatever env.py prints is not part of the JSON.
-    with console.reserve_stdout(json):
-        found = project.migrator.status()
-    shown = tuple(each for each in found if not pending or each.state != "applied")
-    if json:
-        report = Report("migrate.status", project.display_url, project.settings.environment, shown)
-        console.print_json(views.report_value(project, report, report.command, None))
-    else:
-        console.line(f"{project.label}\n")
-        views.status(found, shown)
+    found = revisions.read(project, json, lambda: project.migrator.status())
+    shown = [each for each in found if not pending or each.state != "applied"]
+    revisions.answer(project, "migrate.status", shown, json, lambda: revisions.status(found, shown))
     if check and any(each.state != "applied" for each in found):
         raise Exit(code=3)
+
+
+@project_task(
+    help={
+        "against": "A branch or commit of git: check what a merge with it has, and that its migrations are unchanged.",
+        "models": "Compare the models with the migrations.",
+        "database": "Compare the schema of the database with the migrations.",
+        "replay": "Apply each migration, roll it back and apply it again, in a scratch database.",
+        "json": "Print JSON.",
+        "format": "github: also print annotations for GitHub Actions.",
+    }
+)
+def check(
+    project: Project,
+    against: str | None = None,
+    models: bool = False,
+    database: bool = False,
+    replay: bool = False,
+    json: bool = False,
+    format: Literal["text", "github"] = "text",
+) -> None:
+    """Check the migrations before you commit or merge them; without flags, in every way that is possible.
+
+    inv migrate.check --against=origin/main
+    """
+    from fastman_tasks import actions
+
+    def work(observer: Observer) -> Report:
+        return actions.check(
+            project, against=against, models=models, database=database, replay=replay, observer=observer
+        )
+
+    checks.run(project, work, json, format)
+
+
+@project_task(help={"json": "Print JSON."})
+def heads(project: Project, json: bool = False) -> None:
+    """Show the newest migration of each branch, to see whether they need a merge."""
+    found = [each for each in revisions.read(project, json, lambda: project.migrator.status()) if each.step.is_head]
+    revisions.answer(project, "migrate.heads", found, json, lambda: revisions.lines(found))
+
+
+@project_task(help={"limit": "How many of the newest to show (default: all).", "json": "Print JSON."})
+def history(project: Project, limit: int | None = None, json: bool = False) -> None:
+    """Show the migrations, newest first, with what each of them follows."""
+    from fastman_tasks.errors import UsageError
+
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit={limit} is not valid: show at least 1 migration.")
+    found = revisions.read(project, json, lambda: project.migrator.status())[::-1][:limit]
+    revisions.answer(project, "migrate.history", found, json, lambda: revisions.history(project, found))
+
+
+@project_task(help={"revision": "Its id or its file's name, or a part of either.", "json": "Print JSON."})
+def show(project: Project, revision: str, json: bool = False) -> None:
+    """Show one migration: its place, its state and its SQL, before you run it.
+
+    inv migrate.show add_email
+    """
+    from fastman_tasks.actions.show import show
+
+    up, down = revisions.read(project, json, lambda: show(project, revision))
+    revisions.answer(project, "migrate.show", (up, down), json, lambda: revisions.migration(project, up, down))
+
+
+@project_task(
+    help={
+        "message": "What the migration is called (default: merge heads).",
+        "pretend": "Say what would be merged; write nothing.",
+        "json": "Print JSON.",
+    }
+)
+def merge(project: Project, message: str | None = None, pretend: bool = False, json: bool = False) -> None:
+    """Write a migration that merges the heads, after two branches with migrations of their own."""
+    from fastman_tasks.making.merge import merge
+    from fastman_tasks.plans import Step, StepResult
+
+    def write() -> tuple[Sequence[Revision], Path | None]:
+        # Where new files belong env.py says, when it runs for the first time.
+        graph = project.migrator.graph
+        return merge(project.environment, graph, message or "merge heads", pretend=pretend)
+
+    heads, file = revisions.read(project, json, write)
+    merged = ", ".join(head.id for head in heads)
+    found = [StepResult(Step("write", file.stem, file), "done", note=merged)] if file else []
+    revisions.answer(
+        project, "migrate.merge", found, json, lambda: revisions.merged(project, heads, file), database=False
+    )
+
+
+@project_task(
+    help={
+        "to": "The last migration to squash (default: the head).",
+        "archive": "A folder for the old files, outside the migrations (default: they are removed; git has them).",
+        "pretend": "Try it and print the migration; change no file.",
+        "force": "Go on where git does not have the files as they are.",
+        "json": "Print JSON.",
+    }
+)
+def squash(
+    project: Project,
+    to: str | None = None,
+    archive: str | None = None,
+    pretend: bool = False,
+    force: bool = False,
+    json: bool = False,
+) -> None:
+    """Replace many old migrations by one that does the same, to be faster on an empty database.
+
+    inv migrate.squash --to=add_email --archive=old_migrations
+    """
+    from pathlib import Path
+
+    from fastman_tasks.actions.squash import squash
+
+    folder = Path(archive) if archive else None
+    found = revisions.read(project, json, lambda: squash(project, to=to, archive=folder, preview=pretend, force=force))
+    steps = revisions.squash_steps(found, pretend)
+    revisions.answer(
+        project, "migrate.squash", steps, json, lambda: revisions.squashed(project, found, folder, pretend)
+    )
+
+
+@changing_task(
+    help={
+        "revision": "Its id or its file's name, or a part of either; heads, or base.",
+        "pretend": "Say what would be recorded; change nothing.",
+    }
+)
+def stamp(run: Run, revision: str) -> None:
+    """Record a migration as applied without running it, where its changes are there already.
+
+    inv migrate.stamp heads
+    """
+    from fastman_tasks import actions
+
+    run(actions.stamp, revision=revision)

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastman_tasks.plans import Observer, Report, Step, StepResult
-from fastman_tasks.tasks import console, prompt, views
+from fastman_tasks.tasks import console, prompt, summary, views
 from fastman_tasks.tasks.startup import import_libraries
-from fastman_tasks.text import pluralize
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 # Seconds before a bar is shown, and between its updates.
 _PATIENCE, _PAUSE = 1.0, 0.1
 _NEVER = float("inf")
-_WORDS = {"done": "DONE", "skipped": "SKIP", "failed": "FAIL"}
+_WORDS = {"done": "DONE", "skipped": "SKIP", "failed": "FAIL", "unknown": "UNKNOWN"}
 
 
 def run(
@@ -36,7 +35,12 @@ def run(
     from fastman_tasks.errors import FastmanError
 
     import_libraries(project)
-    lines = Lines(project, migrates=action.__name__ == "migrate", seeds=bool(options.get("seed")))
+    lines = Lines(
+        project,
+        migrates=action.__name__ in ("migrate", "fresh", "refresh", "load"),
+        seeds=bool(options.get("seed")),
+        goes_both_ways=action.__name__ in ("refresh", "redo"),
+    )
     consent = prompt.consent(force=force, confirm=confirm, json=json, header=lines.header)
     try:
         # Whatever env.py, a migration or a seeder prints is not part of the JSON, or of the SQL.
@@ -65,6 +69,7 @@ class Lines(Observer):
         *,
         migrates: bool = False,
         seeds: bool = False,
+        goes_both_ways: bool = False,
         has_header: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -72,6 +77,7 @@ class Lines(Observer):
         self._clock = clock
         self._migrates = migrates
         self._seeds = seeds
+        self._goes_both_ways = goes_both_ways
         self._has_header = has_header
         self._is_seeding = False
         # The line of a migration that is running.
@@ -85,7 +91,8 @@ class Lines(Observer):
         """Print the database that the command acts on, once."""
         if not self._has_header:
             self._has_header = True
-            console.line(f"{self._project.label}\n")
+            console.line(self._project.label)
+            console.line()
 
     def lock_waiting(self, holder: str | None) -> None:
         self.header()
@@ -94,7 +101,8 @@ class Lines(Observer):
 
     def lock_acquired(self, waited: float) -> None:
         if waited >= 1:
-            console.line(f"Waited {waited:.1f} s for the lock.\n", style="yellow")
+            console.line(f"Waited {waited:.1f} s for the lock.", style="yellow")
+            console.line()
 
     def step_started(self, step: Step) -> None:
         self.header()
@@ -102,7 +110,7 @@ class Lines(Observer):
             self._begin_seeding()
             self._running.append(step.name)
         else:
-            self._has_begun = console.begin_result(step.name)
+            self._has_begun = console.begin_result(self._name(step))
 
     def step_progress(self, step: Step, done: int | None, total: int | None) -> None:
         now = self._clock()
@@ -122,7 +130,7 @@ class Lines(Observer):
 
     def step_retrying(self, step: Step, pause: float) -> None:
         self._break_line()
-        text = f"  {step.name}: a table is locked; rolled back, retrying in {pause:g} s"
+        text = f"  {step.name}: a lock was not free; rolled back, retrying in {pause:g} s"
         console.line(text, style="yellow")
 
     def step_finished(self, result: StepResult) -> None:
@@ -131,11 +139,14 @@ class Lines(Observer):
             # Why a migration failed is said at once; the line of a seeder says what it had written.
             if result.state != "done":
                 self._break_line()
+                if result.step.action == "load" and result.state == "skipped":
+                    self.header()
+                    console.line(f"{result.step.name} is not loaded: {result.note}.", style="yellow")
             elif self._has_begun:
                 self._has_begun = False
                 console.end_result(result.seconds, "DONE")
             else:
-                console.print_result(result.step.name, result.seconds, "DONE")
+                console.print_result(self._name(result.step), result.seconds, "DONE")
             return
         if result.state == "skipped":
             self.header()
@@ -149,6 +160,12 @@ class Lines(Observer):
             notes.append(f"{result.note}; this is {views.environment(self._project)}")
         name = "  ".join(part for part in (result.step.name, "; ".join(notes)) if part)
         console.print_result(name, result.seconds, _WORDS[result.state])
+
+    def _name(self, step: Step) -> str:
+        if step.action == "load":
+            return f"{step.name} ({step.message})"
+        # One migration has a line for each direction.
+        return f"{step.action} {step.name}" if self._goes_both_ways and step.id else step.name
 
     def _break_line(self) -> None:
         if self._has_begun:
@@ -176,38 +193,19 @@ class Lines(Observer):
     def end(self, report: Report, *, shows_sql: bool) -> None:
         """Print the summary of an action."""
         self.header()
-        if report.command == "database.seed":
-            self._end_seeders(report)
-            return
-        if not report.steps:
-            rolls_back = report.command in ("migrate.rollback", "migrate.reset")
-            console.line("Nothing to roll back." if rolls_back else "Nothing to migrate.")
-            return
-        if shows_sql and not self._is_seeding:
+        if report.command == "database.seed" or (self._is_seeding and not shows_sql):
+            summary.seeders(report)
+        elif not report.steps:
+            summary.nothing(report)
+        elif shows_sql:
             views.sql(report, everything=self._project.debug)
             console.line("Nothing was changed.")
             if self._seeds:
                 console.line("The seeders were not run: they need these migrations.")
-            return
-        if any(result.step.action == "seed" for result in report.steps):
-            self._end_seeders(report)
-            return
-        self._end_migrations(report.in_state("skipped"))
-        empty = [result.step.name for result in report.in_state("done") if result.step.is_empty]
-        if empty:
-            console.line("Skipped without undoing anything, as their downgrade() is empty:", style="yellow")
-        for name in empty:
-            console.line(f"  {name}", style="yellow")
-
-    def _end_migrations(self, others: tuple[StepResult, ...] = ()) -> None:
-        done = [result for result in self._results if result.state == "done"]
-        verb = "rolled back" if any(result.step.action == "roll back" for result in done) else "applied"
-        if done:
-            console.line(f"\n{pluralize(len(done), 'migration')} {verb}.")
-        if others:
-            console.line(f"Another process applied {pluralize(len(others), 'migration')} in the meantime.")
-        elif not done:
-            console.line("Nothing to migrate.")
+        else:
+            summary.migrations(self._results, report.in_state("skipped"))
+            summary.checks(report)
+            summary.empty(report)
 
     def _begin_seeding(self) -> None:
         if self._is_seeding:
@@ -215,12 +213,5 @@ class Lines(Observer):
         self._is_seeding = True
         self._next = self._clock() + _PATIENCE
         if self._migrates:
-            self._end_migrations()
+            summary.migrations(self._results)
             console.line()
-
-    def _end_seeders(self, report: Report) -> None:
-        seeders = [result for result in report.steps if result.step.action == "seed"]
-        ran = sum(result.state == "done" for result in seeders)
-        skipped = len(seeders) - ran
-        text = f"\n{pluralize(ran, 'seeder')} ran{f', {skipped} skipped' if skipped else ''}"
-        console.line(f"{text}{'; all changes were rolled back' if report.preview else ''}.")

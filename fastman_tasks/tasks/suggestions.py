@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from invoke import Collection, Exit, ParseError, Program
 
+from fastman_tasks.tasks import console
 from fastman_tasks.tasks.spelling import own_commands, running_program
 
 #: Our commands by what Laravel, Rails, Django and Alembic call them, without their separators.
@@ -22,17 +23,17 @@ _COMMANDS: Mapping[str, str] = {
     "downgrade": "migrate.rollback",
     "reset": "migrate.reset",
     "dbreset": "migrate.reset",
-    "dbwipe": "migrate.reset",
-    "flush": "migrate.reset",
-    "dbfresh": "migrate.reset database.migrate",
-    "migratefresh": "migrate.reset database.migrate",
-    "migraterefresh": "migrate.reset database.migrate",
+    "dbwipe": "migrate.fresh",
+    "flush": "migrate.fresh",
+    "dbfresh": "migrate.fresh",
+    "migratefresh": "migrate.fresh",
+    "migraterefresh": "migrate.refresh",
     "status": "migrate.status",
     "dbstatus": "migrate.status",
     "dbmigratestatus": "migrate.status",
     "showmigrations": "migrate.status",
     "current": "migrate.status",
-    "history": "migrate.status",
+    "history": "migrate.history",
     "seed": "database.seed",
     "dbseed": "database.seed",
     "loaddata": "database.seed",
@@ -84,7 +85,9 @@ def _improving(program: Program, parse: Callable[[], None]) -> Callable[[], None
         try:
             parse()
         except ParseError as error:
-            raise _improved(error, program.collection) from error
+            found = _improved(error, program.collection)
+            text = console.error_text(str(found))
+            raise (Exit(text, found.code) if isinstance(found, Exit) else ParseError(text, found.context)) from error
 
     return improved
 

@@ -27,6 +27,10 @@ def risk(found: Risk) -> None:
     if back:
         console.line()
     losses(found.losses)
+    for note in found.notes:
+        console.line(note, style="yellow")
+    if found.notes:
+        console.line()
 
 
 def losses(found: Sequence[Loss]) -> None:
@@ -59,51 +63,32 @@ def _loss(loss: Loss) -> str:
 
 def sql(report: Report, *, everything: bool) -> None:
     """Print the SQL of each migration of a preview; with ``everything`` also statements that only read the schema."""
+    for result in report.steps:
+        statements(result.step.name, result, everything=everything)
+        console.line()
+
+
+def statements(title: str, result: StepResult, *, everything: bool) -> None:
+    """Print the SQL of one migration below ``title``; see ``sql``."""
     from fastman_tasks.databases.statements import select_changes
 
-    for result in report.steps:
-        statements = result.statements if everything else select_changes(result.statements)
-        console.line(f"-- {result.step.name}", style="bold")
-        if result.note:
-            console.line(f"-- Not all of it can be shown: {result.note}", style="yellow")
-        elif not statements:
-            console.line("-- nothing")
-        for statement in statements:
-            console.line(statement)
-        console.line()
-
-
-def status(found: Sequence[StepResult], shown: Sequence[StepResult]) -> None:
-    """Print one line for each migration in ``shown``, then the counts of all."""
-    styles = {"applied": "green", "pending": "yellow", "missing": "red"}
-    width = max((len(_migration_name(each)) for each in shown), default=0)
-    for each in shown:
-        head = "  (head)" if each.step.is_head else ""
-        text = f"  {each.state:<7}  {_migration_name(each):<{width}}  {each.step.id}{head}"
-        console.line(text, style=styles[each.state])
-    if shown:
-        console.line()
-    missing = [each for each in found if each.state == "missing"]
-    for each in missing:
-        console.line(f"{each.step.id}: {each.note}", style="red")
-    if missing:
-        console.line(
-            "What a missing migration revises is unknown: some of the pending ones may be applied.", style="red"
-        )
-    counts = [f"{sum(each.state == state for each in found)} {state}" for state in ("applied", "pending", "missing")]
-    console.line(", ".join(counts if missing else counts[:2]) + "." if found else "No migrations yet.")
-
-
-def _migration_name(result: StepResult) -> str:
-    return result.step.name if result.step.file else "no file has this revision"
+    shown = result.statements if everything else select_changes(result.statements)
+    console.line(f"-- {title}", style="bold")
+    if result.note:
+        console.line(f"-- Not all of it can be shown: {result.note}", style="yellow")
+    elif not shown:
+        console.line("-- nothing")
+    for statement in shown:
+        console.lines(statement)
 
 
 def seeders(project: Project, first: Sequence[Seeder], others: Sequence[Seeder]) -> None:
     """Print the seeders in the order in which they would run, then the ``others``."""
     _seeders(project, first)
-    console.line(f"\n{pluralize(len(first), 'seeder')}, in this order; nothing was run.")
+    console.lines(f"\n{pluralize(len(first), 'seeder')}, in this order; nothing was run.")
     if others:
-        console.line(f"\nOnly when called, or with --class ({first[-1].name} is the entry point):")
+        console.line()
+        console.line(f"Only when called, or with --class ({first[-1].name} is the entry point):")
         _seeders(project, others)
 
 
@@ -166,10 +151,10 @@ def _step_value(result: StepResult, root: Path) -> dict[str, Any]:
     return {
         "action": step.action,
         "name": step.name,
-        "revision": step.id if step.action in ("apply", "roll back", "stamp") else None,
+        "revision": step.id if step.action in ("apply", "roll back", "stamp", "remove") else None,
         "message": step.message or None,
         "head": step.is_head,
-        "file": console.relative_path(step.file, root).as_posix() if step.file else None,
+        "file": _file_value(step.file, root),
         "state": result.state,
         "seconds": None if result.seconds is None else round(result.seconds, 6),
         "rows": {
@@ -182,8 +167,15 @@ def _step_value(result: StepResult, root: Path) -> dict[str, Any]:
             for table, each in result.rows
         },
         "sql": list(result.statements),
+        "findings": [
+            {"text": each.text, "file": _file_value(each.file, root), "line": each.line} for each in result.findings
+        ],
         "note": result.note or None,
     }
+
+
+def _file_value(file: Path | None, root: Path) -> str | None:
+    return console.relative_path(file, root).as_posix() if file else None
 
 
 def draft(draft: Draft, root: Path, pretend: bool) -> None:
@@ -205,7 +197,7 @@ def draft(draft: Draft, root: Path, pretend: bool) -> None:
     if draft.note:
         console.line(f"The body is {'empty' if draft.upgrade == 'pass' else 'an example'}: {draft.note}.")
     if pretend:
-        console.line(f"\ndef upgrade():\n    {draft.upgrade}\n\ndef downgrade():\n    {draft.downgrade}\n")
+        console.lines(f"\ndef upgrade():\n    {draft.upgrade}\n\ndef downgrade():\n    {draft.downgrade}\n")
         console.line("Nothing was written.")
     elif draft.file:
         console.line(f"Created {console.relative_path(draft.file, root)}")
@@ -239,7 +231,10 @@ def uncovered(draft: Draft) -> None:
 
 def seeder_draft(draft: SeederDraft, root: Path, pretend: bool) -> None:
     """What was written, or would be."""
-    console.line(draft.text if pretend else f"Created {console.relative_path(draft.file, root)}")
+    if pretend:
+        console.lines(draft.text)
+    else:
+        console.line(f"Created {console.relative_path(draft.file, root)}")
     for note in draft.notes:
         console.line(note, style="yellow")
     if pretend:

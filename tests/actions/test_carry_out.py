@@ -50,19 +50,46 @@ def test_rolled_back_while_migrate_asks(project: Sandbox, url: str) -> None:
     assert tables(url) == {"a", "alembic_version"}
 
 
-def test_rows_that_came_while_rollback_asks(project: Sandbox, url: str) -> None:
-    """Nobody has agreed to lose them; of a table that was shown with rows, there may be more."""
+def filled(url: str, rows: int, table: str = "c") -> Callable[[Risk], None]:
+    """A consent that is given after ``rows`` have come."""
+    return lambda _risk: [execute(url, f"INSERT INTO {table} VALUES (1)") for _ in range(rows)] and None
 
-    def agree(risk: Risk) -> None:
+
+def test_rows_that_came_while_rollback_asks(project: Sandbox, url: str) -> None:
+    """Nobody has agreed to lose them: the new numbers are told, and the command that agrees. A few more are no more."""
+    with opened(project, DATABASE_URL=url, ENVIRONMENT="production") as here:
+        actions.migrate(here, consent=lambda risk: None)
+        with pytest.raises(ConsentMissing) as refused:
+            actions.rollback(here, consent=filled(url, 1))
+        assert str(refused.value) == (
+            "More data would be lost now than was confirmed:\n  c: 1 row (confirmed: 0 rows)\nNothing was changed."
+        )
+        assert str(refused.value.next) == f"inv migrate.rollback --steps=1 --confirm={here.database.name}"
+        assert refused.value.report is not None
+        assert [loss.rows for loss in refused.value.report.losses] == [1]
+        with pytest.raises(ConsentMissing, match=r"c: 20 rows .confirmed: 1 row."):
+            actions.rollback(here, consent=filled(url, 19))
+        assert "c" in tables(url)
+        actions.rollback(here, consent=filled(url, 2))
+    assert tables(url) == {"a", "b", "alembic_version"}
+
+
+def test_what_another_process_has_made(project: Sandbox, url: str) -> None:
+    """A table that this run would have made is there, with rows: dropping it again is another loss."""
+    project.add_migration("4_away", "4", "3", 'op.drop_table("c")', "pass")
+
+    def agree(_risk: Risk) -> None:
+        with opened(project, DATABASE_URL=url) as other:
+            actions.migrate(other, to="3")
         execute(url, "INSERT INTO c VALUES (1)")
 
     with opened(project, DATABASE_URL=url, ENVIRONMENT="production") as here:
-        actions.migrate(here, consent=lambda risk: None)
-        with pytest.raises(MigrationRefused, match="There is data now in what was empty: c"):
-            actions.rollback(here, consent=agree)
-        assert "c" in tables(url)
-        actions.rollback(here, consent=agree)
-    assert tables(url) == {"a", "b", "alembic_version"}
+        with pytest.raises(ConsentMissing, match=r"c: 1 row .confirmed: nothing"):
+            actions.migrate(here, consent=agree)
+        assert [revision.id for revision in here.migrator.pending()] == ["4"]
+    with opened(project, DATABASE_URL=url) as here:
+        # Where nobody has to agree, nothing was agreed to.
+        assert len(actions.migrate(here, consent=filled(url, 5)).in_state("done")) == 1
 
 
 def test_an_open_project_reads_the_database_again(project: Sandbox, url: str) -> None:

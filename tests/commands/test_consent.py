@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 
 import pytest
 
 from command import Sandbox
-from servers import execute, tables
+from fastman_tasks.actions.carry_out import hold_lock
+from fastman_tasks.plans import Observer
+from processes import Running
+from servers import Server, execute, tables
+from services import opened
 
 
 @pytest.fixture
@@ -99,3 +104,31 @@ def test_answering(shop: Sandbox) -> None:
     assert "2 migrations rolled back." in said
     assert standing(shop) == {"alembic_version"}
     assert execute(f"sqlite:///{shop.root}/my shop.db", "SELECT * FROM alembic_version") == []
+
+
+@pytest.mark.parametrize("driver", ["postgresql+psycopg", "mysql+pymysql"])
+def test_rows_that_come_while_it_waits_for_the_lock(
+    request: pytest.FixtureRequest, project: Sandbox, driver: str
+) -> None:
+    """Nothing to lose when --force confirmed it, and 5,000 rows when it has the lock: the name is needed after all."""
+    server: Server = request.getfixturevalue("postgresql" if driver.startswith("postgresql") else "mariadb")
+    url = server.fresh(driver)
+    project.add_environment()
+    project.add_migration("1_users", "1a", None, 'op.execute("CREATE TABLE users (id INT)")', 'op.drop_table("users")')
+    production = {"ENVIRONMENT": "production", "DATABASE_URL": url}
+    project.inv("database.migrate", "--force", env=production)
+    with opened(project, DATABASE_URL=url) as here, hold_lock(here, Observer()):
+        waiting = Running(project, "migrate.rollback", "--force", env=production)
+        waiting.read_until("waiting …")
+        execute(url, f"INSERT INTO users VALUES {', '.join(['(1)'] * 5000)}")
+    refused = waiting.finish(code=5)
+    name = url.rpartition("/")[2]
+    assert refused.stderr == (
+        "More data would be lost now than was confirmed:\n"
+        "  users: 5,000 rows (confirmed: 0 rows)\n"
+        f"Nothing was changed. To go ahead: inv migrate.rollback --steps=1 --confirm={name}\n"
+    )
+    assert len(execute(url, "SELECT * FROM users")) == 5000
+    back = project.inv("migrate.rollback", "--steps=1", f"--confirm={name}", "--json", env=production)
+    assert json.loads(back.stdout)["losses"][0]["rows"] == 5000
+    assert "users" not in tables(url)

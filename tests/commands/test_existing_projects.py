@@ -288,7 +288,7 @@ def test_two_heads_without_labels(project: Sandbox, alembic_init: Init) -> None:
     assert "There are 2 heads" in refused.stderr
     assert "2b2b_create_posts" in refused.stderr
     assert "3c3c_create_carts" in refused.stderr
-    assert "alembic merge heads" in refused.stderr
+    assert "inv migrate.merge" in refused.stderr
     assert not (project.root / "shop.db").exists()
 
     project.inv("database.migrate", "--to=2b2b")

@@ -34,7 +34,7 @@ def test_a_table_that_is_locked_for_a_while(request: pytest.FixtureRequest, proj
     url = shop(project, server, driver)
     with held_table(url, "users"):
         run = Running(project, "database.migrate", env=WAITING)
-        run.read_until("1_alter: a table is locked; rolled back, retrying in 1 s")
+        run.read_until("1_alter: a lock was not free; rolled back, retrying in 1 s")
     done = run.finish()
     assert re.search(r"1_alter \.\.\..* DONE\n\n1 migration applied\.", done.stdout)
     execute(url, "SELECT b FROM users")

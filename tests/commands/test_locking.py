@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +17,7 @@ from fastman_tasks.databases.database import Database
 from fastman_tasks.databases.lock import for_database, hold
 from fastman_tasks.databases.urls import parse
 from fastman_tasks.plans import Observer
+from ordinary import as_ordinary_user, unwritable
 from processes import ROUNDS, Running, wait_for
 from servers import Server, execute, tables
 from services import opened
@@ -321,20 +319,10 @@ def test_a_folder_that_cannot_be_written(project: Sandbox) -> None:
     database = project.root / "data/shop.db"
     database.with_name("shop.db.lock").unlink(missing_ok=True)
     before = database.read_bytes()
-    database.parent.chmod(0o555)
-    # Root may write everywhere, unless it gives that up.
-    prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"] if not os.geteuid() else []
-
-    def migrate(*flags: str) -> subprocess.CompletedProcess[str]:
-        command = [*prefix, sys.executable, "-m", "invoke", "database.migrate", *flags]
-        return subprocess.run(command, cwd=project.root, env=project.environ(), capture_output=True, encoding="utf-8")
-
-    try:
-        refused = migrate()
-        assert refused.returncode == 2
-        assert "Nothing to migrate." in migrate("--to=1a").stdout
-    finally:
-        database.parent.chmod(0o755)
+    with unwritable(database.parent):
+        refused = as_ordinary_user(project, "database.migrate")
+        assert refused.code == 2
+        assert "Nothing to migrate." in as_ordinary_user(project, "database.migrate", "--to=1a").stdout
     assert refused.stderr.startswith(f"The lock file {database}.lock cannot be written: Permission denied.")
     assert database.read_bytes() == before
     assert not (project.root / "started").exists()

@@ -85,7 +85,7 @@ def test_in_no_branch(project: Sandbox, url: str) -> None:
     git(project, "commit", "-m", "all")
     refused = project.inv("migrate.reset", "--force", code=1)
     assert "  2.b  in no local git branch\n" in refused.stderr
-    assert "alembic stamp --purge REVISION" in refused.stderr
+    assert "inv migrate.stamp REVISION" in refused.stderr
 
 
 def test_several_heads(project: Sandbox, url: str) -> None:
@@ -105,7 +105,7 @@ def test_several_heads(project: Sandbox, url: str) -> None:
         "  4_right_too  4 right too\n"
         "To 2b:\n"
         "  2_left  2 left\n"
-        "Merge them: alembic merge heads. Or choose one: --to=REVISION, or --to=heads for all.\n"
+        "Merge them: inv migrate.merge. Or choose one: --to=REVISION, or --to=heads for all.\n"
     )
     assert project.files() == before
     done = project.inv("database.migrate", "--to=2b", "migrate.reset", "--force", "database.migrate", "--to=heads")

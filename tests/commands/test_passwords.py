@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from command import Init, Result, Sandbox
 from fastman_tasks.databases import urls
 from fastman_tasks.errors import SettingsError
+from fastman_tasks.text.secrets import redact
 from servers import Server, execute, free_port
 
 pytestmark = pytest.mark.thorough
@@ -92,7 +93,7 @@ def test_fuzzed(password: str, more: str) -> None:
     secret = f"Mark{password}{more}er"
     url = make_url(f"postgresql+psycopg://ada:{quote(secret, safe='')}@db.example:5432/shop")
     for spelling in (url.render_as_string(hide_password=False), secret, repr(secret)[1:-1], quote(secret, safe="")):
-        redacted = urls.redact(f"cannot reach <{spelling}>", url)
+        redacted = redact(f"cannot reach <{spelling}>", urls.passwords(url))
         assert secret not in redacted and "***" in redacted
     assert secret not in urls.mask(url)
     try:

@@ -109,10 +109,10 @@ def test_wrong_usage(project: Sandbox, url: str, arguments: list[str], said: str
         )
     with opened(project, DATABASE_URL=url) as here:
         services.migrate(here, "aa02")
-        for name in ("zz", "aa", "aa01:aa02", "+x", "-9"):
+        for name in ("zz", "aa", "aa01:aa02", "+x", "-9", "aa01@"):
             with pytest.raises(UsageError, match=re.escape(f"--to={name}")):
                 here.migrator.plan_migrate(name)
-        for name in ("zz", "aa", "aa03", "heads", "aa01:aa02", "+9"):
+        for name in ("zz", "aa", "aa03", "heads", "aa01:aa02", "+9", "aa01@"):
             with pytest.raises(UsageError, match=re.escape(f"--to={name}")):
                 here.migrator.plan_rollback(to=name)
     before = Path(url.removeprefix("sqlite:///")).read_bytes()

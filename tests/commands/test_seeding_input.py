@@ -64,6 +64,31 @@ def test_modules_that_import_each_other(project: Sandbox) -> None:
         assert done.stdout.index("RoleSeeder") < done.stdout.index("AUserSeeder")
 
 
+def test_data_files_stay_in_the_folder(project: Sandbox) -> None:
+    """A relative path leads to a file beside the seeder or in the seeders' folder, an absolute one anywhere."""
+    add_shop(project)
+    project.write(".env", "DATABASE_URL=sqlite:///shop.db")
+    project.inv("database.migrate")
+    project.write("secret.csv", "email\nout@x.org\n")
+    project.write("database/seeders/users.csv", "email\nin@x.org\n")
+    (project.root / "database/seeders/linked.csv").symlink_to(project.root / "secret.csv")
+    outside = "is outside of {}. Move the file there, or write the whole path."
+    body = "class UserSeeder:\n    def run(self, db):\n        load(db, User, {!r})\n"
+    for path, said in {
+        "../../secret.csv": outside,
+        "../../../seeders/../../secret.csv": outside,
+        "../users.csv": None,
+        "../linked.csv": None,
+        f"{project.root}/secret.csv": None,
+    }.items():
+        add_seeder(project, "more/user_seeder", body.format(path))
+        done = project.inv("database.seed", "--pretend", code=1 if said else 0)
+        if said:
+            assert f"{path} {said.format(project.root / 'database/seeders')}" in done.stderr
+        else:
+            assert "1 created" in done.stdout
+
+
 LOADS = """
     class UserSeeder:
         @staticmethod

@@ -14,11 +14,11 @@ COMMANDS = {
     "database:seed": "database.seed",
     "db:migrate": "database.migrate",
     "migrate:rollback": "migrate.rollback",
-    "migrate:fresh": "migrate.reset database.migrate",
+    "migrate:fresh": "migrate.fresh",
     "showmigrations": "migrate.status",
     "makemigrations": "make.migration",
     "make:migration": "make.migration",
-    "migrate.rolback": "migrate.rollback",
+    "migrate.rolback": "migrate.rollback or migrate.redo",
     "helo": "hello",
 }
 FLAGS = {

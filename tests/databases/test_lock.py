@@ -21,6 +21,9 @@ from processes import Running, wait_for
 from servers import Server, execute
 from services import agree, migrate, opened
 
+# What the server does is the same on every version.
+pytestmark = pytest.mark.thorough
+
 DRIVERS = ["sqlite", "postgresql+psycopg", "postgresql+asyncpg", "mysql+pymysql"]
 STEPS = ("1_a", "2_b", "3_c")
 
@@ -54,6 +57,8 @@ def end_lock(project: Project, url: str) -> None:
     number = re.search(r"(?:process|connection) (\d+)$", lock.holder() or "")
     assert number is not None
     execute(url, f"SELECT pg_terminate_backend({number[1]})" if "postgresql" in url else f"KILL {number[1]}")
+    # Until then the lock is ours.
+    wait_for(lambda: lock.holder() is None)
     lock.release()
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, make_url
 
 from fastman_tasks.databases import urls
 from fastman_tasks.errors import SettingsError
+from fastman_tasks.text.secrets import redact
 from servers import PASSWORD
 
 ROOT = Path("/srv/shop")
@@ -91,14 +92,14 @@ def test_every_spelling_of_a_password_is_redacted() -> None:
     """A message has the password raw, or quoted as a URL or as a form: none of them stays."""
     url = URL.create("postgresql", "u", PASSWORD, "h", database="d")
     text = f"a {PASSWORD} b {quote(PASSWORD, safe='')} c {quote_plus(PASSWORD)} d"
-    assert urls.redact(text, url) == "a *** b *** c *** d"
-    assert urls.redact("nothing to hide", url.set(password=None)) == "nothing to hide"
+    assert redact(text, urls.passwords(url)) == "a *** b *** c *** d"
+    assert redact("nothing to hide", urls.passwords(url.set(password=None))) == "nothing to hide"
 
 
 def test_a_password_that_is_no_secret_is_left() -> None:
     """Where user and password are one word, masking each "shop" of a message would tell the password."""
     url = URL.create("postgresql", "shop", "shop", "h", database="shop")
-    assert urls.redact("database shop of user shop", url) == "database shop of user shop"
+    assert redact("database shop of user shop", urls.passwords(url)) == "database shop of user shop"
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1))

@@ -166,7 +166,7 @@ FORMS: dict[str, Callable[[Schema], bool]] = {
 
 @pytest.mark.thorough
 def test_every_form_runs_up_and_down(skeleton: Skeletons) -> None:
-    """What a message asks for is done by the file as it was generated, and taken back to the letter."""
+    """The file does what the message asks for as it was generated, and rolling back leaves no trace of it."""
     for message, achieved in FORMS.items():
         draft = skeleton.draft(message)
         assert draft.note is None, f"{message}: {draft.note}"

@@ -92,7 +92,7 @@ class Models:
         """The database is what the models make of the empty one at ``other``; roll all back, and apply all."""
         there = whole.read(self.url)
         with opened(self._project), connected(other) as connection:
-            # One stays when the models have nothing more in it: somebody else may.
+            # A schema stays when the models use it no more: someone else may.
             for (schema,) in there.get("schemas", ()):
                 connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
             metadata = importlib.import_module("models").Base.metadata

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from command import Sandbox
@@ -144,9 +144,11 @@ def known_to_alembic(sandbox: Sandbox, heads: tuple[str, ...]) -> set[int]:
     return {int(node.revision) for node in nodes}
 
 
-@given(graphs(), st.data())
+# It depends on a sibling, and there is another head.
+@example(graph=[((), None), ((0,), None), ((0,), 1), ((), None)], steps=1)
+@given(graphs(), st.integers(1, 7))
 @settings(max_examples=10, deadline=None)
-def test_plain_alembic_goes_on(graph: Graph, data: st.DataObject) -> None:
+def test_plain_alembic_goes_on(graph: Graph, steps: int) -> None:
     """After any of our rollbacks plain ``upgrade heads`` applies the rest, each revision once; and the reverse."""
     from alembic import command as alembic
 
@@ -160,7 +162,7 @@ def test_plain_alembic_goes_on(graph: Graph, data: st.DataObject) -> None:
         with opened(sandbox) as project:
             config = Config(str(sandbox.root / "alembic.ini"))
             alembic.upgrade(config, "heads")
-            run(project, ("steps", data.draw(st.integers(1, len(graph)), "steps")))
+            run(project, ("steps", steps))
             alembic.upgrade(config, "heads")
             with engine.connect() as connection:
                 found = sorted(connection.exec_driver_sql("SELECT number FROM effects").scalars())

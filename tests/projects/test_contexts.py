@@ -144,7 +144,7 @@ def test_objects_that_env_py_leaves_out(project: Sandbox) -> None:
 def test_directives_that_drop_an_empty_migration(
     project: Sandbox, flags: tuple[str, ...], ini: tuple[str, ...]
 ) -> None:
-    """``process_revision_directives`` may decide that nothing is written at all; that is no failure."""
+    """``process_revision_directives`` may decide that nothing is written at all, which is not a failure."""
     head = """
 def process(context, revision, directives):
     print("processed")

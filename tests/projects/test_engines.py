@@ -9,24 +9,11 @@ import pytest
 from filelock import FileLock
 
 from command import Sandbox
+from recipes import RECIPE
 from servers import execute
 from walk import Walked, add_chain, read_states, write_env, write_ini
 
 Walk = Callable[..., Walked]
-# SQLAlchemy's documentation, "SAVEPOINT support and transactional DDL" of pysqlite and of aiosqlite.
-RECIPE = """
-from sqlalchemy import event
-
-
-@event.listens_for({target}, "connect")
-def do_connect(dbapi_connection, connection_record):
-    dbapi_connection.isolation_level = None
-
-
-@event.listens_for({target}, "begin")
-def do_begin(connection):
-    connection.exec_driver_sql("{begin}")
-"""
 FOREIGN_KEYS = """
 from sqlalchemy import event
 

@@ -133,7 +133,7 @@ def test_settings_that_are_not_ours(walk: Walk) -> None:
     [*((name, OWN) for name in FOREIGN), *((name, IF_NOT) for name in FOREIGN if name != "a driver that nobody has")],
 )
 def test_settings_that_nobody_can_use(project: Sandbox, name: str, head: str) -> None:
-    """A value that is no URL of a database is not handed to env.py; one that it does not ask for troubles nobody."""
+    """A value that is not a valid database URL is not handed to env.py, and does no harm where nobody uses it."""
     write_shop(project, "sqlite:///own.db", head)
     project.write(".env", FOREIGN[name])
     said = project.inv("migrate.status", "database.migrate", "migrate.rollback", "--force")

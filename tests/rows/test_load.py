@@ -302,6 +302,21 @@ BAD = [
     ("p.csv", f"id,name\n1,a\n\n{10**30},b\n", "p.csv:4(, column id)?: .*(large|range|Range)"),
     ("p.json", '[{"id": 1, "name": "a"},\n]', "p.json:2: not JSON: Expecting value"),
     ("p.json", '[{"id": 1, "name": "a"}]\n\n[]', "p.json:3: not JSON: unexpected text after the ]"),
+    # What Python itself cannot read, and what is no number.
+    *(
+        (f"p.{kind}", f'{start}{{"id": 1, "name": "a"}}{end}\n{{"name": "b", "age": {value}, "id": 2}}{stop}', said)
+        for kind, start, end, stop in (("jsonl", "", "", "\n"), ("json", "[", ",", "]"))
+        for value, said in (
+            ("[" * 100_000 + "]" * 100_000, rf"p.{kind}:2, column age: nested too deeply"),
+            ("9" * 6000, rf"p.{kind}:2, column age: a number of 6000 digits is too long"),
+            ("NaN", rf"p.{kind}:2, column age: NaN is not JSON"),
+            ('{"a": ["NaN]", -Infinity]}', rf"p.{kind}:2, column age: -Infinity is not JSON"),
+        )
+    ),
+    ("p.jsonl", '{"id": 1, "name": "a", "score": 1e999}\n', "p.jsonl:1, column score: 'inf' is not a number"),
+    ("p.csv", "id,name,score\n1,a,1\n2,b,NaN\n", "p.csv:3, column score: 'NaN' is not a number"),
+    ("p.csv", "id,name,score\n1,a,Infinity\n", "p.csv:2, column score: 'Infinity' is not a number"),
+    ("p.csv", f"id,name,age\n1,a,{'9' * 6000}\n", "p.csv:2(, column age)?: .*(whole number|large)"),
     ("p.txt", "id\n", "p.txt: load\\(\\) reads .csv, .jsonl, .json"),
 ]
 
@@ -318,6 +333,56 @@ def test_bad_files(place: Place, driver: str) -> None:
 
 
 @pytest.mark.parametrize("driver", ["sqlite"])
+def test_bad_values_of_other_kinds(place: Place) -> None:
+    """JSON in a field of a CSV file, and fractions."""
+    for column, value in (
+        ("data", "NaN"),
+        ("data", '"{""a"": -Infinity}"'),
+        ("data", "[" * 50_000 + "]" * 50_000),
+        ("ratio", "nan"),
+        ("ratio", "-inf"),
+    ):
+        with pytest.raises(LoadFailed, match=rf"things.csv:3, column {column}: .* is not (JSON|a number)"):
+            place.load(Thing, "things.csv", f"active,color,{column}\ntrue,RED,1\ntrue,RED,{value}\n")
+        assert place.all(Thing) == []
+
+
+BOMBS = {
+    "csv": (b"id,name\n1,a\n2,", b"a", b"\n", "p.csv.gz:3: the line has more"),
+    "jsonl": (
+        b'{"id": 1, "name": "a"}\n{"id": 2, "name": "',
+        b"a",
+        b'"}\n',
+        "p.jsonl.gz:2: the line has more",
+    ),
+    "json": (b'[{"id": 1, "name": "a"},\n{"id": 2, "name": "', b"a", b'"}]', "p.json.gz:2: more than 64 MB"),
+    # Lines that are long, but not too long: they are not collected.
+    "lines.csv": (b"id,name\n", b"1," + b"a" * 100_000 + b"\n", b"", r"lines.csv.gz:2, column name: "),
+}
+
+
+@pytest.mark.parametrize("driver", ["sqlite"])
+@pytest.mark.parametrize("kind", BOMBS)
+def test_bounded_memory(place: Place, kind: str) -> None:
+    """What unzips to 200 MB is refused without being held: a line of it, and a whole .json file, has a limit."""
+    start, part, end, said = BOMBS[kind]
+    name = f"{kind}.gz" if "." in kind else f"p.{kind}.gz"
+    with gzip.open(place.folder / name, "wb", compresslevel=1) as file:
+        file.write(start)
+        for _ in range(200):
+            file.write(part * ((1 << 20) // len(part)))
+        file.write(end)
+    tracemalloc.start()
+    try:
+        with pytest.raises(LoadFailed, match=said):
+            place.load(Person, name, None)
+        assert tracemalloc.get_traced_memory()[1] < 80 << 20
+    finally:
+        tracemalloc.stop()
+    assert place.all(Person) == []
+
+
+@pytest.mark.parametrize("driver", ["sqlite"])
 def test_a_file_that_is_not_there(place: Place) -> None:
     """It is named with the folder where it was looked for; a zipped one that is none, too."""
 
@@ -327,6 +392,9 @@ def test_a_file_that_is_not_there(place: Place) -> None:
 
     with pytest.raises(LoadFailed, match=rf"nowhere.csv is not in {Path(__file__).parent}"):
         Database(parse(place.url)).run(run)
+    (place.folder / "folder.csv").mkdir()
+    with pytest.raises(LoadFailed, match=r"folder.csv is not a file"):
+        place.load(Person, "folder.csv", None)
     (place.folder / "x.csv.gz").write_bytes(b"not zipped")
     with pytest.raises(LoadFailed, match=r"x.csv.gz cannot be read: Not a gzipped file"):
         Database(parse(place.url)).run(lambda c: load(Session(bind=c), Person, place.folder / "x.csv.gz"))

@@ -14,6 +14,9 @@ from processes import Running, wait_for
 from proxy import Proxy, proxy
 from servers import Server, execute
 
+# What the server does is the same on every version.
+pytestmark = pytest.mark.thorough
+
 INT, TERM = signal.SIGINT, signal.SIGTERM
 
 

@@ -49,6 +49,14 @@ class Server:
         execute(self.admin, f"CREATE DATABASE {name}{owner}")
         return self.url(driver, name)
 
+    def allow_scratch(self, allow: bool = True) -> None:
+        """Let the tests' user create scratch databases, or not."""
+        if self.admin.get_backend_name() == "postgresql":
+            execute(self.admin, f"ALTER ROLE {self.user} {'' if allow else 'NO'}CREATEDB")
+        else:
+            verb, to = ("GRANT", "TO") if allow else ("REVOKE", "FROM")
+            execute(self.admin, f"{verb} ALL ON `fastman\\_scratch\\_%%`.* {to} {self.user}@'{self.host}'")
+
     def url(self, driver: str, database: str, *, password: str = PASSWORD) -> str:
         """The URL, for ``driver``, of ``database``, which need not exist."""
         return f"{driver}://{self.user}:{quote(password, safe='')}@{self.host}:{self.port}/{database}"

@@ -30,6 +30,8 @@ def imports_undone(root: Path) -> Iterator[None]:
         for name in own + [name for name in new if name.partition(".")[0] == "sqlmodel"]:
             del sys.modules[name]
         sys.path[:] = path
+        # An alembic.ini puts . on the path, and Python remembers which folder that was.
+        sys.path_importer_cache.pop(".", None)
 
 
 def _places(module: ModuleType) -> list[str]:

@@ -11,13 +11,13 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Column, Connection, Index, Table
 
+from fastman_tasks.databases.sql.tokens import form
 from fastman_tasks.making.comparing import index_differences, mysql_states, postgresql_states, sqlite_states
 from fastman_tasks.making.comparing.column_differences import ColumnDifferences, Settings
 from fastman_tasks.making.comparing.table_states import Answer, Pair, Place
 from fastman_tasks.making.constraints.existing import Existing
 from fastman_tasks.making.constraints.naming import change_of, compared_tables
 from fastman_tasks.making.renaming.view import Renames
-from fastman_tasks.making.sql.tokens import form
 
 _ASK: dict[str, Callable[[Connection, Mapping[Place, Table]], Answer]] = {
     "sqlite": sqlite_states.ask,

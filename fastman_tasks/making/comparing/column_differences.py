@@ -12,11 +12,11 @@ from alembic.operations import ops
 from sqlalchemy import Column, Computed, DefaultClause, Identity, String, text
 from sqlalchemy.engine import Dialect
 
+from fastman_tasks.databases.sql.tokens import form
 from fastman_tasks.making.comparing.table_states import SERIAL, ColumnState, Pair
 from fastman_tasks.making.constraints.existing import Existing
 from fastman_tasks.making.sql.statements import StatementsOp
 from fastman_tasks.making.sql.text import escape, literal, qualify
-from fastman_tasks.making.sql.tokens import form
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 from alembic.operations import ops
 from sqlalchemy import Index, Table, text
 
+from fastman_tasks.databases.sql.tokens import form, tokens
 from fastman_tasks.making.comparing.table_states import IndexState, Pair, Place
 from fastman_tasks.making.sql.text import escape
-from fastman_tasks.making.sql.tokens import form, tokens
 
 
 def add(pair: Pair, change: ops.ModifyTableOps, dialect: str, *, is_compared: Callable[[Index, bool], bool]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fastman_tasks.databases.sql.tokens import Token, end_of_group, excerpt, split, tokens
 from fastman_tasks.making.comparing.table_states import ColumnState, IndexState, TableState
-from fastman_tasks.making.sql.tokens import Token, end_of_group, excerpt, split, tokens
 
 # What starts a definition that is not a column.
 _TABLE_WORDS = {"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN", "KEY", "INDEX", "FULLTEXT", "SPATIAL", "PERIOD"}

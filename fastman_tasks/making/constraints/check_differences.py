@@ -8,9 +8,9 @@ from types import MappingProxyType
 
 from sqlalchemy import CheckConstraint, Table
 
+from fastman_tasks.databases.sql.tokens import form
 from fastman_tasks.making.constraints import names
 from fastman_tasks.making.constraints.existing import Check
-from fastman_tasks.making.sql.tokens import form
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ def assign(texts: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
         if not fitting and len(columns) == 1:
             fitting, value = list(columns), text
         if len(fitting) != 1 or fitting[0] in assigned:
-            listed = "".join(f"\n  --backfill={each}=VALUE" for each in columns)
+            listed = "".join(f"\n  --backfill={shlex.quote(f'{each}=VALUE')}" for each in columns)
             raise UsageError(
                 f"--backfill={text} does not say which column it is for. Nothing was written. Which column becomes "
                 f"required:{listed}"

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.types import TypeEngine
 
+from fastman_tasks.databases.sql.definition import Definition, Token, parts, tokens
 from fastman_tasks.making.sql.text import escape
-from fastman_tasks.making.sqlite.definition import Definition, Token, parts, tokens
 from fastman_tasks.making.sqlite.schema import Schema, Thing
 
 # Words of a definition that reflection does not tell, or that the INSERT into the new table does not heed.

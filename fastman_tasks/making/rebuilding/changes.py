@@ -14,9 +14,9 @@ from sqlalchemy import CheckConstraint, Column, Computed, Constraint, DefaultCla
 from sqlalchemy.schema import AddConstraint, CreateTable
 from sqlalchemy.sql.elements import ClauseElement
 
+from fastman_tasks.databases.sql import definition
+from fastman_tasks.databases.sql.definition import Clause, Definition
 from fastman_tasks.making.constraints import names as constraint_names
-from fastman_tasks.making.sqlite import definition
-from fastman_tasks.making.sqlite.definition import Clause, Definition
 
 _ADDITIONS = (
     ops.CreatePrimaryKeyOp, ops.CreateUniqueConstraintOp, ops.CreateForeignKeyOp, ops.CreateCheckConstraintOp,

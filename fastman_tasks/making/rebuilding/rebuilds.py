@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column
 from sqlalchemy.schema import CreateIndex
 
+from fastman_tasks.databases.sql.definition import Definition
 from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.making.converting import refill
 from fastman_tasks.making.rebuilding import batch_losses
@@ -21,7 +22,6 @@ from fastman_tasks.making.rebuilding.changes import apply, in_parts, is_rename, 
 from fastman_tasks.making.rebuilding.operations import Rebuild, RebuildTableOp
 from fastman_tasks.making.sql.statements import StatementsOp
 from fastman_tasks.making.sql.text import literal
-from fastman_tasks.making.sqlite.definition import Definition
 from fastman_tasks.making.sqlite.schema import Schema, Thing
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -96,7 +97,7 @@ def _match(flag: str, found: Sequence[PossibleRename]) -> PossibleRename | None:
     fitting = [each for each in found if _ends(each.olds, old) and _ends(each.news, new)]
     exact = [each for each in fitting if each.flag == flag]
     if len(exact or fitting) > 1:
-        listed = "".join(f"\n  --rename={each.flag}" for each in fitting)
+        listed = "".join(f"\n  --rename={shlex.quote(each.flag)}" for each in fitting)
         raise UsageError(f"--rename={flag} can mean several. Nothing was written. Choose:{listed}")
     return next(iter(exact or fitting), None)
 
@@ -130,6 +131,6 @@ def _says(meaning: Meaning, candidate: PossibleRename, is_same: Callable[[str, s
 def _refuse_unused(flags: Sequence[str], done: Sequence[PossibleRename], offered: Sequence[PossibleRename]) -> None:
     unused = [flag for flag in flags if _match(flag, done) is None]
     if unused:
-        could = "".join(f"\n  --rename={flag}" for flag in dict.fromkeys(each.flag for each in offered))
+        could = "".join(f"\n  --rename={shlex.quote(flag)}" for flag in dict.fromkeys(each.flag for each in offered))
         ways = f"What could be renamed:{could}" if could else "Nothing is both dropped and added, so nothing could be."
         raise UsageError(f"--rename={unused[0]} names no difference between models and database. {ways}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, create_engine
 
-from fastman_tasks.making.sqlite.definition import Definition, parse, tokens
+from fastman_tasks.databases.sql.definition import Definition, parse, tokens
 
 _READ = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid"
 _ORDER = ("table", "index", "view", "trigger")

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from fastman_tasks.making.sqlite.definition import parse
+from fastman_tasks.databases.sql.definition import parse
 
 USERS = """CREATE TABLE "us ers" (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, -- a comment, with (

@@ -1,0 +1,89 @@
+"""Record that revisions are applied, without running them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from fastman_tasks.actions import replay
+from fastman_tasks.actions.carry_out import Action, carry_out
+from fastman_tasks.consent import Consent, refuse
+from fastman_tasks.errors import Command, FastmanError, UsageError
+from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
+from fastman_tasks.project import Project
+from fastman_tasks.sources import first_line
+
+
+def stamp(
+    project: Project,
+    revision: str,
+    *,
+    preview: bool = False,
+    consent: Consent = refuse,
+    observer: Observer | None = None,
+) -> Report:
+    """Record ``revision`` (its id, its file's name, a part of either, "heads" or "base") as what the database is at.
+
+    Nothing runs. What is recorded of branches that share nothing with it stays; a revision that no file has does not.
+    ``consent`` is always needed. Returns a Report. Raises UsageError for an unknown revision.
+    """
+    migrator = project.migrator
+
+    def plan() -> Plan:
+        from fastman_tasks.migrating.stamping import heads_after
+
+        targets = [] if revision == "base" else migrator.resolve(revision, "")
+        state = migrator.state
+        after = heads_after(migrator.graph, state.heads, targets) if targets else ()
+        if set(after) == set(state.heads):
+            return Plan((), state)
+        graph = migrator.graph
+        steps = [Step("stamp", graph[each].name, graph[each].file, each, graph[each].message) for each in after]
+        return Plan(tuple(steps or [Step("stamp", "base")]), state, notes=_missing(project, targets))
+
+    def run(plan: Plan, observer: Observer, confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
+        from fastman_tasks.migrating.stamping import stamp as record
+
+        if not preview:
+            assert plan.state is not None
+            confirm("stamping")
+            record(project.environment, [step.id for step in plan.steps if step.id], plan.state.heads)
+            migrator.forget_state()
+        results = tuple(StepResult(step, "planned" if preview else "done") for step in plan.steps)
+        for result in results:
+            observer.step_finished(result)
+        return results
+
+    if not revision:
+        raise UsageError("Which revision? inv migrate.status lists them.")
+    return carry_out(
+        Action(
+            project,
+            Command("migrate.stamp", (revision,)),
+            plan,
+            run,
+            level=lambda _plan: "name" if project.settings.protects(project.database.url) else "yes",
+            question=_question,
+            preview=preview,
+            locks=lambda _plan: not preview,
+        ),
+        consent,
+        observer or Observer(),
+    )
+
+
+def _missing(project: Project, targets: Collection[str]) -> tuple[str, ...]:
+    """What the migrations up to ``targets`` make, and this database does not have."""
+    try:
+        with replay.empty(project) as copy:
+            replay.migrate(copy, targets)
+            expected = replay.snapshot(copy)
+    except FastmanError as error:
+        return (f"Whether the database looks like that is not known: {first_line(error)}",)
+    missing = [str(each) for each in expected.differences(replay.snapshot(project)) if each.after is None]
+    return ("The database does not look like that:", *(f"  {each}" for each in missing)) if missing else ()
+
+
+def _question(plan: Plan) -> str:
+    assert plan.state is not None
+    before = ", ".join(plan.state.heads) or "nothing"
+    return f"Record {', '.join(step.name for step in plan.steps)} as applied, instead of {before}, without running it,"

@@ -1,0 +1,79 @@
+"""Plan to empty the database and apply every migration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import replace
+
+from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import DBAPIError
+
+from fastman_tasks.databases import wipe
+from fastman_tasks.databases.wipe import Wipe
+from fastman_tasks.errors import EnvironmentFailed, FastmanError, MigrationRefused
+from fastman_tasks.migrating import loss_counts, state
+from fastman_tasks.migrating.environment import Environment
+from fastman_tasks.migrating.losses import UncountedLoss
+from fastman_tasks.migrating.migrator import Migrator
+from fastman_tasks.plans import Plan, State
+
+_SCHEMA = re.compile(rb"""schema\s*=\s*["'](\w+)["']|CREATE SCHEMA (?:IF NOT EXISTS )?["'\\]*(\w+)""", re.IGNORECASE)
+
+
+def find(
+    environment: Environment, migrator: Migrator, schemas: Collection[str] = (), keep: Collection[str] = ()
+) -> tuple[Plan, Wipe]:
+    """Returns the plan of all migrations, with the tables that are lost before, and what is to be dropped. Only reads.
+
+    Without ``schemas`` those count that search_path, the version table and the migrations name. Raises what
+    ``wipe.find`` and ``Migrator.plan_fresh`` raise.
+    """
+    found: list[tuple[Wipe, Plan]] = []
+    refused: list[FastmanError] = []
+
+    def look(now: State, connection: Connection) -> None:
+        # Not through env.py, which may make something else of an error.
+        try:
+            dropped = wipe.find(connection, schemas or _schemas(environment, now, connection), keep)
+            uncounted = tuple(UncountedLoss(table) for table in dropped.tables if not _is_version_table(table, now))
+            plan = Plan((), replace(now, heads=()), loss_counts.count(uncounted, connection), uncounted=uncounted)
+            found[:] = [(dropped, plan)]
+        except FastmanError as error:
+            refused[:] = [error]
+
+    migrator.forget_state()
+    try:
+        state.read(environment, look)
+    except EnvironmentFailed as error:
+        # Nothing is locked while it is planned, and MySQL drops one table after the other.
+        if _names_missing_table(error.__cause__):
+            raise MigrationRefused(
+                "Another process is changing this database's tables. Run the command again."
+            ) from error
+        raise
+    if refused:
+        raise refused[0]
+    dropped, plan = found[0]
+    return replace(plan, steps=migrator.plan_fresh().steps), dropped
+
+
+def _names_missing_table(error: BaseException | None) -> bool:
+    """Whether a statement failed for want of a table: PostgreSQL's 42P01, MySQL's 1146."""
+    orig = error.orig if isinstance(error, DBAPIError) else None
+    state = getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)
+    return orig is not None and (state == "42P01" or orig.args[:1] == (1146,))
+
+
+def _is_version_table(table: str, now: State) -> bool:
+    return table.rpartition(".")[2] == now.version_table
+
+
+def _schemas(environment: Environment, now: State, connection: Connection) -> list[str]:
+    if connection.dialect.name != "postgresql":
+        return []
+    files = [revision.file for revision in environment.graph.revisions]
+    named = {each.decode() for file in files for match in _SCHEMA.findall(file.read_bytes()) for each in match if each}
+    own = list(connection.exec_driver_sql("SELECT unnest(current_schemas(false))").scalars())
+    known = set(inspect(connection).get_schema_names()) - {"information_schema"}
+    return list(dict.fromkeys([*own, *([now.schema] if now.schema else []), *sorted(named & known)]))

@@ -1,0 +1,42 @@
+"""Where a plan stands that was not carried out to its end, as lines for people and as the command that goes on."""
+
+from __future__ import annotations
+
+from fastman_tasks.errors import Command
+from fastman_tasks.plans import Plan, State, Step
+from fastman_tasks.revisions.graph import RevisionGraph
+from fastman_tasks.text import pluralize
+
+
+def undone(graph: RevisionGraph, plan: Plan, state: State) -> tuple[Step, ...]:
+    """Returns the steps of ``plan`` that are still to do in ``state``."""
+    now = graph.with_ancestors(state.heads)
+    return tuple(each for each in plan.steps if (each.id in now) == (each.action == "roll back"))
+
+
+def standing(graph: RevisionGraph, plan: Plan, state: State, failed: Step | None = None) -> list[str]:
+    """Returns, as lines, what was done of ``plan`` before the ``failed`` step, what is applied, and what remains."""
+    now, left = graph.with_ancestors(state.heads), undone(graph, plan, state)
+    changed = sum(each not in left and each != failed for each in plan.steps)
+    verb = "rolled back" if plan.steps[0].action == "roll back" else "applied"
+    before = f"{pluralize(changed, 'migration')} before it {'was' if changed == 1 else 'were'} {verb}; "
+    applied = f"{before if changed else ''}{len(now)} applied now."
+    return [f"{applied} Remaining:", *(f"  {each.name}" for each in left)] if left else [applied]
+
+
+def again(graph: RevisionGraph, plan: Plan, left: tuple[Step, ...]) -> Command:
+    """Returns the command that does what is ``left`` of ``plan``, and no more."""
+    assert plan.state is not None
+    planned_from = graph.with_ancestors(plan.state.heads)
+    ids = {each.id for each in left}
+    if left[0].action == "roll back":
+        applied = planned_from - ({each.id for each in plan.steps} - ids)
+        newest_first = [each.id for each in reversed(graph.revisions) if each.id in applied]
+        how: tuple[str, str | int] = ("steps", len(left))
+        if newest_first[: len(left)] != [each.id for each in left]:
+            how = ("to", graph.heads_of(applied - ids)[-1])
+        return Command("migrate.rollback", flags=(how, ("accept_empty", any(each.is_empty for each in left))))
+    if planned_from | {step.id for step in plan.steps} != {revision.id for revision in graph.revisions}:
+        return Command("database.migrate", flags=(("to", left[-1].id),))
+    one = len(graph.heads) == 1 or graph.are_independent(graph.heads)
+    return Command("database.migrate", flags=() if one else (("to", "heads"),))

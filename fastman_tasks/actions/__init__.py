@@ -6,12 +6,18 @@
 """
 
 from fastman_tasks.actions.check import check
+from fastman_tasks.actions.create import create
 from fastman_tasks.actions.fresh import fresh
 from fastman_tasks.actions.load import load
 from fastman_tasks.actions.migrate import migrate
 from fastman_tasks.actions.refresh import redo, refresh
 from fastman_tasks.actions.rollback import reset, rollback
 from fastman_tasks.actions.seed import seed
+from fastman_tasks.actions.setup import setup
 from fastman_tasks.actions.stamp import stamp
+from fastman_tasks.actions.wait import wait
 
-__all__ = ["check", "fresh", "load", "migrate", "redo", "refresh", "reset", "rollback", "seed", "stamp"]
+__all__ = [
+    "check", "create", "fresh", "load", "migrate", "redo", "refresh",
+    "reset", "rollback", "seed", "setup", "stamp", "wait",
+]  # fmt: skip

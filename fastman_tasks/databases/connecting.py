@@ -36,13 +36,14 @@ def connect(dialect: Dialect, record: Any, arguments: list[Any], options: dict[s
     if greets:
         limited["read_timeout"] = limited.get(name)
     made = dialect.connect(*arguments, **limited)
-    if pooler.is_pooled(dialect, made):
-        record.info[pooler.POOLED] = True
-        if dialect.driver == "asyncpg":
-            made.close()
-            made = dialect.connect(*arguments, **{**pooler.UNNAMED_STATEMENTS, **limited})
-        elif dialect.driver != "psycopg2":
-            dialect.get_driver_connection(made).prepare_threshold = None
+    try:
+        pooler.adapt(dialect, made, record.info)
+    except BaseException:
+        made.close()
+        raise
+    if record.info[pooler.POOLED] and dialect.driver == "asyncpg":
+        made.close()
+        made = dialect.connect(*arguments, **{**pooler.UNNAMED_STATEMENTS, **limited})
     driver_connection: Any = dialect.get_driver_connection(made)
     if greets:
         driver_connection._read_timeout = None

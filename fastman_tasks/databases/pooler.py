@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -20,8 +21,15 @@ _QUERY = "SELECT pg_backend_pid()"
 _ROUNDS = 10
 
 
+def adapt(dialect: Dialect, connection: Any, info: dict[Any, Any]) -> None:
+    """Note in ``info`` whether a connection of the driver leads to a pooler, which a new one is then adapted to."""
+    info[POOLED] = is_pooled(dialect, connection)
+    if info[POOLED] and dialect.driver in ("psycopg", "psycopg_async"):
+        dialect.get_driver_connection(connection).prepare_threshold = None
+
+
 def is_pooled(dialect: Dialect, connection: Any) -> bool:
-    """Whether a new connection of the driver leads to a pooler: what it was told at first about its server session, to
+    """Whether a connection of the driver leads to a pooler: what it was told at first about its server session, to
     cancel a statement with, is not what the server says. False for other databases and unknown drivers."""
     driver: Any = dialect.get_driver_connection(connection)
     announced = _announced(dialect, driver)
@@ -29,12 +37,15 @@ def is_pooled(dialect: Dialect, connection: Any) -> bool:
         return False
     if dialect.driver == "asyncpg":
         return bool(announced != await_only(driver.fetchval(_QUERY)))
-    before, connection.autocommit = connection.autocommit, True
-    cursor = connection.cursor()
-    cursor.execute(_QUERY)
-    (answer,) = cursor.fetchone()
-    cursor.close()
-    connection.autocommit = before
+    # Without a transaction of its own, it is one message.
+    is_idle, before = driver.info.transaction_status == 0, connection.autocommit
+    if is_idle:
+        connection.autocommit = True
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(_QUERY)
+        (answer,) = cursor.fetchone()
+    if is_idle:
+        connection.autocommit = before
     return bool(announced != answer)
 
 

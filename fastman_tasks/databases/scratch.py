@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.databases.database import Database, HeldConnection
 from fastman_tasks.databases.lock import Lock, for_database
+from fastman_tasks.databases.server_locks import require_session
 from fastman_tasks.errors import DatabaseUnavailable
 
 _PREFIX = "fastman_scratch_"
@@ -33,7 +34,7 @@ def create(database: Database, server: URL | None = None) -> Iterator[Database]:
 
     For SQLite it is a file in a temporary folder. Otherwise it is on the same server, which need not have ``database``,
     or on that of ``server``. What an ended process left there is dropped too. Raises DatabaseUnavailable if the user
-    may not create databases.
+    may not create databases, and UsageError if a pooler in transaction mode is before the server.
     """
     if database.url.get_backend_name() == "sqlite":
         with _temporary_file() as file:
@@ -41,6 +42,7 @@ def create(database: Database, server: URL | None = None) -> Iterator[Database]:
         return
     home, connection = _connect(Database(server, "from FASTMAN_SCRATCH_URL") if server is not None else database)
     try:
+        require_session(home, connection)
         made = connection.run(lambda connection: _create(connection, home.url))
         try:
             yield Database(home.url.set(database=made), "for a moment")

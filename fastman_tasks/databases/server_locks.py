@@ -6,8 +6,8 @@ import hashlib
 import os
 import socket
 import time
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
@@ -42,7 +42,8 @@ class ServerLock:
             self._owner = os.getpid()
             self._driver_connection = self._connection.run(driver_connection)
             self._descriptor = sockets.descriptor(self._driver_connection)
-            self._require_session()
+            with self._losses():
+                self._is_pooled = require_session(self._database, self._connection, _MIGRATION_LOCK)
             self._run(self._introduce)
         acquired = self._run(self._try)
         if acquired:
@@ -74,21 +75,17 @@ class ServerLock:
         if self._descriptor is not None:
             sockets.leave_to_parent(self._descriptor)
 
-    def _run(
-        self,
-        work: Callable[[Connection], T],
-        what: str = "anything was changed",
-        connection: HeldConnection | None = None,
-    ) -> T:
-        connection = connection or self._connection
-        assert connection is not None
+    def _run(self, work: Callable[[Connection], T], what: str = "anything was changed") -> T:
+        assert self._connection is not None
+        with self._losses(what):
+            return self._connection.run(work)
+
+    @contextmanager
+    def _losses(self, what: str = "anything was changed") -> Iterator[None]:
         try:
-            return connection.run(work)
+            yield
         except (SQLAlchemyError, OSError) as error:
             raise _lost(" ".join(str(getattr(error, "orig", error)).split()), what) from error
-
-    def _require_session(self) -> None:
-        """Raises UsageError if the connection has no session of its own."""
 
     def _introduce(self, connection: Connection) -> None:
         """Keep the session alive, and let the server's lists of sessions say who this is."""
@@ -116,9 +113,27 @@ def _lost(reason: str, what: str) -> LockLost:
 
 _POOLED = (
     "The connection leads to a pooler in transaction mode, such as PgBouncer: a session there is not ours alone, so it "
-    "cannot hold the migration lock. Nothing was changed. Set DATABASE_URL to the server itself, or set "
-    "FASTMAN_LOCK=off if no other process migrates at the same time."
+    "cannot hold {}. Nothing was changed. Set {} to the server itself{}."
 )
+_MIGRATION_LOCK = _POOLED.format(
+    "the migration lock", "DATABASE_URL", ", or set FASTMAN_LOCK=off if no other process migrates at the same time"
+)
+_SCRATCH_LOCK = _POOLED.format("the lock of a scratch database", "FASTMAN_SCRATCH_URL", "")
+
+
+def require_session(database: Database, connection: HeldConnection, message: str = _SCRATCH_LOCK) -> bool:
+    """Raises UsageError with ``message`` if ``connection`` to ``database`` has no session of its own. Returns whether
+    it has one of a pooler."""
+    if database.url.get_backend_name() != "postgresql" or not connection.run(pooler.may_be_pooled):
+        return False
+    with closing(database.hold()) as other:
+        if pooler.shares_sessions(
+            lambda: connection.run(pooler.server_process), lambda: other.run(pooler.server_process)
+        ):
+            raise UsageError(message)
+    return True
+
+
 _IS_OURS = (
     "l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND d.datname = current_database() "
     "AND ((l.classid::bigint << 32) | l.objid::bigint) = :key"
@@ -138,16 +153,6 @@ class PostgreSQLLock(ServerLock):
     def _key(self) -> int:
         return int.from_bytes(self._digest[:8], "big", signed=True)
 
-    def _require_session(self) -> None:
-        self._is_pooled = self._run(pooler.may_be_pooled)
-        if not self._is_pooled:
-            return
-        with closing(self._database.hold()) as other:
-            if pooler.shares_sessions(
-                lambda: self._run(pooler.server_process), lambda: self._run(pooler.server_process, connection=other)
-            ):
-                raise UsageError(_POOLED)
-
     def _introduce(self, connection: Connection) -> None:
         who = f"fastman-tasks, process {os.getpid()} on {socket.gethostname()}"[:63]
         connection.execute(text("SELECT set_config('application_name', :who, false)"), {"who": who})
@@ -162,7 +167,7 @@ class PostgreSQLLock(ServerLock):
     def _try(self, connection: Connection) -> bool:
         self._pid, is_shared, acquired = connection.execute(text(_TRY), {"key": self._key}).one()
         if is_shared:
-            raise UsageError(_POOLED)
+            raise UsageError(_MIGRATION_LOCK)
         return bool(acquired)
 
     def _is_held(self, connection: Connection) -> bool:

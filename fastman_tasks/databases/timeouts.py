@@ -10,7 +10,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.databases.outages import is_busy
-from fastman_tasks.databases.pooler import POOLED
+from fastman_tasks.databases.pooler import POOLED, adapt
 
 
 def limiter(lock: float, statement: float) -> Callable[[Connection], None] | None:
@@ -24,7 +24,10 @@ def limiter(lock: float, statement: float) -> Callable[[Connection], None] | Non
 
     def prepare(connection: Connection) -> None:
         statements, scope = [], "SESSION"
-        if connection.info.get(POOLED):
+        if POOLED not in connection.info:
+            # The engine has a way of its own to connect.
+            adapt(connection.dialect, connection.connection.dbapi_connection, connection.info)
+        if connection.info[POOLED]:
             # It would stay there for whoever gets the pooler's session next.
             scope = "LOCAL"
         if connection.dialect.name == "postgresql":

@@ -74,6 +74,9 @@ def test_a_pooler_in_transaction_mode_is_refused(project: Sandbox, url: str) -> 
             assert "a pooler in transaction mode, such as PgBouncer" in result.stderr
             assert "set FASTMAN_LOCK=off" in result.stderr
             assert "DONE" not in result.stdout
+        checked = project.inv("migrate.check", "--replay", code=1)
+        assert "cannot hold the lock of a scratch database" in checked.stdout
+        assert "Set FASTMAN_SCRATCH_URL to the server itself." in checked.stdout
         require_clean(url)
     assert servers.tables(url) == set()
 
@@ -88,6 +91,27 @@ def test_without_the_lock_everything_works_behind_it(project: Sandbox, url: str)
         require_clean(url)
         project.inv("migrate.reset", "--force", env=off)
         require_clean(url)
+
+
+@pytest.mark.parametrize("url", DRIVERS[:1], indirect=True)
+def test_an_env_py_with_an_engine_of_its_own(project: Sandbox, url: str) -> None:
+    """Limits are not left on a session there either, where the driver connects by a function of env.py's."""
+    env_py = """
+        import psycopg
+        import sqlalchemy as sa
+        from alembic import context
+
+        url = sa.make_url(context.config.get_main_option("sqlalchemy.url"))
+        arguments = {"host": url.host, "port": url.port, "user": url.username, "dbname": url.database}
+        engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(**arguments))
+        with engine.connect() as connection:
+            context.configure(connection=connection, transaction_per_migration=True)
+            with context.begin_transaction():
+                context.run_migrations()
+    """
+    project.write("database/migrations/env.py", env_py)
+    project.inv("database.migrate", env={"FASTMAN_LOCK": "off"})
+    require_clean(url)
 
 
 def test_a_pooler_in_session_mode(project: Sandbox, url: str, postgresql: Server) -> None:

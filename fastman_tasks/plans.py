@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Engine
 
-Action = Literal["apply", "roll back", "wipe", "seed", "stamp", "write", "check"]
+Action = Literal["apply", "roll back", "wipe", "seed", "stamp", "rebase", "write", "check"]
 #: The result of a step; *applied*, *pending* and *missing* are the status of a migration, *planned* is what would run.
 #: *Rolled back* is a seeder that ran before the run failed; *unknown* is whether a step was committed.
 StepState = Literal["done", "skipped", "failed", "rolled back", "unknown", "planned", "applied", "pending", "missing"]

@@ -7,9 +7,10 @@
 
 from fastman_tasks.actions.fresh import fresh
 from fastman_tasks.actions.migrate import migrate
+from fastman_tasks.actions.rebase import rebase
 from fastman_tasks.actions.refresh import redo, refresh
 from fastman_tasks.actions.rollback import reset, rollback
 from fastman_tasks.actions.seed import seed
 from fastman_tasks.actions.stamp import stamp
 
-__all__ = ["fresh", "migrate", "redo", "refresh", "reset", "rollback", "seed", "stamp"]
+__all__ = ["fresh", "migrate", "rebase", "redo", "refresh", "reset", "rollback", "seed", "stamp"]

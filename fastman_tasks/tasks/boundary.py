@@ -38,9 +38,17 @@ class _Command(invoke.Task[Any]):
 
     __hash__ = invoke.Task.__hash__
 
-    def __init__(self, *args: Any, instead: Mapping[str, str] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        instead: Mapping[str, str] | None = None,
+        optional_positional: str | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(*args, **options)
         self._instead = dict(instead or {})
+        #: The flag whose value may also be a word after the command.
+        self.optional_positional = optional_positional
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         arguments = super().get_arguments(ignore_unknown_help)
@@ -74,7 +82,11 @@ def project_task(function: Callable[..., Any]) -> invoke.Task[Any]: ...
 
 @overload
 def project_task(
-    *, help: Mapping[str, str] | None = None, instead: Mapping[str, str] | None = None, default: bool = False
+    *,
+    help: Mapping[str, str] | None = None,
+    instead: Mapping[str, str] | None = None,
+    optional_positional: str | None = None,
+    default: bool = False,
 ) -> Callable[[Callable[..., Any]], invoke.Task[Any]]: ...
 
 
@@ -83,6 +95,7 @@ def project_task(
     *,
     help: Mapping[str, str] | None = None,
     instead: Mapping[str, str] | None = None,
+    optional_positional: str | None = None,
     default: bool = False,
 ) -> Any:
     """Turn ``function(project, **flags)`` into an Invoke task. Works with and without arguments.
@@ -91,7 +104,8 @@ def project_task(
     ``flags.flags_of``). A FastmanError ends the process with its text on stderr and its code, any other error as one
     line and code 1; with Invoke's --debug the traceback comes first, and with a flag ``json`` the error is printed as
     JSON too. Invoke's --dry sets the flag ``pretend``. ``instead`` are flags, each with the positional argument that
-    may be left out with it, and is then empty. A ``default`` task is also called by the name of its collection.
+    may be left out with it, and is then empty. The value of the flag ``optional_positional`` may
+    also be a word by itself. A ``default`` task is also called by the name of its collection.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -154,6 +168,7 @@ def project_task(
             optional=with_value,
             iterable=[name for name, flag in known.items() if flag.container is not None],
             instead=instead,
+            optional_positional=optional_positional,
             auto_shortflags=False,
             default=default,
         )

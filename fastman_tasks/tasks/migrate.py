@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Exit
 
-from fastman_tasks.tasks import console, revisions
+from fastman_tasks.tasks import console, prompt, reporter, revisions
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
 from fastman_tasks.tasks.database import MIGRATE_HELP
@@ -163,6 +163,44 @@ def merge(project: Project, message: str | None = None, pretend: bool = False, j
     found = [StepResult(Step("write", file.stem, file), "done", note=merged)] if file else []
     revisions.answer(
         project, "migrate.merge", found, json, lambda: revisions.merged(project, heads, file), database=False
+    )
+
+
+@project_task(
+    help={
+        "revision": "What to move, by its last migration: its id or its file's name, or a part of either.",
+        "onto": "The migration that it is to follow (default: the other head).",
+        "pretend": "Say what would be moved; change nothing.",
+        "force": "Go on although files are not committed, were pushed, or the database cannot be reached.",
+        "json": "Print JSON.",
+    },
+    optional_positional="revision",
+)
+def rebase(
+    project: Project,
+    revision: str | None = None,
+    onto: str | None = None,
+    pretend: bool = False,
+    force: bool = False,
+    json: bool = False,
+) -> None:
+    """Move the migrations of this branch onto the other head, after others have added theirs.
+
+    inv migrate.rebase add_email --onto=add_phone
+    """
+    from fastman_tasks import actions
+
+    reporter.run(
+        project,
+        prompt.choosing(actions.rebase, json=json),
+        pretend=pretend,
+        json=json,
+        force=False,
+        live=True,
+        revision=revision,
+        onto=onto,
+        unchecked=force,
+        roll_back=console.can_ask() and not json,
     )
 
 

@@ -151,7 +151,7 @@ def _step_value(result: StepResult, root: Path) -> dict[str, Any]:
     return {
         "action": step.action,
         "name": step.name,
-        "revision": step.id if step.action in ("apply", "roll back", "stamp") else None,
+        "revision": step.id if step.action in ("apply", "roll back", "stamp", "rebase") else None,
         "message": step.message or None,
         "head": step.is_head,
         "file": console.relative_path(step.file, root).as_posix() if step.file else None,

@@ -10,7 +10,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchmarks import making, real, rows, seeding, table
+from benchmarks import checking, dumps, making, real, rows, seeding, starting_over, table
 
 GROUPS: dict[str, rows.Group] = {
     "list": rows.listing,
@@ -23,8 +23,14 @@ GROUPS: dict[str, rows.Group] = {
     "apply-sqlite": partial(rows.apply_sqlite, 1000, 0.7),
     "apply-postgresql": partial(rows.apply_postgresql, 1000, 1.0),
     "apply-postgresql-100": partial(rows.apply_postgresql, 100, 1.0),
+    "dump-sqlite": partial(dumps.on_sqlite, 1000, 0.1),
+    "dump-postgresql": partial(dumps.on_postgresql, 1000, 0.4),
     "unchanged-sqlite": making.on_sqlite,
     "unchanged-postgresql": making.on_postgresql,
+    "fresh-sqlite": partial(starting_over.on_sqlite, 1000, 0.8),
+    "fresh-postgresql": partial(starting_over.on_postgresql, 1000, 0.8),
+    "replay": partial(checking.replay, 100, 0.5),
+    "snapshot": partial(checking.snapshot, 1000, 0.3),
     "real": real.real,
     "seed-sqlite": seeding.orm_sqlite,
     "load-sqlite": seeding.load_sqlite,

@@ -37,6 +37,12 @@ class Server:
         if done.returncode:
             raise RuntimeError(done.stderr)
 
+    def anew(self) -> tuple[str, ...]:
+        """The command line that makes the database anew, empty."""
+        uri = str(self._server.get_uri(database="postgres"))  # type: ignore[attr-defined]
+        statements = (f"DROP DATABASE {_NAME}", f"CREATE DATABASE {_NAME}")
+        return (str(_program("psql")), "-q", "-d", uri, *(word for each in statements for word in ("-c", each)))
+
     def psql(self, command: str) -> tuple[str, ...]:
         """The command line of psql that runs ``command`` in the database."""
         uri = str(self._server.get_uri(database=_NAME))  # type: ignore[attr-defined]

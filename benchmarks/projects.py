@@ -64,6 +64,13 @@ def downgrade() -> None:
     {down}
 '''
 
+_CREATE = """op.create_table(
+        "{0}",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("name", sa.String(50)),
+    )"""
+_DROP = 'op.drop_table("{0}")'
+
 #: The configuration of the environment that ``alembic init`` makes, beside ours.
 GENERIC = "generic.ini"
 
@@ -91,9 +98,11 @@ def tasks_only(folder: Path, tasks: str) -> Path:
     return folder
 
 
-def make(folder: Path, revisions: int, url: str = "sqlite:///app.db", *, merges: bool = False) -> Project:
+def make(
+    folder: Path, revisions: int, url: str = "sqlite:///app.db", *, merges: bool = False, tables_each: int = 0
+) -> Project:
     """A project with the collection, Alembic's two environments and ``revisions`` version files: in one line, or with
-    ``merges`` in pairs of branches, each third file merging two."""
+    ``merges`` in pairs of branches, each third file merging two. With ``tables_each`` every one creates so many."""
     tasks_only(folder, COLLECTION)
     (folder / ".env").write_text(f"DATABASE_URL={url}\n", "utf-8")
     migrations = folder / "database" / "migrations"
@@ -104,7 +113,7 @@ def make(folder: Path, revisions: int, url: str = "sqlite:///app.db", *, merges:
         source = name if name.endswith(".mako") else f"{name}.mako"
         shutil.copy(_TEMPLATES / source, migrations / name)
     _init_generic(folder, url)
-    _write_revisions(versions, revisions, merges=merges)
+    _write_revisions(versions, revisions, merges, tables_each)
     return Project(folder)
 
 
@@ -118,7 +127,7 @@ def _init_generic(folder: Path, url: str) -> None:
     configuration.write_text(text, "utf-8")
 
 
-def _write_revisions(versions: Path, count: int, *, merges: bool) -> None:
+def _write_revisions(versions: Path, count: int, merges: bool, tables_each: int) -> None:
     ids = random.Random(count)
     parents: list[str] = []
     branch: list[str] = []
@@ -127,6 +136,9 @@ def _write_revisions(versions: Path, count: int, *, merges: bool) -> None:
         revision = f"{ids.getrandbits(48):012x}"
         if merges and number % 3 == 2:
             parents, branch, up, down = branch, [], "pass", "pass"
+        elif tables_each:
+            names = [f"t{number}_{at}" for at in range(tables_each)]
+            up, down = ("\n    ".join(map(call.format, names)) for call in (_CREATE, _DROP))
         elif number % 2 and not merges:
             up = f'op.add_column("t{number - 1}", sa.Column("note", sa.String(40)))'
             down = f'op.drop_column("t{number - 1}", "note")'

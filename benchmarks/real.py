@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from benchmarks import projects
-from benchmarks.measure import Command, CommandError, environ, interleaved
+from benchmarks import packages, projects
+from benchmarks.measure import Command, CommandError, interleaved
 from benchmarks.rows import Bench, Row
-
-_ROOT = Path(__file__).parent.parent
 
 _INITIAL = """
 import sys
@@ -127,10 +123,9 @@ format = %(message)s
 def real(bench: Bench) -> list[Row]:
     """Apply every migration of Optuna, MLflow and Prefect to a new SQLite file, and status afterwards."""
     environment = bench.folder / "real"
-    packages = [project.package for project in _PROJECTS]
+    names = [project.package for project in _PROJECTS]
     try:
-        _run((sys.executable, "-m", "venv", str(environment)), bench.folder)
-        _run((_program(environment, "pip"), "install", "--quiet", *packages, *_NEEDED, str(_ROOT)), bench.folder)
+        packages.install(environment, *names, *_NEEDED)
     except CommandError as error:
         return [Row("Optuna, MLflow, Prefect", note=f"not installed: {error}")]
     return [row for project in _PROJECTS for row in _measured(project, environment, bench)]
@@ -142,14 +137,14 @@ def _measured(project: _Project, environment: Path, bench: Bench) -> list[Row]:
     try:
         fresh = _prepared(project, environment, folder)
         version = f"import importlib.metadata as m; print(m.version({project.package!r}))"
-        named = f"{project.name} {_run((_program(environment, 'python'), '-c', version), folder)}"
+        named = f"{project.name} {packages.run((packages.program(environment, 'python'), '-c', version), folder)}"
         names = [name.replace(project.name, named, 1) for name in names]
         variables = [f"{name}={value.format(folder=folder)}" for name, value in project.variables.items()]
         if project.url:
             variables.append(f"{project.url}=sqlite+aiosqlite:///{folder / 'app.db'}")
-        inv = ("env", *variables, _program(environment, "inv"))
+        inv = ("env", *variables, packages.program(environment, "inv"))
         started = ("python", "plain.py") if project.worker_thread else ("alembic",)
-        alembic = ("env", *variables, _program(environment, started[0]), *started[1:])
+        alembic = ("env", *variables, packages.program(environment, started[0]), *started[1:])
         # What is applied last is what the status is of.
         applied = interleaved(
             [
@@ -176,7 +171,7 @@ def _prepared(project: _Project, environment: Path, folder: Path) -> Callable[[]
     if project.worker_thread:
         (folder / "plain.py").write_text(_IN_WORKER_THREAD, "utf-8")
     if project.initial:
-        _run((_program(environment, "python"), "-c", _INITIAL, project.initial), folder)
+        packages.run((packages.program(environment, "python"), "-c", _INITIAL, project.initial), folder)
     return partial(_anew, folder)
 
 
@@ -186,15 +181,3 @@ def _anew(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
     if (folder / "initial.db").is_file():
         shutil.copy(folder / "initial.db", folder / "app.db")
-
-
-def _program(environment: Path, name: str) -> str:
-    return str(environment / "bin" / name)
-
-
-def _run(argv: tuple[str, ...], folder: Path) -> str:
-    done = subprocess.run(argv, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environ())
-    if done.returncode:
-        said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        raise CommandError(said[-1] if said else f"{Path(argv[0]).name} ended with {done.returncode}")
-    return done.stdout.strip()

@@ -117,12 +117,20 @@ class SettingsError(FastmanError):
     """A variable or a ``.env`` file is not valid."""
 
 
+class GitFailed(FastmanError):
+    """There is no git or no repository, or git cannot tell what it is asked."""
+
+
 class DatabaseUnavailable(FastmanError):
     """No connection: the server is down, the database or the driver is missing, or the password is wrong."""
 
 
 class EnvironmentFailed(FastmanError):
     """The project's Alembic environment (alembic.ini, env.py, the version files) cannot be used."""
+
+
+class ReplayImpossible(EnvironmentFailed):
+    """The migrations cannot be replayed in a scratch database: env.py connects to another one in any case."""
 
 
 class NoEnvironment(EnvironmentFailed):

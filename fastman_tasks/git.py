@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from fastman_tasks.errors import GitFailed, UsageError
+from fastman_tasks.text import printable
 
 _BRANCHES = "refs/heads/"
 _REMOTES = "refs/remotes/"
 _DEFAULTS = ("main", "master")
+_OF_HOOKS = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"}
 
 
 def current_branch(root: Path) -> str | None:
@@ -59,27 +64,6 @@ def revisions_in(branches: Collection[str], ids: Collection[str], root: Path) ->
     return found
 
 
-def changed_files(folders: Iterable[Path], root: Path) -> list[str]:
-    """Returns the Python files in ``folders`` that are not as the last commit has them, new ones included, by their
-    paths from the repository's root."""
-    inside = [str(folder) for folder in folders if _git(folder, "rev-parse", "--is-inside-work-tree").strip() == "true"]
-    if not inside:
-        return []
-    listed = _git(root, "status", "--porcelain", "--no-renames", "--untracked-files=all", "-z", "--", *inside)
-    return [entry[3:] for entry in listed.split("\0") if entry.endswith(".py")]
-
-
-def read_file(branch: str, path: str, root: Path) -> bytes | None:
-    """Returns the content of ``path``, from the repository's root, in a local ``branch``; None if it has none."""
-    return _run(root, "cat-file", "blob", f"{_BRANCHES}{branch}:{path}")
-
-
-def top_folder(root: Path) -> Path | None:
-    """Returns the folder of the repository that ``root`` is in; None if there is none."""
-    found = _git(root, "rev-parse", "--show-toplevel").rstrip("\n")
-    return Path(found) if found else None
-
-
 def short_name(branch: str) -> str:
     """Returns the full name of a ``branch`` as people write it: ``main``, ``origin/main``."""
     return branch.removeprefix(_BRANCHES).removeprefix(_REMOTES)
@@ -108,13 +92,106 @@ def _find(ids: Collection[str], branches: Collection[str], root: Path) -> list[t
     return list(dict.fromkeys(found))
 
 
-def _git(root: Path, *arguments: str) -> str:
-    return (_run(root, *arguments) or b"").decode("utf-8", "surrogateescape")
+@dataclass(frozen=True)
+class Repository:
+    """A repository of git; ``top`` is the folder that its paths are relative to. Nothing in it is changed.
 
+    Every method raises GitFailed with what git says.
+    """
 
-def _run(root: Path, *arguments: str) -> bytes | None:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, stdin=subprocess.DEVNULL, timeout=20)
-    except (OSError, ValueError, subprocess.TimeoutExpired):
+    top: Path
+
+    @classmethod
+    def of(cls, folder: Path) -> Repository:
+        """Returns the one that ``folder`` is in. Raises GitFailed if there is none, or no git."""
+        return cls(Path(os.fsdecode(_read(folder, "rev-parse", "--show-toplevel").rstrip(b"\n"))))
+
+    def commit(self, ref: str) -> str:
+        """Returns the id of the commit that ``ref`` means. Raises UsageError if it means none."""
+        done = None if ref.startswith("-") else _run(self.top, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+        if done is None or done.returncode:
+            hint = " The clone is shallow: it may not have been fetched." if self.is_shallow else ""
+            raise UsageError(f"{printable(ref)} is not a commit in this repository.{hint}")
+        return done.stdout.decode().strip()
+
+    def merge_base(self, commit: str) -> str | None:
+        """Returns the commit that HEAD and ``commit`` come from; None if they share none. Raises GitFailed where that
+        cannot be told, since the clone is shallow."""
+        done = _run(self.top, "merge-base", "HEAD", commit)
+        if not done.returncode:
+            return done.stdout.decode().strip()
+        if self.is_shallow:
+            raise GitFailed(
+                "The clone is shallow, and does not have the commit that both branches come from. Fetch all of it: "
+                "git fetch --unshallow, or fetch-depth: 0 of actions/checkout."
+            )
         return None
-    return None if done.returncode else done.stdout
+
+    @property
+    def is_shallow(self) -> bool:
+        """Whether it lacks older commits."""
+        return _read(self.top, "rev-parse", "--is-shallow-repository").strip() == b"true"
+
+    def files(self, commit: str, folders: Iterable[Path]) -> dict[Path, str]:
+        """Returns the files that ``commit`` has in ``folders`` and below, each with the id of its content."""
+        inside = [str(folder.relative_to(self.top)) for folder in folders if folder.is_relative_to(self.top)]
+        if not inside:
+            return {}
+        paths = [] if "." in inside else ["--", *inside]
+        listed = _read(self.top, "ls-tree", "-r", "-z", "--full-tree", commit, *paths)
+        found = {}
+        for entry in filter(None, listed.split(b"\0")):
+            mode, kind, content = (described := entry.partition(b"\t"))[0].split()
+            # Not a link, nor a submodule.
+            if kind == b"blob" and mode != b"120000":
+                found[self.top / os.fsdecode(described[2])] = content.decode()
+        return found
+
+    def changed(self, folders: Iterable[Path]) -> set[Path]:
+        """Returns the files in ``folders`` and below that are not as HEAD has them, new and ignored ones included."""
+        inside = [str(folder) for folder in folders if folder.is_relative_to(self.top)]
+        if not inside:
+            return set()
+        flags = ("--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored=matching")
+        listed = _read(self.top, "status", *flags, "--", *inside)
+        return {self.top / os.fsdecode(entry[3:]) for entry in listed.split(b"\0") if entry}
+
+    def read(self, contents: Iterable[str]) -> Mapping[str, bytes]:
+        """Returns the contents with these ids."""
+        wanted = list(dict.fromkeys(contents))
+        answer = _read(self.top, "cat-file", "--batch", input="".join(f"{each}\n" for each in wanted).encode())
+        found, at = {}, 0
+        for each in wanted:
+            end = answer.index(b"\n", at)
+            if answer[at:end].endswith(b" missing"):
+                raise GitFailed(f"git does not have the content {each}.")
+            size = int(answer[at:end].split()[2])
+            found[each] = answer[end + 1 : end + 1 + size]
+            at = end + size + 2
+        return found
+
+
+def _read(folder: Path, *arguments: str, input: bytes = b"") -> bytes:
+    done = _run(folder, *arguments, input=input)
+    if done.returncode:
+        raise GitFailed(f"git: {done.stderr.decode('utf-8', 'replace').strip()}")
+    return done.stdout
+
+
+def _run(folder: Path, *arguments: str, input: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    # A hook of git has variables that are of its own repository and folder.
+    environ = {name: value for name, value in os.environ.items() if name not in _OF_HOOKS}
+    try:
+        return subprocess.run(
+            ["git", *arguments], cwd=folder, env=environ, input=input, capture_output=True, timeout=60
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise GitFailed(f"git cannot be run: {error}") from error
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = _run(root, *arguments)
+    except GitFailed:
+        return ""
+    return "" if done.returncode else done.stdout.decode("utf-8", "surrogateescape")

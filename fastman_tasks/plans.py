@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Engine
 
-Action = Literal["apply", "roll back", "wipe", "seed", "stamp", "rebase", "write", "check"]
+Action = Literal["apply", "roll back", "wipe", "load", "seed", "stamp", "rebase", "write", "remove", "check"]
 #: The result of a step; *applied*, *pending* and *missing* are the status of a migration, *planned* is what would run.
-#: *Rolled back* is a seeder that ran before the run failed; *unknown* is whether a step was committed.
-StepState = Literal["done", "skipped", "failed", "rolled back", "unknown", "planned", "applied", "pending", "missing"]
+#: *Rolled back* is a seeder that ran before the run failed; *unknown* is whether a step was committed. A check has
+#: *passed* or *found* something.
+StepState = Literal[
+    "done", "skipped", "failed", "rolled back", "unknown", "planned", "applied", "pending", "missing", "passed", "found"
+]
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,18 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """Something that a check has found, in words; ``file`` and ``line`` are where."""
+
+    text: str
+    file: Path | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True)
 class StepResult:
     """The result of ``step``, and the ``seconds`` it took. ``rows`` are what a seeder wrote, by table; ``statements``
-    the SQL of a preview; ``note`` is a remark on the result."""
+    the SQL of a preview; ``findings`` what a check found; ``note`` is a remark on the result."""
 
     step: Step
     state: StepState
@@ -68,6 +80,7 @@ class StepResult:
     rows: tuple[tuple[str, Counts], ...] = ()
     note: str = ""
     statements: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -79,12 +79,12 @@ class Project:
                 sys.path.insert(0, str(folder))
         return cls(root, settings_module.load(root, environ, configured), debug=debug)
 
-    def with_database(self, database: Database) -> Project:
+    def with_database(self, database: Database, live: URL) -> Project:
         """Returns the same project with another ``database``. While it is entered, env.py and the application find that
-        one wherever they read the project's own from the environment."""
+        one wherever they read ``live`` from the environment."""
         settings = replace(self.settings, url=database.url, url_source=database.source, url_problem=None)
         project = Project(self.root, settings, debug=self.debug)
-        project._instead_of = self.database.url
+        project._instead_of = live
         return project
 
     @property

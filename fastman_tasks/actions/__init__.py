@@ -5,7 +5,9 @@
 ...     report = actions.migrate(project, consent=force)
 """
 
+from fastman_tasks.actions.check import check
 from fastman_tasks.actions.fresh import fresh
+from fastman_tasks.actions.load import load
 from fastman_tasks.actions.migrate import migrate
 from fastman_tasks.actions.rebase import rebase
 from fastman_tasks.actions.refresh import redo, refresh
@@ -13,4 +15,16 @@ from fastman_tasks.actions.rollback import reset, rollback
 from fastman_tasks.actions.seed import seed
 from fastman_tasks.actions.stamp import stamp
 
-__all__ = ["fresh", "migrate", "rebase", "redo", "refresh", "reset", "rollback", "seed", "stamp"]
+__all__ = [
+    "check",
+    "fresh",
+    "load",
+    "migrate",
+    "rebase",
+    "redo",
+    "refresh",
+    "reset",
+    "rollback",
+    "seed",
+    "stamp",
+]

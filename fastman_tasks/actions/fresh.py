@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from fastman_tasks.actions import replay
 from fastman_tasks.actions.carry_out import Action, carry_out
-from fastman_tasks.actions.migrate import run_migrations, run_preview
+from fastman_tasks.actions.migrate import describe, migrations_of, run_migrations, run_preview
 from fastman_tasks.actions.refresh import obstacle
 from fastman_tasks.actions.seed import Seeding
 from fastman_tasks.consent import Consent, Level, level_to_change, level_to_roll_back, refuse, require_agreed
@@ -18,7 +18,6 @@ from fastman_tasks.databases.wipe import Wipe
 from fastman_tasks.errors import Command, MigrationRefused
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
 from fastman_tasks.project import Project
-from fastman_tasks.text import pluralize
 
 
 def fresh(
@@ -45,12 +44,17 @@ def fresh(
     seeding = Seeding(project, preview=preview) if seed and not preview else None
     # What the last plan drops.
     found: list[Wipe] = []
+    # Of a dump that is not loaded.
+    ignored: tuple[StepResult, ...] = ()
 
     def make_plan() -> Plan:
-        from fastman_tasks.migrating import fresh
+        nonlocal ignored
+        from fastman_tasks.migrating import dumps, fresh
 
         planned, wipe = fresh.find(project.environment, project.migrator, schemas, keep)
         found[:] = [wipe]
+        if not schemas and not keep:
+            planned, ignored = dumps.begin_with_dump(planned, None, project.root, project.migrator.graph)
         if not wipe.things:
             return replace(planned, steps=(*planned.steps, *(seeding.plan() if seeding is not None else ())))
         notes = [f"Everything is dropped: {wipe}."]
@@ -61,15 +65,17 @@ def fresh(
         return replace(planned, steps=steps, notes=tuple(notes))
 
     def run(plan: Plan, observer: Observer, confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
+        for result in ignored:
+            observer.step_finished(result)
         if preview:
-            return _preview(project, plan, found[0])
+            return (*ignored, *_preview(project, plan, found[0]))
         # Under the lock: another process may have made or dropped something since it was planned.
         now = make_plan()
         if _drops(now) and not _drops(plan):
             raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
         if plan.uncounted is not None:
             require_agreed(plan.losses, now.losses)
-        results = _migrate(project, now, found[0], observer, confirm)
+        results = (*ignored, *_migrate(project, now, found[0], observer, confirm))
         return (*results, *(seeding.run_after_migrating(observer, confirm) if seeding is not None else ()))
 
     return carry_out(
@@ -101,7 +107,7 @@ def _migrate(
         first = tuple(step for step in plan.steps if step.action == "wipe")
         results = _drop(project, first[0], wipe, observer, confirm) if first else ()
         project.migrator.forget_state()
-        left = replace(plan, steps=plan.migrations, state=project.migrator.state, uncounted=None)
+        left = replace(plan, steps=migrations_of(plan), state=project.migrator.state, uncounted=None)
         return (*results, *run_migrations(project, left, observer, confirm))
     finally:
         project.migrator.forget_state()
@@ -132,10 +138,11 @@ def _preview(project: Project, plan: Plan, wipe: Wipe) -> tuple[StepResult, ...]
         for step in plan.steps
         if step.action == "wipe"
     )
-    if not plan.migrations:
+    plan = replace(plan, steps=migrations_of(plan))
+    if not plan.steps:
         return first
     assert plan.state is not None
-    if plan.state.url.get_backend_name() != "sqlite":
+    if plan.state.url.get_backend_name() != "sqlite" or plan.steps[0].action == "load":
         return (*first, *run_preview(project, plan))
     with replay.empty(project) as copy:
         # Its tables are made anew, which the file that has them would refuse.
@@ -149,8 +156,9 @@ def _level(project: Project, plan: Plan) -> Level:
 
 
 def _question(plan: Plan) -> str:
-    what = "Drop everything and apply" if _drops(plan) else "Apply"
-    return f"{what} {pluralize(len(plan.migrations), 'migration')}"
+    what = ["drop everything"] if _drops(plan) else []
+    text = " and ".join([*what, describe(plan)])
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _drops(plan: Plan) -> bool:

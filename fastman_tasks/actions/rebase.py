@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from fastman_tasks import git
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.actions.migrate import run_migrations
 from fastman_tasks.consent import Consent, level_to_roll_back, refuse
-from fastman_tasks.errors import Command, ConsentMissing, DatabaseUnavailable, MigrationRefused, UsageError
+from fastman_tasks.errors import Command, ConsentMissing, DatabaseUnavailable, GitFailed, MigrationRefused, UsageError
+from fastman_tasks.git import Repository
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.revisions import rewrite
-from fastman_tasks.sources import first_line
-from fastman_tasks.text import pluralize
+from fastman_tasks.sources import display_path, first_line
+from fastman_tasks.text import pluralize, printable
 
 if TYPE_CHECKING:
     from fastman_tasks.migrating.rebasing import Move
@@ -98,7 +99,6 @@ class _Found:
 def _find(project: Project, revision: str | None, onto: str | None) -> _Found | None:
     from fastman_tasks.migrating import heads, rebasing
     from fastman_tasks.migrating.downgrades import steps_back
-    from fastman_tasks.migrating.scripts import locations
 
     migrator, root = project.migrator, project.root
     graph, applied = migrator.graph, migrator.known_applied
@@ -118,8 +118,8 @@ def _find(project: Project, revision: str | None, onto: str | None) -> _Found | 
         )
     changes = tuple(rewrite.change_parents(graph[each].file, old, new) for each, (old, new) in move.parents.items())
     doubts = []
-    if files := git.changed_files(locations(project.environment.scripts), root):
-        listed = "".join(f"\n  {each}" for each in files)
+    if files := _uncommitted(project):
+        listed = "".join(f"\n  {printable(str(display_path(each, root)))}" for each in files)
         doubts.append(f"Version files have changes that are not committed:{listed}\nCommit them first.")
     if pushed:
         branch = next(iter(pushed.values()))
@@ -135,6 +135,15 @@ def _find(project: Project, revision: str | None, onto: str | None) -> _Found | 
         pending = move.after.upgrade(there, (applied or set()) - there)
         again = tuple(move.after[each].step("apply") for each in pending)
     return _Found(move, changes, back, again, tuple(doubts), applied is not None)
+
+
+def _uncommitted(project: Project) -> list[Path]:
+    """The version files that are not as the last commit has them; none without git."""
+    files = {each.file.resolve() for each in project.migrator.graph.revisions}
+    try:
+        return sorted(files & Repository.of(project.root).changed({each.parent for each in files}))
+    except GitFailed:
+        return []
 
 
 def _resolve(project: Project, name: str | None, flag: str) -> str | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,9 +16,13 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.databases.database import Database, HeldConnection
+from fastman_tasks.databases.lock import Lock, for_database
 from fastman_tasks.errors import DatabaseUnavailable
 
 _PREFIX = "fastman_scratch_"
+_FILE = "scratch.db"
+# Seconds.
+_NEW = 60.0
 # PostgreSQL's SQLSTATE; MySQL's "access denied" to a database, and for want of a privilege.
 _FORBIDDEN = {"42501", 1044, 1227}
 
@@ -25,16 +31,15 @@ _FORBIDDEN = {"42501", 1044, 1227}
 def create(database: Database, server: URL | None = None) -> Iterator[Database]:
     """Create an empty database of the kind of ``database`` and yield it; it is dropped at the end of this block.
 
-    For SQLite it is a file in a temporary folder. Otherwise it is on the same server, or on that of ``server``, and
-    what an ended process left there is dropped too. Raises DatabaseUnavailable if the user may not create databases.
+    For SQLite it is a file in a temporary folder. Otherwise it is on the same server, which need not have ``database``,
+    or on that of ``server``. What an ended process left there is dropped too. Raises DatabaseUnavailable if the user
+    may not create databases.
     """
     if database.url.get_backend_name() == "sqlite":
-        with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder:
-            file = (Path(folder) / "scratch.db").resolve()
+        with _temporary_file() as file:
             yield Database(database.url.set(database=str(file), query={}), "for a moment")
         return
-    home = Database(server, "from FASTMAN_SCRATCH_URL") if server is not None else database
-    connection = home.hold()
+    home, connection = _connect(Database(server, "from FASTMAN_SCRATCH_URL") if server is not None else database)
     try:
         made = connection.run(lambda connection: _create(connection, home.url))
         try:
@@ -44,6 +49,44 @@ def create(database: Database, server: URL | None = None) -> Iterator[Database]:
             connection.run(lambda connection: _drop(connection, made))
     finally:
         connection.close()
+
+
+@contextmanager
+def _temporary_file() -> Iterator[Path]:
+    """A file that does not exist yet, in a folder of its own; the folders of ended processes are removed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            # A new one may not be locked yet.
+            if time.time() - folder.stat().st_mtime > _NEW:
+                left = _file_lock(folder / _FILE)
+                if left.acquire():
+                    left.release()
+                    shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
+        file = (Path(name) / _FILE).resolve()
+        lock = _file_lock(file)
+        lock.acquire()
+        try:
+            yield file
+        finally:
+            lock.release()
+
+
+def _file_lock(file: Path) -> Lock:
+    lock = for_database(Database(URL.create("sqlite", database=str(file))), "", None)
+    assert lock is not None
+    return lock
+
+
+def _connect(home: Database) -> tuple[Database, HeldConnection]:
+    """A connection to ``home``, or, if that does not exist, to the server that it would be on; and which it is."""
+    try:
+        return home, home.hold()
+    except DatabaseUnavailable:
+        always = Database(home.url.set(database="postgres" if home.url.get_backend_name() == "postgresql" else ""))
+        with suppress(DatabaseUnavailable):
+            return always, always.hold()
+        raise
 
 
 def _create(connection: Connection, url: URL) -> str:

@@ -22,8 +22,9 @@ _OVERWRITES = re.compile(r"\bon (conflict|duplicate key)\b|\b(update|delete|drop
 # only speeds rows up, checks or shows them, and an identity, is no data.
 _DROPS_NO_DATA = re.compile(
     r"drop sequence (if exists )?\S+( restrict)?$|"
-    r"drop type (if exists )?[^\s,]+(\s*,\s*[^\s,]+)*( restrict)?$|drop schema \S+ restrict$|"
-    r"drop (index( concurrently)?|view|materialized view|trigger|policy|rule) (if exists )?\S+( on \S+)?( restrict)?$|"
+    r"drop (type|domain|view|materialized view) (if exists )?[^\s,]+(\s*,\s*[^\s,]+)*( restrict)?$|"
+    r"drop schema \S+ restrict$|drop (routine|function|procedure|aggregate) (?!.*\bcascade\b)|"
+    r"drop (index( concurrently)?|trigger|policy|rule) (if exists )?\S+( on \S+)?( restrict)?$|"
     r"alter table (only )?\S+ drop constraint (if exists )?\S+( restrict)?$|"
     r"alter table (only )?\S+ alter column \S+ (set|drop) (default|not null)\b[^,]*$|"
     r"alter table \S+ alter column \S+ (set generated|add generated|drop identity)\b[^,]*$",
@@ -88,6 +89,7 @@ _TABLE = rf"{_NAME}(?:\s*\.\s*{_NAME})?"
 _ALTER = rf"alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?(?P<table>{_TABLE})\s+"
 _CREATE = re.compile(rf"create\s+table\s+(?P<table>{_TABLE})\s*[(a]", re.IGNORECASE)
 _DROP = re.compile(rf"drop\s+table\s+(?:if\s+exists\s+)?(?P<tables>{_TABLE}(?:\s*,\s*{_TABLE})*)", re.IGNORECASE)
+_DROP_ALL = re.compile(rf"{_DROP.pattern}(?:\s+(?:cascade|restrict))?", re.IGNORECASE)
 _EMPTY = re.compile(
     rf"(?:truncate\s+(?:table\s+)?|delete\s+from\s+)(?:only\s+)?(?P<tables>{_TABLE}(?:\s*,\s*{_TABLE})*)", re.IGNORECASE
 )
@@ -121,6 +123,14 @@ def find_effects(sql: str, dialect: str) -> Iterator[Effect]:
     """
     for statement in _split(sql):
         yield from _effects(statement, dialect)
+
+
+def find_dropped_tables(sql: str, dialect: str) -> list[str] | None:
+    """Returns the tables that ``sql`` drops; None if it does anything else."""
+    statements = [_DROP_ALL.fullmatch(each) for each in _split(sql) if each]
+    if not all(statements):
+        return None
+    return [_table(each, dialect) for found in statements if found for each in re.findall(_TABLE, found["tables"])]
 
 
 def _effects(statement: str, dialect: str) -> Iterator[Effect]:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
+
+
+@contextmanager
+def reading(connection: Connection) -> Iterator[None]:
+    """What is read through ``connection`` in this block leaves no transaction open where there was none."""
+    was_in_one = connection.in_transaction()
+    yield
+    if not was_in_one and connection.in_transaction():
+        connection.rollback()
 
 
 def begin_immediately(connection: Connection) -> None:

@@ -19,9 +19,13 @@ TEMPLATES = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent.pa
 
 def render(template: str, **values: Any) -> str:
     """The text of ``templates/<template>.mako`` with ``values`` filled in."""
-    source = (TEMPLATES / f"{template}.mako").read_text("utf-8")
     # Mako renders a doubled % at a line's start, and takes \ at its end, as its own.
-    rendered: str = Template(text=source, strict_undefined=True).render(**values)
+    return render_file(TEMPLATES / f"{template}.mako", **values)
+
+
+def render_file(template: Path, **values: Any) -> str:
+    """The text of the Mako ``template`` with ``values`` filled in. Raises NameError for one that it does not get."""
+    rendered: str = Template(text=template.read_text("utf-8"), strict_undefined=True).render(**values)
     return rendered
 
 

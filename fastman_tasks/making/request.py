@@ -33,9 +33,11 @@ class Request:
         data: bool = False,
         baseline: bool = False,
         check: bool = False,
+        scratch: bool = False,
         decided: Sequence[str] = (),
     ) -> Request:
-        """What ``message`` and the flags ask for; ``decided`` are the flags that decide about a difference.
+        """What ``message`` and the flags ask for; ``decided`` are the flags that decide about a difference;
+        with ``scratch`` the database is a scratch database.
 
         Raises UsageError for a message or a table's name that cannot be one, and for flags that are mutually exclusive.
         """
@@ -46,6 +48,9 @@ class Request:
             raise UsageError(f"{' and '.join(used)} are mutually exclusive.")
         if used and decided:
             raise UsageError(f"{used[0]} and {decided[0]} are mutually exclusive.")
+        if scratch and (baseline or empty):
+            # There is nothing of a database in the one, and nothing but it in the other.
+            raise UsageError(f"{used[0]} and --scratch are mutually exclusive.")
         message = names.require_message(message or "check" if check else message)
         create = names.require_table(create, "create") if create else None
         table = names.require_table(table, "table") if table else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from alembic.runtime.migration import MigrationContext, MigrationStep
@@ -11,14 +12,14 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.consent import require_agreed
-from fastman_tasks.databases import commits
+from fastman_tasks.databases import commits, dump, wipe
 from fastman_tasks.databases.outages import advise
 from fastman_tasks.databases.timeouts import limiter
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, LockLost, MigrationFailed, MigrationRefused
-from fastman_tasks.migrating import losses, state
+from fastman_tasks.migrating import dumps, loss_counts, stamping, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult, StepState
-from fastman_tasks.sources import blame
+from fastman_tasks.sources import blame, first_line
 from fastman_tasks.text import shorten
 
 
@@ -75,6 +76,8 @@ class _Attempt:
         self._running: Step | None = None
         self._outcome: commits.Outcome = "rolled back"
         self._has_run = False
+        # Of the dump that is being loaded.
+        self._line = 0
         self._is_wiped = any(step.action == "wipe" for step in plan.steps)
         self.has_begun = False
         self.results: list[StepResult] = []
@@ -96,7 +99,7 @@ class _Attempt:
         self.has_begun = True
         self._confirm("the first step")
         if self._plan.uncounted:
-            require_agreed(self._plan.losses, losses.count(self._plan.uncounted, connection))
+            require_agreed(self._plan.losses, loss_counts.count(self._plan.uncounted, connection))
         started = time.perf_counter()
         for step in self._plan.steps:
             if step.action == "wipe":
@@ -114,14 +117,44 @@ class _Attempt:
         self._has_run = True
         if not self._is_wiped and set(heads) != set(self._plan.state.heads):
             raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
-        for step in self._plan.migrations:
+        for step in self._plan.steps:
+            if step.action not in ("load", "apply", "roll back"):
+                continue
             started = time.perf_counter()
             self._begin(step)
-            yield self._environment.step(step)
+            yield from self._load(step, context.connection) if step.action == "load" else [self._environment.step(step)]
             self._end(started)
         self._confirm("the commit")
         # Also where env.py has begun the transaction: it may never commit it.
         commits.commit(context.connection, self._note_outcome)
+
+    def _load(self, step: Step, connection: Connection) -> Iterator[MigrationStep]:
+        """Load the dump of ``step`` into an empty database, and record what it leads to."""
+        assert step.file is not None and self._plan.state is not None
+        found = dumps.read(step.file, self._environment.root)
+        if there := dumps.find_content(connection, replace(self._plan.state, heads=())):
+            raise MigrationRefused(f"The database is not empty: {there}. Nothing was loaded.")
+
+        def before(number: int) -> None:
+            self._line = found.lines[number]
+            self._observer.step_progress(step, number, len(found.statements))
+
+        try:
+            dump.load(connection, found.statements, before)
+            self._line = 0
+            yield from stamping.steps(self._environment, (), found.heads)
+        except BaseException:
+            if obstacle((), connection.dialect.name):
+                self._undo(connection, "".join(found.statements))
+            raise
+
+    def _undo(self, connection: Connection, loaded: str) -> None:
+        """Drop what was ``loaded`` into an empty database that has no transaction to roll back."""
+        self._outcome = "unknown"
+        with suppress(DBAPIError, FastmanError):
+            others = [each for each in wipe.find(connection).tables if each not in loaded]
+            wipe.drop(connection, wipe.find(connection, keep=others))
+            self._outcome = "rolled back"
 
     def _begin(self, step: Step) -> None:
         self._running = step
@@ -140,7 +173,11 @@ class _Attempt:
         """Returns what to raise after ``error``."""
         step = self._running
         name, file = (step.name, step.file) if step is not None else ("The commit", None)
-        lines = [f"{name} failed: {blame(error, self._environment.root, file)}"]
+        what = blame(error, self._environment.root, file)
+        if self._line:
+            # The line of the dump, not that of the code that has loaded it.
+            name, what = f"{name}, line {self._line},", first_line(getattr(error, "orig", None) or error)
+        lines = [f"{name} failed: {what}"]
         if isinstance(error, KeyboardInterrupt):
             lines = [f"{name} was interrupted."]
         if isinstance(error, DBAPIError) and error.statement:

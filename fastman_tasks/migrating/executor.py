@@ -16,8 +16,9 @@ from fastman_tasks.databases import commits
 from fastman_tasks.databases.hooks import created
 from fastman_tasks.databases.outages import advise
 from fastman_tasks.databases.timeouts import is_lock_timeout, limiter
+from fastman_tasks.databases.transactions import reading
 from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, LockLost, MigrationFailed, MigrationRefused
-from fastman_tasks.migrating import causes, losses, outcome, sent, state
+from fastman_tasks.migrating import causes, loss_counts, outcome, sent, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.migrating.sent import SentStatements
@@ -44,7 +45,8 @@ class _Progress:
 
 class Executor:
     """Applies migrations and rolls them back, as ``migrator`` has planned them. The caller holds the lock, as
-    ``confirm`` confirms before each of them; see ``carry_out.Run``."""
+    ``confirm`` confirms before each of them; see ``carry_out.Run``. ``after`` is called with each step that has
+    finished and the connection that it ran on; it only reads."""
 
     def __init__(
         self,
@@ -54,6 +56,7 @@ class Executor:
         confirm: Callable[[str], None],
         clock: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], None] = time.sleep,
+        after: Callable[[Step, Connection], None] | None = None,
     ) -> None:
         self._environment = environment
         self._migrator = migrator
@@ -61,6 +64,7 @@ class Executor:
         self._confirm = confirm
         self._clock = clock
         self._sleep = sleep
+        self._after = after
 
     def run(self, plan: Plan) -> tuple[StepResult, ...]:
         """Run the migrations of ``plan`` that are still to do, and return the result of each.
@@ -141,7 +145,7 @@ class Executor:
             # When a step is tried again, those before it may have written rows.
             again = progress.running is not None
             if left.steps and left.uncounted and not again and context.connection is not None:
-                require_agreed(left.losses, losses.count(left.uncounted, context.connection))
+                require_agreed(left.losses, loss_counts.count(left.uncounted, context.connection))
             one_transaction = context.impl.transactional_ddl and not context.opts["transaction_per_migration"]
             progress.enclosed = progress.enclosed or one_transaction
             # What env.py says of it (transactional_ddl=False) does not change what these two can roll back.
@@ -159,6 +163,9 @@ class Executor:
                 progress.done.append(StepResult(step, "done", self._clock() - progress.started))
                 if not progress.enclosed:
                     self._observer.step_finished(progress.done[-1])
+                if self._after is not None and context.connection is not None:
+                    with reading(context.connection):
+                        self._after(step, context.connection)
 
         def prepare(connection: Connection) -> None:
             progress.enclosed = connection.in_transaction()

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from fastman_tasks.databases import wipe
 from fastman_tasks.databases.wipe import Wipe
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, MigrationRefused
-from fastman_tasks.migrating import losses, state
+from fastman_tasks.migrating import loss_counts, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.losses import UncountedLoss
 from fastman_tasks.migrating.migrator import Migrator
@@ -37,7 +37,7 @@ def find(
         try:
             dropped = wipe.find(connection, schemas or _schemas(environment, now, connection), keep)
             uncounted = tuple(UncountedLoss(table) for table in dropped.tables if not _is_version_table(table, now))
-            plan = Plan((), replace(now, heads=()), losses.count(uncounted, connection), uncounted=uncounted)
+            plan = Plan((), replace(now, heads=()), loss_counts.count(uncounted, connection), uncounted=uncounted)
             found[:] = [(dropped, plan)]
         except FastmanError as error:
             refused[:] = [error]

@@ -5,18 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
-
-from sqlalchemy import Column, ColumnElement, Connection, MetaData, Table, func, inspect, literal_column, select, text
 
 from fastman_tasks.databases import statements
 from fastman_tasks.migrating.downgrades import EMPTY, read
 from fastman_tasks.migrating.reading import replacements
 from fastman_tasks.migrating.reading.directives import Operation
 from fastman_tasks.plans import Loss, Step
-
-#: The number of rows up to which a table is counted exactly; beyond that the server's estimate is used.
-EXACT_LIMIT = 100_000
 
 
 @dataclass(frozen=True)
@@ -51,13 +45,6 @@ def _may_lose(step: Step) -> bool:
     except OSError:
         return True
     return _LOSING.search(_DOWNGRADE.sub("", source)) is not None
-
-
-def count(named: Iterable[Loss], connection: Connection) -> tuple[Loss, ...]:
-    """Returns the losses ``named`` with their rows. It only reads the database, at a bounded cost for each table."""
-    uncounted = (each for each in named if isinstance(each, UncountedLoss))
-    each_column = [loss for each in uncounted for loss in _in_columns(each, connection)]
-    return tuple(loss for each in each_column if (loss := _counted(each, connection)) is not None)
 
 
 class _Names:
@@ -121,11 +108,15 @@ def _find(steps: Iterable[Step], dialect: str) -> Iterator[UncountedLoss]:
             yield from (_back if goes_back else _forward)(operation, step, names, dialect)
 
 
-def _back(operation: Operation, step: Step, names: _Names, _dialect: str) -> Iterator[UncountedLoss]:
+def _back(operation: Operation, step: Step, names: _Names, dialect: str) -> Iterator[UncountedLoss]:
     if operation.kind == "?":
         yield UncountedLoss(reason=f"{step.name}, line {operation.line}: {operation.text}")
     elif operation.kind == "sql":
-        if not statements.loses_nothing(operation.text):
+        dropped = statements.find_dropped_tables(operation.text, dialect)
+        if dropped:
+            found = (names.loss(Operation("drop table", table)) for table in dropped)
+            yield from (each for each in found if each)
+        elif not statements.loses_nothing(operation.text):
             yield UncountedLoss(reason=f"{step.name}: {' '.join(operation.text.split())}")
     elif loss := names.loss(operation):
         yield loss
@@ -147,72 +138,3 @@ def _forward(operation: Operation, step: Step, names: _Names, dialect: str) -> I
             yield UncountedLoss(reason=f"{step.name}: {effect.text}")
         elif table := names.table(effect.table):
             yield UncountedLoss(table, reason=f"{step.name}: {effect.text}")
-
-
-def _in_columns(loss: UncountedLoss, connection: Connection) -> Iterator[UncountedLoss]:
-    """``loss``; of a table that is replaced, each column that its copy has no values of."""
-    if loss.table is None or loss.kept is None:
-        yield loss
-        return
-    schema, _, name = loss.table.rpartition(".")
-    inspector = inspect(connection)
-    if inspector.has_table(name, schema=schema or None):
-        for column in inspector.get_columns(name, schema=schema or None):
-            if column["name"] not in loss.kept and "computed" not in column:
-                yield UncountedLoss(loss.table, column["name"])
-
-
-def _counted(loss: UncountedLoss, connection: Connection) -> Loss | None:
-    """Returns ``loss`` with its count; None if the table or column does not exist (an earlier step creates it)."""
-    if loss.table is None:
-        return Loss(reason=loss.reason)
-    schema, _, name = loss.table.rpartition(".")
-    inspector = inspect(connection)
-    if not inspector.has_table(name, schema=schema or None):
-        return None
-    if loss.column is not None and loss.column not in {
-        column["name"] for column in inspector.get_columns(name, schema=schema or None)
-    }:
-        return None
-    table = Table(name, MetaData(), schema=schema or None)
-    value: ColumnElement[Any] = literal_column("1")
-    if loss.column is not None:
-        table.append_column(Column(loss.column))
-        value = table.c[loss.column]
-    sample = select(value.label("value")).select_from(table).limit(EXACT_LIMIT + 1).subquery()
-    rows, values = connection.execute(select(func.count(), func.count(sample.c.value)).select_from(sample)).one()
-    if rows <= EXACT_LIMIT:
-        return Loss(loss.table, loss.column, values, reason=loss.reason)
-    estimate = _estimate(connection, table)
-    if estimate is None or estimate < rows:
-        return Loss(loss.table, loss.column, min(values, EXACT_LIMIT), "at least", loss.reason)
-    return Loss(loss.table, loss.column, round(estimate * values / rows), "estimate", loss.reason)
-
-
-def _estimate(connection: Connection, table: Table) -> int | None:
-    """Returns the server's estimate of the rows in ``table``, at no cost; None if it has none."""
-    preparer = connection.dialect.identifier_preparer
-    if connection.dialect.name == "postgresql":
-        name = preparer.format_table(table)
-        guess = connection.scalar(text("SELECT reltuples FROM pg_class WHERE oid = to_regclass(:name)"), {"name": name})
-    elif connection.dialect.name in ("mysql", "mariadb"):
-        guess = connection.scalar(
-            text(
-                "SELECT table_rows FROM information_schema.tables "
-                "WHERE table_name = :name AND table_schema = coalesce(:schema, database())"
-            ),
-            {"name": table.name, "schema": table.schema},
-        )
-    elif connection.dialect.name == "sqlite":
-        # A table's highest rowid is found at once; only a table without rowids has none.
-        has_rowid = (
-            "WITHOUT ROWID"
-            not in str(
-                connection.scalar(text("SELECT sql FROM sqlite_master WHERE name = :name"), {"name": table.name})
-            ).upper()
-        )
-        name = preparer.format_table(table)
-        guess = connection.exec_driver_sql(f"SELECT max(rowid) FROM {name}").scalar() if has_rowid else None
-    else:
-        guess = None
-    return None if guess is None else int(guess)

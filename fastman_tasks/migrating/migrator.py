@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from fastman_tasks.errors import Command, DatabaseUnavailable, FastmanError, MigrationRefused, UsageError
+from fastman_tasks.errors import DatabaseUnavailable, FastmanError, MigrationRefused, UsageError
 from fastman_tasks.migrating import missing as branches
 from fastman_tasks.migrating import revision_names, state
 from fastman_tasks.migrating.environment import Environment
@@ -198,10 +198,10 @@ class Migrator:
     def _counted(self, steps: tuple[Step, ...], connection: Connection) -> Plan:
         if not steps:
             return Plan((), self.state)
-        from fastman_tasks.migrating import losses
+        from fastman_tasks.migrating import loss_counts, losses
 
         named = losses.find(steps, connection.dialect.name)
-        return Plan(steps, self.state, losses.count(named, connection), uncounted=named)
+        return Plan(steps, self.state, loss_counts.count(named, connection), uncounted=named)
 
     def _steps_back(self, steps: int | None, to: str | None, accept_empty: bool) -> tuple[Step, ...]:
         from fastman_tasks.migrating.downgrades import steps_back
@@ -220,8 +220,7 @@ class Migrator:
 
     def _applied(self, heads: Collection[str]) -> set[str]:
         if missing := self._missing(heads):
-            text = branches.describe_missing(missing, self._environment.root)
-            raise MigrationRefused(text, next=Command("migrate.repair"))
+            raise branches.refuse(missing, self.graph, self._environment.root)
         return self.graph.with_ancestors(heads)
 
     def _missing(self, heads: Collection[str]) -> list[str]:

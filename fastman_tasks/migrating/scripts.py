@@ -131,6 +131,41 @@ def in_file_order(scripts: ScriptDirectory) -> list[tuple[Script, tuple[str, ...
     ]
 
 
+def version_files(scripts: ScriptDirectory) -> Iterator[tuple[Path, Header | Exception]]:
+    """Yields each version file with its header, in the order in which Alembic reads them, whatever else is wrong.
+
+    A file whose header is not written out plainly is imported; the exception that this raises is yielded then.
+    """
+    for file in _version_files(scripts):
+        header = files.read(file)
+        yield file, header if header is not None else _imported_header(file)
+
+
+def _imported_header(file: Path) -> Header | Exception:
+    try:
+        script = _by_import(file)
+    except Exception as error:
+        return error
+    down, needed = script.down_revision, script.dependencies
+    return Header(
+        script.revision,
+        down if down is None or isinstance(down, str) else tuple(down),
+        tuple(sorted(script.branch_labels)),
+        (needed,) if isinstance(needed, str) else tuple(needed or ()),
+        script.longdoc,
+    )
+
+
+def is_version_file(scripts: ScriptDirectory, file: Path) -> bool:
+    """Whether Alembic would read ``file``, which need not exist."""
+    if not _VERSION_FILE.match(file.name):
+        return False
+    folders = [folder.resolve() for folder in locations(scripts)]
+    if scripts.recursive_version_locations:
+        return any(file.is_relative_to(folder) for folder in folders)
+    return file.parent in folders
+
+
 def locations(scripts: ScriptDirectory) -> list[Path]:
     """The folders of version files, in the order in which Alembic reads them."""
     named = scripts.version_locations or [str(Path(scripts.dir) / "versions")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from alembic.runtime.migration import MigrationContext, StampStep
 
@@ -18,7 +18,7 @@ def stamp(environment: Environment, heads: Collection[str], expected: Collection
     """
     stamped = False
 
-    def steps(recorded: tuple[str, ...], _context: MigrationContext) -> list[StampStep]:
+    def run(recorded: tuple[str, ...], _context: MigrationContext) -> list[StampStep]:
         nonlocal stamped
         # An env.py that runs migrations twice.
         if stamped:
@@ -26,20 +26,21 @@ def stamp(environment: Environment, heads: Collection[str], expected: Collection
         if set(recorded) != set(expected):
             raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
         stamped = True
-        return _steps(
+        return steps(
             environment,
             [each for each in recorded if each not in heads],
             [each for each in heads if each not in recorded],
         )
 
-    environment.run(steps, reading=False, models=False)
+    environment.run(run, reading=False, models=False)
 
 
-def _steps(environment: Environment, gone: list[str], new: list[str]) -> list[StampStep]:
+def steps(environment: Environment, gone: Sequence[str], new: Sequence[str]) -> list[StampStep]:
+    """Returns what Alembic runs to record the revisions ``new`` instead of those that are ``gone``."""
     revision_map = environment.scripts.revision_map
     if gone and new:
         # Each step may be a transaction of its own: in none of them nothing at all is recorded.
-        return [StampStep(gone, new[0], True, False, revision_map), *_steps(environment, [], new[1:])]
+        return [StampStep(gone, new[0], True, False, revision_map), *steps(environment, (), new[1:])]
     return [
         *(StampStep(each, None, False, True, revision_map) for each in gone),
         *(StampStep((), each, True, True, revision_map) for each in new),

@@ -21,7 +21,7 @@ def build(scripts: ScriptDirectory, root: Path) -> RevisionGraph:
 
     Raises EnvironmentFailed for two files of one revision, and for a ``down_revision`` that no file has.
     """
-    folders = _Locations(scripts)
+    folders = Locations(scripts)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if (headers := plain_headers(scripts)) is not None:
@@ -36,7 +36,7 @@ def build(scripts: ScriptDirectory, root: Path) -> RevisionGraph:
         return RevisionGraph(_revision(script, parents, folders) for script, parents in found)
 
 
-class _Locations:
+class Locations:
     """The folders of version files; of one folder in another, the inner one comes first."""
 
     def __init__(self, scripts: ScriptDirectory) -> None:
@@ -45,13 +45,14 @@ class _Locations:
         self._known: dict[Path, Path] = {}
 
     def of(self, file: Path) -> Path:
+        """Returns the one that ``file`` belongs to."""
         folder = file.parent
         if folder not in self._known:
             self._known[folder] = next((each for each in self.all if file.is_relative_to(each)), folder)
         return self._known[folder]
 
 
-def _of_headers(headers: list[tuple[Path, Header]], folders: _Locations) -> RevisionGraph:
+def _of_headers(headers: list[tuple[Path, Header]], folders: Locations) -> RevisionGraph:
     revised = {parent for _, header in headers for parent in header.parents}
     return RevisionGraph(
         Revision(
@@ -66,7 +67,7 @@ def _of_headers(headers: list[tuple[Path, Header]], folders: _Locations) -> Revi
     )
 
 
-def _revision(script: Script, parents: tuple[str, ...], folders: _Locations) -> Revision:
+def _revision(script: Script, parents: tuple[str, ...], folders: Locations) -> Revision:
     file = Path(script.path)
     return Revision(
         id=script.revision,

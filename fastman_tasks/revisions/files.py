@@ -60,20 +60,29 @@ def read(file: Path) -> Header | None:
 
     Raises OSError.
     """
+    # Less than half the time of Path.read_bytes().
+    with open(file, "rb", buffering=0) as opened:  # noqa: PTH123
+        return find(opened.read())
+
+
+def find(content: bytes) -> Header | None:
+    """Returns the header of the version file with this ``content``; None as ``read`` does."""
     try:
-        # Less than half the time of Path.read_bytes().
-        with open(file, "rb", buffering=0) as opened:  # noqa: PTH123
-            content = opened.read()
-        # As Python reads it: an encoding may be declared, and every kind of line end is one.
-        encoding = "utf-8"
-        if b"coding" in content or content.startswith(codecs.BOM_UTF8):
-            encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
-        source = content.decode(encoding)
-        if "\r" in source:
-            source = source.replace("\r\n", "\n").replace("\r", "\n")
-        return _read(source)
+        return _read(decode(content))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+
+
+def decode(content: bytes) -> str:
+    """Returns ``content`` as Python reads it: an encoding may be declared, and every kind of line end is one.
+
+    Raises SyntaxError or ValueError if it is not text.
+    """
+    encoding = "utf-8"
+    if b"coding" in content or content.startswith(codecs.BOM_UTF8):
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+    source = content.decode(encoding)
+    return source.replace("\r\n", "\n").replace("\r", "\n") if "\r" in source else source
 
 
 def _read(source: str) -> Header | None:
@@ -84,9 +93,9 @@ def _read(source: str) -> Header | None:
     found = _BODY.search(source)
     end = found.start() if found else len(source)
     try:
-        tree = _parse(source[:end])
+        tree = parse(source[:end])
     except SyntaxError:
-        tree, end = _parse(source), len(source)
+        tree, end = parse(source), len(source)
     if _given_again(source, end):
         return None
     values: dict[str, object] = {}
@@ -124,7 +133,8 @@ def _value(text: str) -> str | tuple[str, ...] | None:
     return tuple(each[1:-1] for each in _STRINGS.findall(text)) if text.startswith("(") else text[1:-1]
 
 
-def _parse(source: str) -> ast.Module:
+def parse(source: str) -> ast.Module:
+    """Returns the syntax tree of ``source``. Raises SyntaxError and ValueError, and RecursionError or MemoryError."""
     with warnings.catch_warnings():
         # Python shows them when the file runs.
         warnings.simplefilter("ignore")

@@ -68,6 +68,34 @@ def seed(
     )
 
 
+@project_task(
+    help={
+        "check": "Write nothing; exit with code 3 if the dump is missing or is not of these migrations.",
+        "json": "Print JSON.",
+    }
+)
+def dump(project: Project, check: bool = False, json: bool = False) -> None:
+    """Write the schema that the migrations make to database/schema/, to make empty databases from.
+
+    inv database.dump
+    """
+    from fastman_tasks.actions import dump as action
+    from fastman_tasks.tasks import dumps
+
+    dumps.run(project, action.check if check else action.dump, json)
+
+
+@changing_task()
+def load(run: Run) -> None:
+    """Load the dump that database.dump has written into an empty database.
+
+    inv database.load
+    """
+    from fastman_tasks import actions
+
+    run(actions.load)
+
+
 def _list(project: Project, wanted: str | None, json: bool) -> None:
     from fastman_tasks.plans import Report, StepResult
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from invoke import Exit
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         "table": "Write a skeleton that changes this table.",
         "allow-drops": "Let the migration drop tables and columns.",
         "baseline": "Write the migration that creates the tables that are there already; mark it as applied here.",
+        "scratch": "Compare with the migrations, replayed in a scratch database, instead of with the database.",
         "check": "Write nothing; exit with code 3 when a migration is missing. Needs no message.",
         "rename": "What was renamed: users.name:full_name, users:people; several by commas, or the flag again.",
         "no-renames": "What is dropped and what is added have nothing to do with each other.",
@@ -46,6 +48,7 @@ def migration(
     table: str | None = None,
     allow_drops: bool = False,
     baseline: bool = False,
+    scratch: bool = False,
     check: bool = False,
     rename: tuple[str, ...] = (),
     no_renames: bool = False,
@@ -55,6 +58,7 @@ def migration(
     json: bool = False,
 ) -> None:
     """Write a migration from the models, or from the message."""
+    from fastman_tasks.actions import replay
     from fastman_tasks.errors import Command, ModelsFailed
     from fastman_tasks.making.decisions import Decisions, require_pairs
     from fastman_tasks.making.request import Request
@@ -65,18 +69,18 @@ def migration(
         no_renames=no_renames,
         allow_drops=allow_drops,
         backfill=values,
-        typed=Command("make.migration", (message,), (("pretend", pretend), ("json", json))),
+        typed=Command("make.migration", (message,), (("scratch", scratch), ("pretend", pretend), ("json", json))),
     )
     request = Request.of(
         message, empty=empty, data=data, baseline=baseline, check=check, create=create, table=table,
-        decided=decisions.flags,
+        scratch=scratch, decided=decisions.flags,
     )  # fmt: skip
     if not json:
-        console.line(project.label)
+        console.line("The migrations, replayed in a scratch database" if scratch else project.label)
         console.line()
-    with console.reserve_stdout(json):
-        drafted = _write(project, request, decisions, pretend, force, json)
-        report = _report(project, drafted) if json else None
+    with console.reserve_stdout(json), replay.full(project) if scratch else nullcontext(project) as compared:
+        drafted = _write(compared, request, decisions, pretend, force, json)
+        report = _report(project, drafted, None if scratch else project.display_url) if json else None
     if check and not drafted.tables:
         raise ModelsFailed(f"{views.no_models(drafted)}, so there is nothing to compare.")
     if report is not None:
@@ -101,7 +105,7 @@ def _write(project: Project, request: Request, decisions: Decisions, pretend: bo
     return baseline(project, request.message, lambda: draft(decisions), consent=consent, observer=lines)
 
 
-def _report(project: Project, draft: Draft) -> Report:
+def _report(project: Project, draft: Draft, database: str | None) -> Report:
     from fastman_tasks.plans import Report, Step, StepResult
 
     steps = [StepResult(Step("write", file.stem, file), "done") for file in draft.environment]
@@ -109,7 +113,7 @@ def _report(project: Project, draft: Draft) -> Report:
         changes = "; ".join(change.text for change in draft.changes)
         name = draft.file.stem if draft.file else ""
         steps.append(StepResult(Step("write", name, draft.file), "done" if draft.file else "planned", note=changes))
-    return Report("make.migration", project.display_url, project.settings.environment, tuple(steps))
+    return Report("make.migration", database, project.settings.environment, tuple(steps))
 
 
 def _check(draft: Draft, json: bool) -> None:

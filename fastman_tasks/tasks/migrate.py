@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from invoke import Exit
 
-from fastman_tasks.tasks import console, prompt, reporter, revisions
+from fastman_tasks.tasks import checks, console, revisions, version_files
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
 from fastman_tasks.tasks.database import MIGRATE_HELP
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from fastman_tasks.project import Project
-    from fastman_tasks.revisions.graph import Revision
 
 _SEED = "Run the seeders afterwards."
 _ACCEPT_EMPTY = "Roll back past migrations whose downgrade() is empty; what they did is not undone."
@@ -111,6 +107,32 @@ def status(project: Project, pending: bool = False, check: bool = False, json: b
         raise Exit(code=3)
 
 
+@project_task(
+    help={
+        "against": "A branch or commit of git: check what a merge with it has, and that its migrations are unchanged.",
+        "models": "Compare the models with the migrations.",
+        "database": "Compare the schema of the database with the migrations.",
+        "replay": "Apply each migration, roll it back and apply it again, in a scratch database.",
+        "json": "Print JSON.",
+        "format": "github: also print annotations for GitHub Actions.",
+    }
+)
+def check(
+    project: Project,
+    against: str | None = None,
+    models: bool = False,
+    database: bool = False,
+    replay: bool = False,
+    json: bool = False,
+    format: Literal["text", "github"] = "text",
+) -> None:
+    """Check the migrations before you commit or merge them; without flags, in every way that is possible.
+
+    inv migrate.check --against=origin/main
+    """
+    checks.run(project, json, format, against=against, models=models, database=database, replay=replay)
+
+
 @project_task(help={"json": "Print JSON."})
 def heads(project: Project, json: bool = False) -> None:
     """Show the newest migration of each branch, to see whether they need a merge."""
@@ -150,20 +172,7 @@ def show(project: Project, revision: str, json: bool = False) -> None:
 )
 def merge(project: Project, message: str | None = None, pretend: bool = False, json: bool = False) -> None:
     """Write a migration that merges the heads, after two branches with migrations of their own."""
-    from fastman_tasks.making.merge import merge
-    from fastman_tasks.plans import Step, StepResult
-
-    def write() -> tuple[Sequence[Revision], Path | None]:
-        # Where new files belong env.py says, when it runs for the first time.
-        graph = project.migrator.graph
-        return merge(project.environment, graph, message or "merge heads", pretend=pretend)
-
-    heads, file = revisions.read(project, json, write)
-    merged = ", ".join(head.id for head in heads)
-    found = [StepResult(Step("write", file.stem, file), "done", note=merged)] if file else []
-    revisions.answer(
-        project, "migrate.merge", found, json, lambda: revisions.merged(project, heads, file), database=False
-    )
+    version_files.merge(project, message, pretend=pretend, json=json)
 
 
 @project_task(
@@ -188,20 +197,31 @@ def rebase(
 
     inv migrate.rebase add_email --onto=add_phone
     """
-    from fastman_tasks import actions
+    version_files.rebase(project, revision, onto, pretend=pretend, force=force, json=json)
 
-    reporter.run(
-        project,
-        prompt.choosing(actions.rebase, json=json),
-        pretend=pretend,
-        json=json,
-        force=False,
-        live=True,
-        revision=revision,
-        onto=onto,
-        unchecked=force,
-        roll_back=console.can_ask() and not json,
-    )
+
+@project_task(
+    help={
+        "to": "The last migration to squash (default: the head).",
+        "archive": "A folder for the old files, outside the migrations (default: they are removed; git has them).",
+        "pretend": "Try it and print the migration; change no file.",
+        "force": "Go on where git does not have the files as they are.",
+        "json": "Print JSON.",
+    }
+)
+def squash(
+    project: Project,
+    to: str | None = None,
+    archive: str | None = None,
+    pretend: bool = False,
+    force: bool = False,
+    json: bool = False,
+) -> None:
+    """Replace many old migrations by one that does the same, to be faster on an empty database.
+
+    inv migrate.squash --to=add_email --archive=old_migrations
+    """
+    version_files.squash(project, to, archive, pretend=pretend, force=force, json=json)
 
 
 @changing_task(

@@ -37,7 +37,7 @@ def run(
     import_libraries(project)
     lines = Lines(
         project,
-        migrates=action.__name__ in ("migrate", "fresh", "refresh"),
+        migrates=action.__name__ in ("migrate", "fresh", "refresh", "load"),
         seeds=bool(options.get("seed")),
         goes_both_ways=action.__name__ in ("refresh", "redo", "rebase"),
     )
@@ -139,6 +139,9 @@ class Lines(Observer):
             # Why a migration failed is said at once; the line of a seeder says what it had written.
             if result.state != "done":
                 self._break_line()
+                if result.step.action == "load" and result.state == "skipped":
+                    self.header()
+                    console.line(f"{result.step.name} is not loaded: {result.note}.", style="yellow")
             elif self._has_begun:
                 self._has_begun = False
                 console.end_result(result.seconds, "DONE")
@@ -159,6 +162,8 @@ class Lines(Observer):
         console.print_result(name, result.seconds, _WORDS[result.state])
 
     def _name(self, step: Step) -> str:
+        if step.action == "load":
+            return f"{step.name} ({step.message})"
         # One migration has a line for each direction.
         return f"{step.action} {step.name}" if self._goes_both_ways and step.id else step.name
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from fastman_tasks.tasks import console, views
@@ -12,7 +11,6 @@ from fastman_tasks.tasks.startup import import_libraries
 if TYPE_CHECKING:
     from fastman_tasks.plans import StepResult
     from fastman_tasks.project import Project
-    from fastman_tasks.revisions.graph import Revision
 
 T = TypeVar("T")
 
@@ -106,17 +104,6 @@ def migration(project: Project, up: StepResult, down: StepResult) -> None:
     for title, result in (("upgrade", up), ("downgrade", down)):
         console.line()
         views.statements(title, result, everything=project.debug)
-
-
-def merged(project: Project, heads: Sequence[Revision], file: Path | None) -> None:
-    """Print the revisions that were merged, and the file."""
-    if len(heads) < 2:
-        console.line("There is one head; nothing to merge." if heads else "No migrations yet.")
-        return
-    console.line("Merges:")
-    for head in heads:
-        console.line(f"  {head.name}  {head.id}")
-    console.line(f"Created {console.relative_path(file, project.root)}" if file else "Nothing was written.")
 
 
 def _name(result: StepResult) -> str:

@@ -31,17 +31,20 @@ def nothing(report: Report) -> None:
 def migrations(results: Sequence[StepResult], others: Sequence[StepResult] = ()) -> None:
     """Count the migrations in ``results``, and those that ``others`` have run."""
     done = [result for result in results if result.state == "done" and result.step.action in _VERBS]
-    if done:
+    loaded = [result.step for result in results if result.state == "done" and result.step.action == "load"]
+    others = [result for result in others if result.step.action != "load"]
+    if done or loaded:
         console.line()
     if done and not done[-1].step.id:
         console.line("No migration is recorded as applied any more.")
-    elif done:
+    elif done or loaded:
         counts = Counter(result.step.action for result in done)
-        said = [f"{pluralize(number, 'migration')} {_VERBS[action]}" for action, number in counts.items()]
+        said = [f"{step.message} loaded from {step.name}" for step in loaded]
+        said += [f"{pluralize(number, 'migration')} {_VERBS[action]}" for action, number in counts.items()]
         console.line(f"{', '.join(said)}.")
     if others:
         console.line(f"Another process applied {pluralize(len(others), 'migration')} in the meantime.")
-    elif not done:
+    elif not done and not loaded:
         console.line("Nothing to migrate.")
 
 

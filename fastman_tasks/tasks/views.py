@@ -151,10 +151,10 @@ def _step_value(result: StepResult, root: Path) -> dict[str, Any]:
     return {
         "action": step.action,
         "name": step.name,
-        "revision": step.id if step.action in ("apply", "roll back", "stamp", "rebase") else None,
+        "revision": step.id if step.action in ("apply", "roll back", "stamp", "rebase", "remove") else None,
         "message": step.message or None,
         "head": step.is_head,
-        "file": console.relative_path(step.file, root).as_posix() if step.file else None,
+        "file": _file_value(step.file, root),
         "state": result.state,
         "seconds": None if result.seconds is None else round(result.seconds, 6),
         "rows": {
@@ -167,8 +167,15 @@ def _step_value(result: StepResult, root: Path) -> dict[str, Any]:
             for table, each in result.rows
         },
         "sql": list(result.statements),
+        "findings": [
+            {"text": each.text, "file": _file_value(each.file, root), "line": each.line} for each in result.findings
+        ],
         "note": result.note or None,
     }
+
+
+def _file_value(file: Path | None, root: Path) -> str | None:
+    return console.relative_path(file, root).as_posix() if file else None
 
 
 def draft(draft: Draft, root: Path, pretend: bool) -> None:

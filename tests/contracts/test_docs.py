@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +22,7 @@ from command import Sandbox
 from fastman_tasks import database, errors, make, migrate
 from fastman_tasks.env_file import VARIABLES
 from seeds import dump
+from servers import Server
 
 # Texts are the same on every version.
 pytestmark = pytest.mark.thorough
@@ -438,10 +442,9 @@ def test_tables_of_create_all_go_as_it_is_shown(readme_project: Sandbox) -> None
     assert "No difference between models and database." in readme_project.inv("make.migration", "--check").stdout
 
 
-@pytest.mark.parametrize("recipe", ["A deploy job", "A check in CI"])
-def test_recipes_run(shop: Sandbox, recipe: str) -> None:
-    """Each command of the recipe, one after the other, with the variables that it exports; and once more."""
-    [block] = blocks(section(README, recipe), "sh")
+def test_the_deploy_job_runs(shop: Sandbox) -> None:
+    """Each command, one after the other, with the variables that it exports; and once more."""
+    [block] = blocks(section(README, "A deploy job"), "sh")
     environ: dict[str, str] = {"DATABASE_URL": "sqlite:///recipe.db"}
     commands: list[list[str]] = []
     for line in block.splitlines():
@@ -454,6 +457,47 @@ def test_recipes_run(shop: Sandbox, recipe: str) -> None:
     assert len(commands) >= 2
     for words in commands + commands:
         shop.inv(*words, env=environ)
+
+
+def test_the_hook_and_the_check_in_ci_run(shop: Sandbox, postgresql: Server) -> None:
+    """A commit of a changed migration is refused; the job prints it beside the file."""
+
+    def git(*words: str, code: int = 0) -> str:
+        bin = str(Path(sys.executable).parent)
+        environ = shop.environ({"PATH": f"{bin}{os.pathsep}{os.environ['PATH']}"})
+        who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false")
+        done = subprocess.run(["git", *who, *words], cwd=shop.root, env=environ, capture_output=True, text=True)
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    git("init", "-q", "-b", "main")
+    git("add", "-A")
+    git("commit", "-qm", "first")
+    git("update-ref", "refs/remotes/origin/main", "HEAD")
+    [hook] = blocks(section(README, "Before each commit"), "sh")
+    file = shop.write(".git/hooks/pre-commit", hook)
+    file.chmod(0o755)
+    (shop.root / "more.txt").touch()
+    git("add", "-A")
+    git("commit", "-qm", "second")
+    migration = min((shop.root / "database/migrations/versions").glob("*.py"))
+    changed = re.sub(r"(def upgrade\(\).*\n)", r"\1    op.execute('SELECT 1')\n", migration.read_text("utf-8"))
+    migration.write_text(changed, "utf-8")
+    git("add", "-A")
+    assert f"upgrade() of {migration.stem} does something else" in git("commit", "-qm", "third", code=1)
+    [job] = blocks(section(README, "A check in CI"), "yaml")
+    commands = re.findall(r"- run: inv (.*)", job)
+    assert len(commands) == 1 and "DATABASE_URL: postgresql+psycopg://" in job
+    postgresql.allow_scratch()
+    environ = {"DATABASE_URL": postgresql.fresh("postgresql+psycopg")}
+    said = shop.inv(*shlex.split(commands[0]), env=environ, code=3).stdout
+    assert f"::error file={migration.relative_to(shop.root).as_posix()},line=" in said
+    git("checkout", "-q", "HEAD", "--", ".")
+    said = shop.inv(*shlex.split(commands[0]), env=environ).stdout
+    assert [line.split()[0] for line in said.splitlines()] == ["passed"] * 4
+    # Each command is the same.
+    [hooks] = blocks(section(README, "Before each commit"), "yaml")
+    assert f"entry: {hook.partition('exec ')[2].strip()}\n" in hooks
 
 
 def test_the_deploy_job_refuses_what_is_said(shop: Sandbox) -> None:

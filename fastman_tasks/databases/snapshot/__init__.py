@@ -80,15 +80,20 @@ class Difference(NamedTuple):
         return f"{self.kind} {self.name} is {self.after}, and in the migrations {self.before}"
 
 
-def read(connection: Connection) -> Snapshot:
+#: What an earlier reading of the same database has found.
+Known = dict[tuple[str | None, ...], tuple[Entry, ...]]
+
+
+def read(connection: Connection, known: Known | None = None) -> Snapshot:
     """Returns the snapshot of the database behind ``connection``: PostgreSQL, SQLite, MySQL or MariaDB. Only reads.
 
+    Where it is read again and again, ``known`` is an empty dict at first; what has not changed need not be read anew.
     Raises UsageError for another database.
     """
-    return Snapshot(tuple(sorted(_reader(connection.dialect.name)(connection))))
+    return Snapshot(tuple(sorted(_reader(connection.dialect.name)(connection, {} if known is None else known))))
 
 
-def _reader(backend: str) -> Callable[[Connection], Iterable[Entry]]:
+def _reader(backend: str) -> Callable[[Connection, Known], Iterable[Entry]]:
     if backend == "postgresql":
         from fastman_tasks.databases.snapshot import postgresql
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from fastman_tasks.databases.snapshot import Entry
+from fastman_tasks.databases.snapshot import Entry, Known
 
 _TABLES = """SELECT table_name, table_type, engine, table_collation, table_comment FROM information_schema.tables
     WHERE table_schema = database()"""
@@ -32,9 +32,7 @@ _CHECKS = {
         JOIN information_schema.table_constraints t USING (constraint_schema, constraint_name)
         WHERE c.constraint_schema = database()""",
 }
-_VIEWS = (
-    "SELECT table_name, view_definition, check_option FROM information_schema.views WHERE table_schema = database()"
-)
+_VIEWS = "SELECT table_name, check_option FROM information_schema.views WHERE table_schema = database()"
 _ROUTINES = """SELECT routine_type, routine_name, concat_ws(' ', dtd_identifier, routine_definition),
     is_deterministic, sql_data_access, (SELECT group_concat(concat_ws(' ', parameter_mode, parameter_name,
         dtd_identifier) ORDER BY ordinal_position) FROM information_schema.parameters p
@@ -47,9 +45,10 @@ _EVENTS = """SELECT event_name, event_type, execute_at, interval_value, interval
 _KINDS = {"VIEW": "view", "SEQUENCE": "sequence"}
 
 
-def read(connection: Connection) -> Iterator[Entry]:
+def read(connection: Connection, _known: Known) -> Iterator[Entry]:
     """Everything in the connection's database."""
     name = connection.exec_driver_sql("SELECT database()").scalar_one()
+    quote = connection.dialect.identifier_preparer.quote_identifier
     is_mariadb = bool(getattr(connection.dialect, "is_mariadb", False))
 
     def rows(query: str) -> Iterator[list[Any]]:
@@ -88,7 +87,9 @@ def read(connection: Connection) -> Iterator[Entry]:
         yield Entry("constraint", f"{table}.{key}", text, table)
     for table, check, condition in rows(_CHECKS[is_mariadb]):
         yield Entry("constraint", f"{table}.{check}", f"CHECK ({condition})", table)
-    for view, sql, option in rows(_VIEWS):
+    for view, option in rows(_VIEWS):
+        # information_schema has it with other parentheses, until it is created from its own text.
+        sql = next(rows(f"SHOW CREATE VIEW {quote(view)}"))[1].partition(f" {quote(view)} AS ")[2]
         yield Entry("view", view, _join(sql, _labeled("CHECK OPTION", option.removeprefix("NONE"))), view)
     for type, routine, body, deterministic, access, parameters in rows(_ROUTINES):
         yield Entry(type.lower(), routine, _join(f"({parameters})", body, deterministic, access))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, text
 
-from fastman_tasks.databases.snapshot import Entry
+from fastman_tasks.databases.snapshot import Entry, Known
 
 # What nobody but the user has made: no catalog of the server's, and nothing that an extension brought.
 _SCHEMAS = """n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"""
@@ -21,13 +21,13 @@ _SEQUENCE = """concat('AS ', format_type(q.seqtypid, NULL), ' START ', q.seqstar
     ' MINVALUE ', q.seqmin, ' MAXVALUE ', q.seqmax, ' CACHE ', q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' END)"""
 
 
-def _own(catalog: str, id: str, kinds: str = "'e'") -> str:
+def own(catalog: str, id: str, kinds: str = "'e'") -> str:
     return _OWN.format(schema=_SCHEMAS, catalog=catalog, id=id, kinds=kinds)
 
 
 # Each returns kind, name, definition, table. Functions of the server write names in full, as search_path is empty.
 _QUERIES = [
-    f"""SELECT 'schema', quote_ident(n.nspname), '', '' FROM pg_namespace n WHERE {_own("pg_namespace", "n.oid")}""",
+    f"""SELECT 'schema', quote_ident(n.nspname), '', '' FROM pg_namespace n WHERE {own("pg_namespace", "n.oid")}""",
     """SELECT 'extension', extname, '', '' FROM pg_extension WHERE extname <> 'plpgsql'""",
     f"""SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'table' END,
         c.oid::regclass::text,
@@ -44,7 +44,7 @@ _QUERIES = [
             CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END),
         c.oid::regclass::text
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND {_own("pg_class", "c.oid")}""",
+    WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND {own("pg_class", "c.oid")}""",
     f"""SELECT 'column', c.oid::regclass || '.' || quote_ident(a.attname),
         concat_ws(' ',
             format_type(a.atttypid, a.atttypmod),
@@ -63,21 +63,21 @@ _QUERIES = [
         c.oid::regclass::text
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-    WHERE c.relkind IN ('r', 'p', 'f') AND a.attnum > 0 AND NOT a.attisdropped AND {_own("pg_class", "c.oid")}""",
+    WHERE c.relkind IN ('r', 'p', 'f') AND a.attnum > 0 AND NOT a.attisdropped AND {own("pg_class", "c.oid")}""",
     # From PostgreSQL 18 on, NOT NULL is a constraint too, with a name that a renamed table keeps.
     f"""SELECT 'constraint', c.oid::regclass || '.' || quote_ident(k.conname), pg_get_constraintdef(k.oid),
         c.oid::regclass::text
     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND {_own("pg_class", "c.oid")}""",
+    WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND {own("pg_class", "c.oid")}""",
     f"""SELECT 'index', x.indexrelid::regclass::text,
         concat(pg_get_indexdef(x.indexrelid), CASE WHEN NOT x.indisvalid THEN ' INVALID' END), c.oid::regclass::text
     FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'f', 'm') AND {_own("pg_class", "c.oid")}
+    WHERE c.relkind IN ('r', 'p', 'f', 'm') AND {own("pg_class", "c.oid")}
         AND NOT EXISTS (
             SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))""",
     f"""SELECT 'sequence', c.oid::regclass::text, {_SEQUENCE}, ''
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence q ON q.seqrelid = c.oid
-    WHERE {_own("pg_class", "c.oid")} AND NOT EXISTS (
+    WHERE {own("pg_class", "c.oid")} AND NOT EXISTS (
         SELECT FROM pg_depend s WHERE s.classid = 'pg_class'::regclass AND s.objid = c.oid
         AND s.refclassid = 'pg_class'::regclass AND s.deptype IN ('a', 'i'))""",
     f"""SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END,
@@ -85,12 +85,12 @@ _QUERIES = [
         CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) ELSE
             (SELECT concat_ws(' ', g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggtranstype::regtype, g.agginitval)
                 FROM pg_aggregate g WHERE g.aggfnoid = p.oid) END, ''
-    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {_own("pg_proc", "p.oid", "'e', 'i'")}""",
+    FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {own("pg_proc", "p.oid", "'e', 'i'")}""",
     f"""SELECT 'trigger', c.oid::regclass || '.' || quote_ident(g.tgname),
         concat(pg_get_triggerdef(g.oid), CASE g.tgenabled WHEN 'O' THEN '' ELSE concat(' ENABLED ', g.tgenabled) END),
         c.oid::regclass::text
     FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE NOT g.tgisinternal AND {_own("pg_class", "c.oid")}""",
+    WHERE NOT g.tgisinternal AND {own("pg_class", "c.oid")}""",
     f"""SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' ELSE 'type' END, t.oid::regtype::text,
         CASE t.typtype
             WHEN 'e' THEN (SELECT string_agg(quote_literal(l.enumlabel), ', ' ORDER BY l.enumsortorder) FROM pg_enum l
@@ -103,7 +103,7 @@ _QUERIES = [
                 ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = t.typrelid AND NOT a.attisdropped) END,
         ''
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
-    WHERE (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND c.relkind = 'c') AND {_own("pg_type", "t.oid")}""",
+    WHERE (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND c.relkind = 'c') AND {own("pg_type", "t.oid")}""",
     f"""SELECT 'policy', c.oid::regclass || '.' || quote_ident(y.polname),
         concat_ws(' ', CASE WHEN y.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END, 'FOR', y.polcmd,
             'TO', (SELECT string_agg(CASE r WHEN 0 THEN 'PUBLIC' ELSE r::regrole::text END, ', '
@@ -111,14 +111,14 @@ _QUERIES = [
             'USING ' || pg_get_expr(y.polqual, c.oid), 'WITH CHECK ' || pg_get_expr(y.polwithcheck, c.oid)),
         c.oid::regclass::text
     FROM pg_policy y JOIN pg_class c ON c.oid = y.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE {_own("pg_class", "c.oid")}""",
+    WHERE {own("pg_class", "c.oid")}""",
     f"""SELECT 'rule', c.oid::regclass || '.' || quote_ident(w.rulename), pg_get_ruledef(w.oid), c.oid::regclass::text
     FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE w.rulename <> '_RETURN' AND {_own("pg_class", "c.oid")}""",
+    WHERE w.rulename <> '_RETURN' AND {own("pg_class", "c.oid")}""",
     f"""SELECT 'statistics', quote_ident(n.nspname) || '.' || quote_ident(x.stxname), pg_get_statisticsobjdef(x.oid), ''
-    FROM pg_statistic_ext x JOIN pg_namespace n ON n.oid = x.stxnamespace WHERE {_own("pg_statistic_ext", "x.oid")}""",
+    FROM pg_statistic_ext x JOIN pg_namespace n ON n.oid = x.stxnamespace WHERE {own("pg_statistic_ext", "x.oid")}""",
     f"""SELECT 'collation', o.oid::regcollation::text, concat_ws(' ', o.collprovider, o.collcollate), ''
-    FROM pg_collation o JOIN pg_namespace n ON n.oid = o.collnamespace WHERE {_own("pg_collation", "o.oid")}""",
+    FROM pg_collation o JOIN pg_namespace n ON n.oid = o.collnamespace WHERE {own("pg_collation", "o.oid")}""",
     # Ids below are the server's own.
     """SELECT 'comment', pg_describe_object(m.classoid, m.objoid, m.objsubid), m.description,
         CASE WHEN m.classoid = 'pg_class'::regclass THEN m.objoid::regclass::text ELSE '' END
@@ -127,7 +127,7 @@ _QUERIES = [
 ]
 
 
-def read(connection: Connection) -> Iterator[Entry]:
+def read(connection: Connection, _known: Known) -> Iterator[Entry]:
     """Everything in the database that is not the server's or an extension's."""
     path = connection.exec_driver_sql("SELECT current_setting('search_path')").scalar_one()
     set_path = text("SELECT set_config('search_path', :path, false)")

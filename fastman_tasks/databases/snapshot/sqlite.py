@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from fastman_tasks.databases.snapshot import Entry
+from fastman_tasks.databases.snapshot import Entry, Known
 from fastman_tasks.databases.sql import definition, tokens
-from fastman_tasks.databases.sql.virtual_tables import is_shadow
+from fastman_tasks.databases.sql.virtual_tables import is_shadow, is_virtual
 
 _TABLES = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 _COLUMNS = """SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(:table)"""
@@ -24,10 +24,13 @@ _INDEXES = """SELECT l.name, l."unique", l.origin, i.name, i.desc, i.coll
     FROM pragma_index_list(:table) l JOIN pragma_index_xinfo(l.name) i WHERE i.key ORDER BY l.name, i.seqno"""
 
 
-def read(connection: Connection) -> Iterator[Entry]:
-    """Everything in the main database that SQLite does not make by itself."""
+def read(connection: Connection, known: Known) -> Iterator[Entry]:
+    """Everything in the main database that SQLite does not make by itself. ``known`` is what was read before."""
     rows = [tuple(row) for row in connection.exec_driver_sql(_TABLES)]
-    virtual = [name for kind, name, _, sql in rows if kind == "table" and definition.parse(sql) is None]
+    virtual = [name for _, name, _, sql in rows if is_virtual(sql)]
+    statements: dict[str, list[str | None]] = {}
+    for _, _, table, sql in rows:
+        statements.setdefault(table, []).append(sql)
     for kind, name, table, sql in rows:
         # The tables that a virtual table keeps its content in are made and dropped with it.
         if is_shadow(table, virtual) and kind in ("table", "index"):
@@ -35,15 +38,22 @@ def read(connection: Connection) -> Iterator[Entry]:
         if kind == "table" and name in virtual:
             yield Entry("table", name, _flat(sql), name)
         elif kind == "table":
-            yield from _table(connection, name, definition.parse(sql))
+            # What the pragmas tell, they read from these.
+            key = (name, *statements[name])
+            if key not in known:
+                known[key] = tuple(_table(connection, name, sql))
+            yield from known[key]
         elif kind != "index":
             yield Entry(kind, name, _flat(sql), table if kind == "trigger" else name)
         elif sql:
             yield Entry("index", name, _index(sql), table)
 
 
-def _table(connection: Connection, name: str, found: definition.Definition | None) -> Iterator[Entry]:
-    assert found is not None
+def _table(connection: Connection, name: str, sql: str) -> Iterator[Entry]:
+    found = definition.parse(sql)
+    if found is None:
+        yield Entry("table", name, _flat(sql), name)
+        return
     options = [*sorted(found.options.upper().replace(",", " ").split())]
     yield Entry("table", name, " ".join([*options, *(["AUTOINCREMENT"] if found.counts_up else [])]), name)
 

@@ -12,6 +12,12 @@ _SUFFIXES = {
 }
 
 
+def is_virtual(sql: str | None) -> bool:
+    """Whether ``sql`` of sqlite_master is that of a virtual table."""
+    # In whatever case it was written, SQLite keeps it so.
+    return sql is not None and sql.startswith("CREATE VIRTUAL TABLE")
+
+
 def is_shadow(table: str, virtual: Collection[str]) -> bool:
     """Whether one of the ``virtual`` tables has made ``table``, and drops it when it is dropped."""
     owner, _, suffix = table.rpartition("_")

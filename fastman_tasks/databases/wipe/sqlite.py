@@ -6,8 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection
 
-from fastman_tasks.databases.sql import definition
-from fastman_tasks.databases.sql.virtual_tables import is_shadow
+from fastman_tasks.databases.sql.virtual_tables import is_shadow, is_virtual
 from fastman_tasks.databases.wipe import Thing, Wipe, without_kept
 from fastman_tasks.errors import UsageError
 
@@ -22,7 +21,7 @@ def find(connection: Connection, schemas: Collection[str], keep: Collection[str]
     if schemas:
         raise UsageError("--schemas is for PostgreSQL; a SQLite file has none.")
     rows = [tuple(row) for row in connection.exec_driver_sql(_ALL)]
-    virtual = {name for kind, name, _, sql in rows if kind == "table" and definition.parse(sql) is None}
+    virtual = {name for _, name, _, sql in rows if is_virtual(sql)}
     quote = connection.dialect.identifier_preparer.quote_identifier
     things = [
         Thing("virtual table" if name in virtual else kind, name, quote(name))

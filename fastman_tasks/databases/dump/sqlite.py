@@ -1,0 +1,56 @@
+"""The main database of a connection to SQLite, from the statements that it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from sqlalchemy import Connection, text
+
+from fastman_tasks.databases.dump import Dump
+from fastman_tasks.databases.dump.order import Part, sort
+from fastman_tasks.databases.dump.rows import insert
+from fastman_tasks.databases.sql import definition
+from fastman_tasks.databases.sql.virtual_tables import is_shadow
+
+_ALL = """SELECT type, name, tbl_name, sql FROM sqlite_master
+    WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"""
+# Others are hidden columns of virtual tables, and computed ones.
+_COLUMNS = "SELECT name FROM pragma_table_xinfo(:table) WHERE hidden = 0"
+_KEY = "SELECT name FROM pragma_table_xinfo(:table) WHERE pk ORDER BY pk"
+_REFERRED = 'SELECT DISTINCT "table" FROM pragma_foreign_key_list(:table)'
+_RANKS = {"table": 0, "index": 2, "view": 3, "trigger": 4}
+
+
+def read(connection: Connection, without: Collection[str]) -> Dump:
+    """See ``dump.read``."""
+    found = [tuple(row) for row in connection.exec_driver_sql(_ALL)]
+    virtual = {name for kind, name, _, sql in found if kind == "table" and definition.parse(sql) is None}
+    own = [each for each in found if each[2] not in without and not is_shadow(each[2], virtual)]
+    parts = [Part((kind, name), _RANKS[kind], name, (sql,)) for kind, name, _, sql in own]
+    depends: list[tuple[object, object]] = []
+    left_out = []
+    for kind, name, _, _ in own:
+        if kind != "table":
+            continue
+        rows = tuple(_rows(connection, name))
+        if name in virtual:
+            left_out += [f"the rows of the virtual table {name}"] if rows else []
+            continue
+        parts.append(Part(("rows", name), 1, name, rows))
+        # Whoever loads it may have foreign keys enforced.
+        depends += [(("rows", name), ("rows", other)) for other in _names(connection, _REFERRED, name)]
+    return Dump(tuple(sql for part in sort(parts, depends) for sql in part.statements), tuple(left_out))
+
+
+def _rows(connection: Connection, table: str) -> Iterator[str]:
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    columns = _names(connection, _COLUMNS, table)
+    key = _names(connection, _KEY, table)
+    literals = ", ".join(f"quote({quote(column)})" for column in columns)
+    order = ", ".join(quote(column) for column in key or columns)
+    rows = connection.exec_driver_sql(f"SELECT {literals} FROM {quote(table)} ORDER BY {order}")
+    return insert(quote(table), [quote(column) for column in columns], rows)
+
+
+def _names(connection: Connection, query: str, table: str) -> list[str]:
+    return [row[0] for row in connection.execute(text(query), {"table": table})]

@@ -1,0 +1,64 @@
+"""A dump makes an equal database of an empty one, whatever is in it, and is the same text for equal databases."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fastman_tasks.databases import dump, snapshot
+from fastman_tasks.databases.dump import Dump
+from fastman_tasks.databases.dump.order import Part, sort
+from fastman_tasks.databases.snapshot import Snapshot
+from rich_schemas import SCRIPTS
+from servers import connected
+
+
+def make(url: str, script: str) -> None:
+    """Run the statements of ``script``, each of which ends a line."""
+    with connected(url) as connection:
+        dump.load(connection, re.split(r";\n(?=[A-Z])", script.strip()))
+        connection.commit()
+
+
+def look(url: str) -> tuple[Snapshot, Dump]:
+    with connected(url) as connection:
+        return snapshot.read(connection), dump.read(connection)
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "mariadb+pymysql", "postgresql+psycopg"])
+def test_what_is_loaded_is_equal(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Schema, rows, and positions of sequences."""
+    if backend == "sqlite":
+        first, second = (f"sqlite:///{tmp_path}/{name}.db" for name in ("one", "two"))
+    else:
+        server = request.getfixturevalue(backend.partition("+")[0])
+        first, second = server.fresh(backend), server.fresh(backend)
+    make(first, SCRIPTS[backend.partition("+")[0]])
+    schema, found = look(first)
+    assert found.left_out == (("the grants on users",) if backend[0] == "p" else ())
+    with connected(second) as connection:
+        dump.load(connection, found.statements)
+        connection.commit()
+    loaded, again = look(second)
+    assert schema.differences(loaded) == ()
+    assert again.statements == found.statements
+    with connected(second) as connection:
+        without = dump.read(connection, without={"users", "a"})
+    assert not [each for each in without.statements if re.search(r'INTO ("?users|`?a`?|"a") ', each)]
+
+
+def test_rows_of_a_virtual_table_are_named(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/one.db"
+    make(url, "CREATE VIRTUAL TABLE ft USING fts5(t);\nINSERT INTO ft VALUES ('a')")
+    assert look(url)[1].left_out == ("the rows of the virtual table ft",)
+
+
+def test_order() -> None:
+    """What something needs comes first, otherwise by rank and name; a circle does not stop it."""
+    parts = [Part(each, rank, each, ()) for each, rank in (("view", 3), ("table", 2), ("function", 4), ("a", 5))]
+    ordered = sort(parts, [("table", "function"), ("view", "table"), ("view", "view"), ("view", "nothing")])
+    assert [part.name for part in ordered] == ["function", "table", "view", "a"]
+    circle = sort(parts, [("table", "view"), ("view", "table")])
+    assert [part.name for part in circle] == ["function", "a", "table", "view"]

@@ -49,10 +49,9 @@ def shared_branches(root: Path) -> SharedBranches:
     defaults = {*_DEFAULTS, *(remote[symref] for symref, _ in refs.values() if symref in remote)}
     bases = {name for name, branch in remote.items() if branch in defaults}
     pushed: set[str] = set()
-    if current is not None:
-        bases |= {f"{_BRANCHES}{name}" for name in defaults} | {refs[own][1] if own in refs else ""}
-        if current not in defaults:
-            pushed = {name for name, branch in remote.items() if branch == current}
+    bases |= {f"{_BRANCHES}{name}" for name in defaults} | {refs[own][1] if own in refs else ""}
+    if current not in defaults:
+        pushed = {name for name, branch in remote.items() if branch == current}
     return SharedBranches(tuple(sorted((bases - pushed - {own}) & set(refs))), tuple(sorted(pushed)))
 
 

@@ -19,7 +19,7 @@ from fastman_tasks.names import escape_docstring
 
 _NAME = "down_revision"
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
-_REVISES = re.compile(r"^([ \t]*Revises:)([^\r\n]*)", re.MULTILINE)
+_REVISES = re.compile(r"(?<![^\r\n])([ \t]*Revises:)([^\r\n]*)")
 
 
 @dataclass(frozen=True)

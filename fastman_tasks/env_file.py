@@ -7,6 +7,7 @@ import os
 import re
 import select
 import stat
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "FASTMAN_STATEMENT_TIMEOUT": (),
     "FASTMAN_PROTECTED": (),
     "FASTMAN_PROHIBIT_DESTRUCTIVE": (),
+    "FASTMAN_BACKUP": (),
     "FASTMAN_SCRATCH_URL": (),
     "FASTMAN_EXPORT_ENV": (),
     "FASTMAN_ALEMBIC_NAME": (),
@@ -118,3 +120,20 @@ def export_environ(values: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
+
+
+def copy_example(root: Path) -> bool:
+    """Copy ``.env.example`` in ``root`` to ``.env``, which only its owner may read; returns False if there is one, or
+    nothing to copy. Raises OSError if it cannot be written."""
+    example, file = root / ".env.example", root / ".env"
+    if os.path.lexists(file) or not example.is_file():
+        return False
+    # Another process that copies it at the same moment, or reads it, never sees a part of it.
+    with tempfile.NamedTemporaryFile(dir=root, prefix=".env.", suffix=".tmp") as whole:
+        whole.write(example.read_bytes())
+        whole.flush()
+        try:
+            os.link(whole.name, file)
+        except FileExistsError:
+            return False
+    return True

@@ -125,6 +125,14 @@ class DatabaseUnavailable(FastmanError):
     """No connection: the server is down, the database or the driver is missing, or the password is wrong."""
 
 
+class DatabaseExists(FastmanError):
+    """The database to create exists."""
+
+
+class DatabaseInUse(FastmanError):
+    """The database to drop is in use by others."""
+
+
 class EnvironmentFailed(FastmanError):
     """The project's Alembic environment (alembic.ini, env.py, the version files) cannot be used."""
 
@@ -171,3 +179,11 @@ class LoadFailed(FastmanError):
 
 class FileNotWritten(FastmanError):
     """A file to generate already exists, or its folder is not writable."""
+
+
+class ProgramFailed(FastmanError):
+    """A program of the database's is not installed, or has failed."""
+
+
+class BackupFailed(FastmanError):
+    """A backup cannot be written or restored."""

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Engine
 
-Action = Literal["apply", "roll back", "wipe", "load", "seed", "stamp", "rebase", "write", "remove", "check"]
+Action = Literal[
+    "apply", "roll back", "wipe", "load", "seed", "stamp", "rebase", "write", "remove", "check", "wait",
+    "create", "drop", "back up", "restore",
+]  # fmt: skip
 #: The result of a step; *applied*, *pending* and *missing* are the status of a migration, *planned* is what would run.
 #: *Rolled back* is a seeder that ran before the run failed; *unknown* is whether a step was committed. A check has
 #: *passed* or *found* something.
@@ -134,6 +137,10 @@ class Observer:
 
     They are called in the thread of the action, between its statements. An exception in one ends the action.
     """
+
+    def server_waiting(self, what: str, reason: str, waited: float) -> None:
+        """The server of the database ``what`` does not answer yet, for this ``reason``, after ``waited`` seconds.
+        Called at first, and every five seconds."""
 
     def lock_waiting(self, holder: str | None) -> None:
         """Another process has the migration lock: ``holder``, as far as the server knows."""

@@ -5,7 +5,6 @@ A service, and the library that it uses, is imported when it is first needed.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Mapping
@@ -23,9 +22,9 @@ from fastman_tasks.databases import urls
 from fastman_tasks.databases.database import Database
 from fastman_tasks.env_file import export_environ
 from fastman_tasks.errors import FastmanError, SettingsError
-from fastman_tasks.migrating.isolation import isolate
+from fastman_tasks.migrating.isolation import import_alembic_from_elsewhere, isolate
 from fastman_tasks.settings import Settings
-from fastman_tasks.sources import display_path, missing_variable
+from fastman_tasks.sources import display_path, nearest_root
 from fastman_tasks.text.secrets import redact
 
 if TYPE_CHECKING:
@@ -54,6 +53,7 @@ class Project:
         self._is_located = False
         self._known: list[URL | None] = []
         self._passwords: set[str] = set()
+        self._read_from: tuple[Mapping[str, str], Mapping[str, Any] | None] = os.environ, None
         # The database of the project that this one stands in for; see with_database().
         self._instead_of: URL | None = None
 
@@ -71,13 +71,15 @@ class Project:
         ``configured`` is ``fastman.*`` of Invoke's configuration; ``debug`` shows Alembic's own log lines.
         Raises SettingsError.
         """
-        root = (root or _nearest_root(Path.cwd())).resolve()
+        root = (root or nearest_root(Path.cwd())).resolve()
         folders = (root / "src", root)
-        _import_alembic_from_elsewhere(folders)
+        import_alembic_from_elsewhere(folders)
         for folder in folders:
             if folder.is_dir() and str(folder) not in sys.path:
                 sys.path.insert(0, str(folder))
-        return cls(root, settings_module.load(root, environ, configured), debug=debug)
+        project = cls(root, settings_module.load(root, environ, configured), debug=debug)
+        project._read_from = environ, configured
+        return project
 
     def with_database(self, database: Database, live: URL) -> Project:
         """Returns the same project with another ``database``. While it is entered, env.py and the application find that
@@ -86,6 +88,12 @@ class Project:
         project = Project(self.root, settings, debug=self.debug)
         project._instead_of = live
         return project
+
+    def reload(self) -> None:
+        """Read the settings again, from where they were read. Raises SettingsError."""
+        environ, configured = self._read_from
+        fresh = Project.open(self.root, environ=environ, configured=configured, debug=self.debug)
+        self.__dict__ = {**fresh.__dict__, "_entered": self._entered}
 
     @property
     def stands_in(self) -> bool:
@@ -135,7 +143,26 @@ class Project:
         """The database that the migrations act on: the one that env.py connects to, if there is an env.py."""
         if not self.has_environment:
             return self.configured_database
-        url, engine = urls.anchor(self.migrator.state.url, self.root), self.migrator.state.engine
+        return self.describe_database(urls.anchor(self.migrator.state.url, self.root), self.migrator.state.engine)
+
+    @property
+    def knows_database(self) -> bool:
+        """Whether ``database`` has been asked for."""
+        return "database" in self.__dict__
+
+    def assume_database(self, database: Database) -> None:
+        """Take ``database``, which need not exist, for the project's, until ``forget_database`` is called."""
+        self.database, self._is_located = database, True
+
+    def forget_database(self) -> None:
+        """Discard what is known of the database, so that the next use connects to it again."""
+        self.__dict__.pop("database", None)
+        self._is_located = False
+        if self.has_environment:
+            self.migrator.forget_state()
+
+    def describe_database(self, url: URL, engine: Engine | None = None) -> Database:
+        """Returns the database at ``url``, to which env.py connects with ``engine``, and where its URL is from."""
         # Whether a generated env.py has asked for it.
         asked = self.__dict__.get("configured_database")
         if asked is not None and asked.url == url:
@@ -182,16 +209,6 @@ class Project:
         except FastmanError:
             return None
 
-    def hint(self, error: BaseException) -> str | None:
-        """Returns what to do if ``error`` comes from a variable that is in a .env file and not in the environment."""
-        name = missing_variable(error)
-        if name is None or name not in self.settings.unset:
-            return None
-        return (
-            f"{name} is set in .env, but not in the environment. Set FASTMAN_EXPORT_ENV=1 in .env to export all of it "
-            "while a command runs."
-        )
-
     @property
     def has_environment(self) -> bool:
         """Whether the project has migrations set up."""
@@ -230,21 +247,3 @@ class Project:
         from fastman_tasks.seeding.seeders import Seeders
 
         return Seeders(self.settings)
-
-
-def _import_alembic_from_elsewhere(folders: tuple[Path, ...]) -> None:
-    """Import Alembic before a package of the project that is also called alembic."""
-    if any((folder / "alembic" / "__init__.py").is_file() for folder in folders):
-        before = sys.path[:]
-        sys.path[:] = [entry for entry in before if Path(entry).resolve() not in folders]
-        try:
-            importlib.import_module("alembic")
-        finally:
-            sys.path[:] = before
-
-
-def _nearest_root(start: Path) -> Path:
-    for folder in (start, *start.parents):
-        if (folder / "tasks.py").is_file() or (folder / "tasks" / "__init__.py").is_file():
-            return folder
-    return start

@@ -76,3 +76,11 @@ def blame(error: BaseException, root: Path, file: Path | None = None, *, folder:
     """Returns ``path:line: what went wrong``; without the place if it is not in the user's files. See ``place``."""
     where = place(error, root, file, folder=folder)
     return f"{where}: {describe_error(error)}" if where else describe_error(error)
+
+
+def nearest_root(start: Path) -> Path:
+    """Returns the nearest folder from ``start`` upwards that has a tasks.py or tasks/; ``start`` if there is none."""
+    for folder in (start, *start.parents):
+        if (folder / "tasks.py").is_file() or (folder / "tasks" / "__init__.py").is_file():
+            return folder
+    return start

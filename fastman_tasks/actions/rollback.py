@@ -85,6 +85,7 @@ def _roll_back(
             level=lambda plan: level_to_roll_back(project.settings, project.database, plan.losses),
             question=lambda plan: f"Roll back {pluralize(len(plan.steps), 'migration')}",
             destructive=True,
+            backs_up=command.task == "migrate.reset",
             preview=preview,
             locks=lambda _plan: not preview,
         ),

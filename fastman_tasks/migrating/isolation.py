@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -74,3 +75,14 @@ def _is_own(name: str, module: ModuleType, root: Path) -> bool:
         return False
     # A path that begins with a dot comes from sys.path.
     return Path(file).resolve().is_relative_to(root)
+
+
+def import_alembic_from_elsewhere(folders: tuple[Path, ...]) -> None:
+    """Import Alembic before a package of the project that is also called alembic."""
+    if any((folder / "alembic" / "__init__.py").is_file() for folder in folders):
+        before = sys.path[:]
+        sys.path[:] = [entry for entry in before if Path(entry).resolve() not in folders]
+        try:
+            importlib.import_module("alembic")
+        finally:
+            sys.path[:] = before

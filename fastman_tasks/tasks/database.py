@@ -1,12 +1,14 @@
-"""Migrate and seed the database."""
+"""Set the database up, migrate and seed it, look into it."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from fastman_tasks.tasks import console, views
+from fastman_tasks.tasks import console, revisions, views
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
+from fastman_tasks.tasks.startup import import_actions
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -25,6 +27,79 @@ def migrate(run: Run, to: str | None = None, seed: bool = False) -> None:
     from fastman_tasks import actions
 
     run(actions.migrate, to=to, seed=seed)
+
+
+@changing_task(
+    help={
+        "seed": "Run the seeders, also in a database that existed before.",
+        "pretend": "Say what would be done; change nothing.",
+    }
+)
+def setup(run: Run, seed: bool = False) -> None:
+    """Set the project up: .env, database, tables and first rows. After a clone, or on deploy.
+
+    inv database.setup
+    """
+    from fastman_tasks import actions
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    run(actions.setup, seed=seed, lines=LifecycleLines)
+
+
+@changing_task(
+    help={
+        "if-missing": "Succeed if it exists already.",
+        "pretend": "Print the SQL; change nothing.",
+    }
+)
+def create(run: Run, if_missing: bool = False) -> None:
+    """Create the database, empty.
+
+    inv database.create --if-missing
+    """
+    from fastman_tasks import actions
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    run(actions.create, if_missing=if_missing, lines=LifecycleLines)
+
+
+@changing_task(
+    help={
+        "pretend": "Print the SQL; change nothing.",
+        "force": "Skip confirmation, and end other connections to the database. Not enough in production.",
+        "confirm": "The database's name; required for a protected database.",
+    }
+)
+def drop(run: Run) -> None:
+    """Drop the database with everything in it.
+
+    inv database.drop --force
+    """
+    from fastman_tasks import actions
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    run(actions.drop, end_connections=run.force, lines=LifecycleLines)
+
+
+@project_task(help={"timeout": "For how long at most: 500ms, 5s, 2m (default 60s).", "json": "Print JSON."})
+def wait(project: Project, timeout: timedelta = timedelta(seconds=60), json: bool = False) -> None:
+    """Wait until the server is up and the database accepts a login, before what needs it.
+
+    inv database.wait --timeout=2m
+    """
+    from fastman_tasks.actions import wait
+    from fastman_tasks.plans import Observer
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    lines = LifecycleLines(project)
+    seconds = timeout.total_seconds()
+    observer = Observer() if json else lines
+    report = revisions.read(project, json, lambda: wait(project, timeout=seconds, observer=observer))
+    if json:
+        console.print_json(views.report_value(project, report, report.command, None))
+        return
+    lines.header()
+    lines.step_finished(report.steps[0])
 
 
 @project_task(
@@ -49,11 +124,12 @@ def seed(
     json: bool = False,
 ) -> None:
     """Run the seeders, to add initial or sample rows."""
+    import_actions()
     from fastman_tasks import actions
-    from fastman_tasks.tasks import reporter
+    from fastman_tasks.tasks import reporter, seeders
 
     if list:
-        _list(project, class_, json)
+        seeders.run(project, class_, json)
         return
     reporter.run(
         project,
@@ -94,6 +170,39 @@ def load(run: Run) -> None:
     from fastman_tasks import actions
 
     run(actions.load)
+
+
+@project_task(help={"to": "The new file to write, instead of one in database/backups/.", "json": "Print JSON."})
+def backup(project: Project, to: str | None = None, json: bool = False) -> None:
+    """Write the whole database to a file, which database.restore puts back.
+
+    inv database.backup
+    """
+    from pathlib import Path
+
+    from fastman_tasks import actions
+    from fastman_tasks.plans import Observer
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    file, lines = Path(to) if to else None, LifecycleLines(project)
+    observer = Observer() if json else lines
+    report = revisions.read(project, json, lambda: actions.backup(project, to=file, observer=observer))
+    if json:
+        console.print_json(views.report_value(project, report, report.command, None))
+
+
+@changing_task(help={"path": "What database.backup has written.", "pretend": "Look at the file; change nothing."})
+def restore(run: Run, path: str) -> None:
+    """Put a backup in place of everything in the database.
+
+    inv database.restore database/backups/app-20261125-130000.db
+    """
+    from pathlib import Path
+
+    from fastman_tasks import actions
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    run(actions.restore, path=Path(path), lines=LifecycleLines)
 
 
 def _list(project: Project, wanted: str | None, json: bool) -> None:

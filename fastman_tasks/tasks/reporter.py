@@ -28,35 +28,36 @@ def run(
     force: bool,
     confirm: str | None = None,
     live: bool = False,
+    lines: type[Lines] | None = None,
     **options: Any,
 ) -> Report:
     """Call ``action`` with ``options``, print its result and return its Report. ``live`` is whether it runs something
-    in a preview too. Raises whatever the action raises."""
+    in a preview too; ``lines`` print in another way than ``Lines``. Raises whatever the action raises."""
     from fastman_tasks.errors import FastmanError
 
     import_libraries(project)
-    lines = Lines(
+    shown = (lines or Lines)(
         project,
-        migrates=action.__name__ in ("migrate", "fresh", "refresh", "load"),
+        migrates=action.__name__ in ("migrate", "fresh", "refresh", "load", "setup"),
         seeds=bool(options.get("seed")),
         goes_both_ways=action.__name__ in ("refresh", "redo", "rebase"),
     )
-    consent = prompt.consent(force=force, confirm=confirm, json=json, header=lines.header)
+    consent = prompt.consent(force=force, confirm=confirm, json=json, header=shown.header)
     try:
         # Whatever env.py, a migration or a seeder prints is not part of the JSON, or of the SQL.
         with console.reserve_stdout(json or (pretend and not live)):
-            observer = Observer() if json else lines
+            observer = Observer() if json else shown
             report = action(project, preview=pretend, consent=consent, observer=observer, **options)
     except FastmanError as error:
         if not json:
-            lines.fail(error, shows_sql=pretend and not live)
+            shown.fail(error, shows_sql=pretend and not live)
         raise
     finally:
-        lines.stop()
+        shown.stop()
     if json:
         console.print_json(views.report_value(project, report, report.command, None))
     else:
-        lines.end(report, shows_sql=pretend and not live)
+        shown.end(report, shows_sql=pretend and not live)
     return report
 
 
@@ -93,6 +94,10 @@ class Lines(Observer):
             self._has_header = True
             console.line(self._project.label)
             console.line()
+
+    def server_waiting(self, what: str, reason: str, waited: float) -> None:
+        self.header()
+        console.line(f"Waiting for {what}: {reason.rstrip('.?! ')} ({waited:.0f} s)", style="yellow")
 
     def lock_waiting(self, holder: str | None) -> None:
         self.header()
@@ -147,6 +152,8 @@ class Lines(Observer):
                 console.end_result(result.seconds, "DONE")
             else:
                 console.print_result(self._name(result.step), result.seconds, "DONE")
+            if result.step.action == "back up":
+                console.line(f"    {result.note}")
             return
         if result.state == "skipped":
             self.header()
@@ -164,6 +171,8 @@ class Lines(Observer):
     def _name(self, step: Step) -> str:
         if step.action == "load":
             return f"{step.name} ({step.message})"
+        if step.action in ("back up", "restore"):
+            return f"{step.action} {'to ' if step.action == 'back up' else ''}{step.name}"
         # One migration has a line for each direction.
         return f"{step.action} {step.name}" if self._goes_both_ways and step.id else step.name
 

@@ -68,12 +68,15 @@ def sql(report: Report, *, everything: bool) -> None:
         console.line()
 
 
-def statements(title: str, result: StepResult, *, everything: bool) -> None:
-    """Print the SQL of one migration below ``title``; see ``sql``."""
+def statements(title: str, result: StepResult, *, everything: bool, is_whole: bool = False) -> None:
+    """Print the SQL of one migration below ``title``; see ``sql``. Where it ``is_whole``, nothing is said of what is
+    missing."""
     from fastman_tasks.databases.statements import select_changes
 
     shown = result.statements if everything else select_changes(result.statements)
     console.line(f"-- {title}", style="bold")
+    if is_whole and not shown:
+        return
     if result.note:
         console.line(f"-- Not all of it can be shown: {result.note}", style="yellow")
     elif not shown:

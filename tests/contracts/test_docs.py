@@ -44,7 +44,7 @@ FLAGS = {
 }
 RUN_IT, TEST_IT = (
     "python3 -m venv .venv && .venv/bin/pip install . && "
-    "cd examples/shop && ../../.venv/bin/inv database.migrate --seed migrate.status",
+    "cd examples/shop && ../../.venv/bin/inv database.setup migrate.status",
     "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/python -m pytest",
 )
 USER = """

@@ -123,9 +123,10 @@ def _close(end: socket.socket) -> None:
 
 
 @contextmanager
-def proxy(port: int, *, all_connections: bool = False) -> Iterator[Proxy]:
-    """A proxy before the server on ``port``, until the block ends."""
-    this = Proxy(("127.0.0.1", port), all_connections=all_connections)
+def proxy(port: int, *, at: int = 0, all_connections: bool = False) -> Iterator[Proxy]:
+    """A proxy before the server on ``port``, until the block ends; it listens ``at`` a port, or at any."""
+    listener = socket.create_server(("127.0.0.1", at))
+    this = Proxy(("127.0.0.1", port), all_connections=all_connections, _listener=listener)
     threading.Thread(target=this._serve, daemon=True).start()
     try:
         yield this

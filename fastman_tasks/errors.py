@@ -104,6 +104,15 @@ class RenamesUndecided(ConsentMissing):
         self.candidates = tuple(candidates)
 
 
+class RebaseUndecided(ConsentMissing):
+    """Several branches may be moved, and neither git nor a flag tells which; ``candidates`` are the commands to choose
+    from."""
+
+    def __init__(self, message: str, candidates: Sequence[Command]) -> None:
+        super().__init__(message)
+        self.candidates = tuple(candidates)
+
+
 class SettingsError(FastmanError):
     """A variable or a ``.env`` file is not valid."""
 

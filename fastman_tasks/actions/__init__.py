@@ -12,6 +12,7 @@ from fastman_tasks.actions.drop import drop
 from fastman_tasks.actions.fresh import fresh
 from fastman_tasks.actions.load import load
 from fastman_tasks.actions.migrate import migrate
+from fastman_tasks.actions.rebase import rebase
 from fastman_tasks.actions.refresh import redo, refresh
 from fastman_tasks.actions.restore import restore
 from fastman_tasks.actions.rollback import reset, rollback
@@ -21,6 +22,6 @@ from fastman_tasks.actions.stamp import stamp
 from fastman_tasks.actions.wait import wait
 
 __all__ = [
-    "backup", "check", "create", "drop", "fresh", "load", "migrate", "redo", "refresh",
-    "reset", "restore", "rollback", "seed", "setup", "stamp", "wait",
+    "backup", "check", "create", "drop", "fresh", "load", "migrate", "rebase", "redo",
+    "refresh", "reset", "restore", "rollback", "seed", "setup", "stamp", "wait",
 ]  # fmt: skip

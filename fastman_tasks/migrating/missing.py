@@ -6,12 +6,19 @@ import shlex
 from pathlib import Path
 
 from fastman_tasks import git
+from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.revisions.graph import RevisionGraph
 from fastman_tasks.revisions.squashed import find_replacement
 from fastman_tasks.text import printable
 
 
-def describe_missing(missing: list[str], root: Path) -> str:
+def refuse(missing: list[str], graph: RevisionGraph, root: Path) -> MigrationRefused:
+    """Returns the error that the database has the ``missing`` revision ids: what became of them, and what to do."""
+    squashed = _describe_squashed(missing, graph)
+    return MigrationRefused(squashed or _describe_missing(missing, root))
+
+
+def _describe_missing(missing: list[str], root: Path) -> str:
     """Returns the text about the ``missing`` revision ids: the git branches that have them, and what to do."""
     what = "a revision" if len(missing) == 1 else "revisions"
     lines = [f"The database has {what} that no file here has. Nothing was changed."]
@@ -31,7 +38,7 @@ def describe_missing(missing: list[str], root: Path) -> str:
     return "\n".join(lines)
 
 
-def describe_squashed(missing: list[str], graph: RevisionGraph) -> str | None:
+def _describe_squashed(missing: list[str], graph: RevisionGraph) -> str | None:
     """Returns the text about those ``missing`` revision ids that a squash has replaced; None if there is none."""
     found = {each: replacement for each in missing if (replacement := find_replacement(each, graph))}
     if not found:

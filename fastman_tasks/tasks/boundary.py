@@ -43,11 +43,14 @@ class _Command(invoke.Task[Any]):
         *args: Any,
         instead: Mapping[str, str] | None = None,
         short: Mapping[str, str] | None = None,
+        optional_positional: str | None = None,
         **options: Any,
     ) -> None:
         super().__init__(*args, **options)
         self._instead = dict(instead or {})
         self._short = dict(short or {})
+        #: The flag whose value may also be a word after the command.
+        self.optional_positional = optional_positional
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         arguments = super().get_arguments(ignore_unknown_help)
@@ -87,6 +90,7 @@ def project_task(
     help: Mapping[str, str] | None = None,
     instead: Mapping[str, str] | None = None,
     short: Mapping[str, str] | None = None,
+    optional_positional: str | None = None,
     default: bool = False,
 ) -> Callable[[Callable[..., Any]], invoke.Task[Any]]: ...
 
@@ -97,6 +101,7 @@ def project_task(
     help: Mapping[str, str] | None = None,
     instead: Mapping[str, str] | None = None,
     short: Mapping[str, str] | None = None,
+    optional_positional: str | None = None,
     default: bool = False,
 ) -> Any:
     """Turn ``function(project, **flags)`` into an Invoke task. Works with and without arguments.
@@ -105,8 +110,8 @@ def project_task(
     ``flags.flags_of``). A FastmanError ends the process with its text on stderr and its code, any other error as one
     line and code 1; with Invoke's --debug the traceback comes first, and with a flag ``json`` the error is printed as
     JSON too. Invoke's --dry sets the flag ``pretend``. ``instead`` are flags, each with the positional argument that
-    may be left out with it, and is then empty; ``short`` are flags with their single letters. A ``default`` task is
-    also called by the name of its collection.
+    may be left out with it, and is then empty; ``short`` are flags with their single letters. The value of the flag
+    ``optional_positional`` may also be a word by itself. A ``default`` task is also called by its collection's name.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -170,6 +175,7 @@ def project_task(
             iterable=[name for name, flag in known.items() if flag.container is not None],
             instead=instead,
             short=short,
+            optional_positional=optional_positional,
             auto_shortflags=False,
             default=default,
         )

@@ -223,6 +223,14 @@ def choose(question: str) -> bool | None:
     return None if answer is None else answer in _YES
 
 
+def pick(question: str, choices: Sequence[str]) -> int | None:
+    """Returns which of the ``choices`` the user picks by its number; None if it is no such number, or none."""
+    for number, choice in enumerate(choices, 1):
+        line(f"  {number}  {choice}")
+    answer = ask(f"{question} [1-{len(choices)}, Enter: none]") or ""
+    return int(answer) - 1 if answer.isascii() and answer.isdigit() and 0 < int(answer) <= len(choices) else None
+
+
 def ask(question: str) -> str | None:
     """Returns the user's answer to ``question``; None if the user cancels (Ctrl-C, Ctrl-D)."""
     try:

@@ -40,7 +40,7 @@ def run(
         project,
         migrates=action.__name__ in ("migrate", "fresh", "refresh", "load", "setup"),
         seeds=bool(options.get("seed")),
-        goes_both_ways=action.__name__ in ("refresh", "redo"),
+        goes_both_ways=action.__name__ in ("refresh", "redo", "rebase"),
     )
     consent = prompt.consent(force=force, confirm=confirm, json=json, header=shown.header)
     try:
@@ -201,11 +201,14 @@ class Lines(Observer):
 
     def end(self, report: Report, *, shows_sql: bool) -> None:
         """Print the summary of an action."""
-        self.header()
+        if report.database is not None:
+            self.header()
         if report.command == "database.seed" or (self._is_seeding and not shows_sql):
             summary.seeders(report)
         elif not report.steps:
             summary.nothing(report)
+        elif report.command == "migrate.rebase":
+            summary.rebase(report)
         elif shows_sql:
             views.sql(report, everything=self._project.debug)
             console.line("Nothing was changed.")

@@ -18,6 +18,7 @@ _NOTHING = {
     "migrate.reset": "Nothing to roll back.",
     "migrate.refresh": "Nothing to roll back or to migrate.",
     "migrate.redo": "Nothing to roll back.",
+    "migrate.rebase": "Nothing to rebase.",
     "migrate.stamp": "It is recorded already; nothing to do.",
 }
 
@@ -45,6 +46,23 @@ def migrations(results: Sequence[StepResult], others: Sequence[StepResult] = ())
         console.line(f"Another process applied {pluralize(len(others), 'migration')} in the meantime.")
     elif not done and not loaded:
         console.line("Nothing to migrate.")
+
+
+def rebase(report: Report) -> None:
+    """Say what each rewritten migration revises now, and count those that were run."""
+    for result in report.steps:
+        if report.preview:
+            console.line(f"  {result.step.action} {result.step.name}")
+    console.line()
+    for result in report.steps:
+        if result.step.action == "rebase":
+            console.line(f"{result.step.name}: {result.note}.")
+    if report.preview:
+        console.line("Nothing was changed.")
+    elif any(result.step.action == "apply" for result in report.steps):
+        migrations(report.steps, report.in_state("skipped"))
+    else:
+        console.line("To apply what is pending: inv database.migrate")
 
 
 def empty(report: Report) -> None:

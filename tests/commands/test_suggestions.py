@@ -18,7 +18,7 @@ COMMANDS = {
     "showmigrations": "migrate.status",
     "makemigrations": "make.migration",
     "make:migration": "make.migration",
-    "migrate.rolback": "migrate.rollback or migrate.redo",
+    "migrate.rolback": "migrate.rollback or migrate.rebase",
     "helo": "hello",
 }
 FLAGS = {

@@ -14,11 +14,11 @@ import invoke
 from invoke import Argument, Context, Exit
 
 from fastman_tasks.tasks import console, streams
+from fastman_tasks.tasks.failures import describe
 from fastman_tasks.tasks.flags import flags_of, parse
 from fastman_tasks.tasks.interruption import interruptible
 from fastman_tasks.tasks.spelling import running_program, spell
 from fastman_tasks.tasks.startup import seldom_collecting
-from fastman_tasks.text import printable
 from fastman_tasks.text.secrets import redact, redact_traceback
 
 if TYPE_CHECKING:
@@ -203,14 +203,14 @@ def _root(c: Context) -> Path | None:
 
 
 def _exit(error: BaseException, project: Project | None) -> Exit:
-    message, code, _ = _tell(error, project)
+    message, code, _ = describe(error, project)
     if _DEBUG:
         message = redact_traceback("".join(traceback.format_exception(error)), error) + message
     return Exit(console.error_text(message), code)
 
 
 def _print_failure(error: BaseException, project: Project | None, command: str) -> None:
-    message, code, next = _tell(error, project)
+    message, code, next = describe(error, project)
     failure = {"code": code, "message": message, "next": next}
     console.print_json(_failure_value(project, command, failure, getattr(error, "report", None)))
 
@@ -221,36 +221,3 @@ def _failure_value(
     from fastman_tasks.tasks import views
 
     return views.report_value(project, report, command, failure)
-
-
-def _tell(error: BaseException, project: Project | None) -> tuple[str, int, str | None]:
-    """Returns the message for ``error``, the exit code, and the command to run next."""
-    from fastman_tasks.errors import ConsentMissing, FastmanError
-
-    if isinstance(error, FastmanError):
-        message, next = str(error), None if error.next is None else spell(str(error.next))
-        typed = printable(next or "")
-        if project is not None and (hint := _hint(project, error)):
-            message = f"{message}\n{hint}"
-        if next is not None:
-            message = (
-                f"{message} To go ahead: {typed}" if isinstance(error, ConsentMissing) else f"{message}\nNext: {typed}"
-            )
-        return spell(message), error.code, next
-    if isinstance(error, KeyboardInterrupt):
-        where = spell("inv migrate.status")
-        return f"Interrupted. For what is applied now: {where}", 1, None
-    return f"Unexpected {type(error).__name__}: {error}\nFor the traceback: inv --debug …", 1, None
-
-
-def _hint(project: Project, error: BaseException) -> str | None:
-    """Returns what to do if ``error`` comes from a variable that is in a .env file and not in the environment."""
-    from fastman_tasks.sources import missing_variable
-
-    name = missing_variable(error)
-    if name is None or name not in project.settings.unset:
-        return None
-    return (
-        f"{name} is set in .env, but not in the environment. Set FASTMAN_EXPORT_ENV=1 in .env to export all of it "
-        "while a command runs."
-    )

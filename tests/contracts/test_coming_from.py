@@ -43,7 +43,7 @@ def test_each_row_runs(project: Sandbox) -> None:
         (first,) = versions.glob("*.py")
         id = re.search(r"^revision\b.*= ['\"](\w+)['\"]", first.read_text(), re.MULTILINE)
         assert id
-        (versions / "fork.py").write_text(first.read_text().replace(id[1], "fork"))
+        (versions / "fork.py").write_text(first.read_text().replace(id[1], "fork").replace("users", "people"))
 
     def commit() -> None:
         # Otherwise the database would be in the middle of what is squashed.

@@ -29,7 +29,7 @@ def add(project: Sandbox, name: str, after: str | None, down: str | None = None)
 def switched(project: Sandbox) -> None:
     """b1 and b2 of the branch feature/pets are applied, and main is checked out."""
     project.add_environment()
-    project.write(".gitignore", "*.db\n__pycache__\n")
+    project.write(".gitignore", "*.db*\n__pycache__\n")
     add(project, "a1", None)
     git(project, "init")
     git(project, "add", ".")

@@ -65,6 +65,15 @@ def mariadb() -> Iterator[servers.Server]:
 
 
 @pytest.fixture(scope="session")
+def pgbouncer(postgresql: servers.Server) -> Iterator[servers.Server]:
+    """A PgBouncer in transaction mode before the PostgreSQL server, started for the first test that needs one."""
+    if missing := servers.pgbouncer_missing():
+        pytest.skip(missing)
+    with servers.pgbouncer(postgresql) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def alembic_init(tmp_path_factory: pytest.TempPathFactory) -> Init:
     """Runs ``alembic init`` once a template, and copies what it made."""
     made: dict[str, Sandbox] = {}

@@ -92,8 +92,9 @@ def _prefix(project: Project) -> str:
 
 def _remove_old(project: Project, file: Path) -> None:
     pattern = re.compile(rf"{re.escape(_prefix(project))}-\d{{8}}-\d{{6}}(-\d{{6}})?{re.escape(file.suffix)}")
-    found = sorted(each for each in file.parent.iterdir() if pattern.fullmatch(each.name))
-    for old in found[:-_KEPT]:
+    found = [each for each in file.parent.iterdir() if pattern.fullmatch(each.name)]
+    # Not by their names: local time runs backwards once a year.
+    for old in sorted(found, key=lambda each: each.stat().st_mtime_ns)[:-_KEPT]:
         old.unlink(missing_ok=True)
 
 

@@ -99,7 +99,7 @@ def hold_lock(project: Project, observer: Observer, *, wanted: bool = True) -> I
     if not wanted:
         yield lambda what: None
         return
-    from fastman_tasks.databases import lock
+    from fastman_tasks.databases import lock, outages
 
     table, schema = "alembic_version", None
     if project.has_environment:
@@ -111,7 +111,7 @@ def hold_lock(project: Project, observer: Observer, *, wanted: bool = True) -> I
                 waited = stack.enter_context(lock.hold(found, project.settings.lock_timeout, observer.lock_waiting))
                 observer.lock_acquired(waited)
         except DatabaseUnavailable as error:
-            if not project.has_environment:
+            if not project.has_environment or outages.is_lost(error):
                 raise
             raise DatabaseUnavailable(
                 f"{error}\nThe migration lock needs its own connection. If only env.py can reach the database, "

@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.exc import DatabaseError, InvalidRequestError, NoSuchModuleError
 
 from fastman_tasks.databases import urls
-from fastman_tasks.databases.outages import advise
+from fastman_tasks.databases.outages import LOST, advise, is_lost
 from fastman_tasks.errors import DatabaseUnavailable, FastmanError, SettingsError
 from fastman_tasks.sources import describe_error
 
@@ -142,6 +142,8 @@ def connection_failure(dialect: Dialect, arguments: list[Any], options: dict[str
         remedy = "Wait until others have disconnected, then run the same command again."
     elif re.search(r"database system is|shutting down|shutdown in progress", said):
         remedy = "Wait until the server has started, then run the same command again."
+    elif is_lost(error):
+        remedy = LOST
     else:
         remedy = "Start the server, or correct its address."
     return f"Cannot connect to {where}: {reason.rstrip('.?! ')}. {remedy}"

@@ -58,7 +58,7 @@ def watch_connections(
             if file is not None and not options.get("uri"):
                 require_folder(file)
         try:
-            return connecting.connect(dialect, arguments, options, connect_timeout)
+            return connecting.connect(dialect, record, arguments, options, connect_timeout)
         except Exception as error:
             # Drivers raise all kinds of errors here: DBAPI errors, OSError, asyncpg's own classes.
             raise DatabaseUnavailable(connection_failure(dialect, arguments, options, error)) from error

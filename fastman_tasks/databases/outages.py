@@ -17,19 +17,19 @@ _BROKEN = (
     "The disk of the database failed. Check that it works and has some space left, then run the same command again."
 )
 _READ_ONLY = "SQLite cannot write to its file or folder. Make both writable, then run the same command again."
-_LOST = "The connection to the database was lost. When the server can be reached, run the same command again."
+LOST = "The connection to the database was lost. When the server can be reached, run the same command again."
 # The state of PostgreSQL, the number of MySQL and MariaDB -> what to do. A lost connection is also what SQLAlchemy
 # says it is.
 _CODES: dict[str | int, str] = {
     "53100": _FULL,
     "58030": _BROKEN,
-    **dict.fromkeys(("25P03", "57P01", "57P02", "57P03", "57P05"), _LOST),
+    **dict.fromkeys(("25P03", "57P01", "57P02", "57P03", "57P05"), LOST),
     **dict.fromkeys((1021, 1114), _FULL),
-    **dict.fromkeys((1053, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2055, 4031), _LOST),
+    **dict.fromkeys((1053, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2055, 4031), LOST),
 }
 _TEXTS = {
     # Of a statement by itself, as COPY is one, a driver does not say it in any other way.
-    r"server closed the connection|connection (was|is) (closed|lost)": _LOST,
+    r"server closed the connection|connection (was|is) (closed|lost)|lost connection|reset by peer|EOF detected": LOST,
     # Of MariaDB's storage engines; the number is of what they were doing. So it is of what PostgreSQL was doing.
     r"no space left|got error 28\b|errcode: 28\b": _FULL,
 }
@@ -53,11 +53,22 @@ def is_busy(error: BaseException) -> bool:
     return _find(error) == _BUSY
 
 
+def is_lost(error: BaseException) -> bool:
+    """Whether a connection was lost, also while it was made."""
+    cause: BaseException | None = error
+    while cause is not None:
+        # asyncpg raises those of a socket as they are.
+        if isinstance(cause, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
+            return True
+        cause = cause.__cause__
+    return _find(error) == LOST
+
+
 def _find(error: BaseException) -> str | None:
     for each in _from_driver(error):
         if isinstance(each, DBAPIError):
             if each.connection_invalidated:
-                return _LOST
+                return LOST
             continue
         said = " ".join(map(str, each.args))
         if isinstance(each, sqlite3.Error):
@@ -65,7 +76,7 @@ def _find(error: BaseException) -> str | None:
         state: str = getattr(each, "sqlstate", None) or getattr(each, "pgcode", None) or ""
         codes = [code for code in (state, *each.args[:1]) if code in _CODES]
         texts = [remedy for text, remedy in _TEXTS.items() if re.search(text, said, re.IGNORECASE)]
-        return _CODES[codes[0]] if codes else _LOST if state.startswith("08") else texts[0] if texts else None
+        return _CODES[codes[0]] if codes else LOST if state.startswith("08") else texts[0] if texts else None
     return None
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.databases.database import Database, HeldConnection
 from fastman_tasks.databases.lock import Lock, for_database
+from fastman_tasks.databases.server_locks import require_session
 from fastman_tasks.errors import DatabaseUnavailable, SettingsError
 
 _PREFIX = "fastman_scratch_"
@@ -33,7 +34,8 @@ def create(database: Database, server: URL | None = None) -> Iterator[Database]:
 
     For SQLite it is a file in a temporary folder. Otherwise it is on the same server, which need not have ``database``,
     or on that of ``server``, through the same driver. What an ended process left there is dropped too. Raises
-    DatabaseUnavailable if the user may not create databases, and SettingsError for a ``server`` of another kind.
+    DatabaseUnavailable if the user may not create databases, SettingsError for a ``server`` of another kind, and
+    UsageError if a pooler in transaction mode is before the server.
     """
     if server is not None:
         server = _require_kind(server, database.url)
@@ -43,6 +45,7 @@ def create(database: Database, server: URL | None = None) -> Iterator[Database]:
         return
     home, connection = _connect(Database(server, "from FASTMAN_SCRATCH_URL") if server is not None else database)
     try:
+        require_session(home, connection)
         made = connection.run(lambda connection: _create(connection, home.url))
         try:
             yield Database(home.url.set(database=made), "for a moment")

@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import Callable
-from contextlib import suppress
-from typing import TypeVar
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from fastman_tasks.databases import sockets
+from fastman_tasks.databases import pooler, sockets
 from fastman_tasks.databases.database import Database, HeldConnection
-from fastman_tasks.errors import LockLost
+from fastman_tasks.databases.transactions import driver_connection
+from fastman_tasks.errors import LockLost, UsageError
 
 T = TypeVar("T")
+# For so many seconds a lock that was confirmed counts as held, unless the server has sent something.
+_CONFIRMED = 1.0
 
 
 class ServerLock:
@@ -26,25 +30,34 @@ class ServerLock:
         self._database = database
         self._digest = hashlib.sha256(name.encode()).digest()
         self._connection: HeldConnection | None = None
+        self._driver_connection: Any = None
         self._descriptor: int | None = None
         self._owner = 0
+        self._is_pooled = False
+        self._confirmed = 0.0
 
     def acquire(self) -> bool:
         if self._connection is None:
             self._connection = self._database.hold()
             self._owner = os.getpid()
-            self._descriptor = self._connection.run(
-                # One that was detached from its pool tells no driver's connection itself.
-                lambda connection: sockets.descriptor(
-                    connection.dialect.get_driver_connection(connection.connection.dbapi_connection)  # type: ignore[arg-type]
-                )
-            )
+            self._driver_connection = self._connection.run(driver_connection)
+            self._descriptor = sockets.descriptor(self._driver_connection)
+            with self._losses():
+                self._is_pooled = require_session(self._database, self._connection, _MIGRATION_LOCK)
             self._run(self._introduce)
-        return self._run(self._try)
+        acquired = self._run(self._try)
+        if acquired:
+            self._confirmed = time.monotonic()
+        return acquired
 
     def confirm(self, what: str) -> None:
+        # A session that ends says so before its lock is free. Behind a pooler it is the pooler that would have to.
+        is_recent = time.monotonic() < self._confirmed + _CONFIRMED and not self._is_pooled
+        if is_recent and not sockets.has_news(self._driver_connection):
+            return
         if not self._run(self._is_held, what):
             raise _lost("its session was replaced", what)
+        self._confirmed = time.monotonic()
 
     def holder(self) -> str | None:
         return self._run(self._holder) if self._connection else None
@@ -52,6 +65,9 @@ class ServerLock:
     def release(self) -> None:
         # The server releases the lock with its session, which may have ended. A forked child has no part in it.
         if self._connection is not None and self._owner == os.getpid():
+            with suppress(SQLAlchemyError, OSError, LockLost):
+                if self._is_pooled and self._confirmed:
+                    self._run(self._unlock)
             with suppress(SQLAlchemyError, OSError):
                 self._connection.close()
 
@@ -61,8 +77,13 @@ class ServerLock:
 
     def _run(self, work: Callable[[Connection], T], what: str = "anything was changed") -> T:
         assert self._connection is not None
-        try:
+        with self._losses(what):
             return self._connection.run(work)
+
+    @contextmanager
+    def _losses(self, what: str = "anything was changed") -> Iterator[None]:
+        try:
+            yield
         except (SQLAlchemyError, OSError) as error:
             raise _lost(" ".join(str(getattr(error, "orig", error)).split()), what) from error
 
@@ -76,6 +97,9 @@ class ServerLock:
     def _is_held(self, connection: Connection) -> bool:
         raise NotImplementedError
 
+    def _unlock(self, connection: Connection) -> None:
+        """Release the lock of a session that may go on without us."""
+
     def _holder(self, connection: Connection) -> str | None:
         raise NotImplementedError
 
@@ -85,6 +109,41 @@ def _lost(reason: str, what: str) -> LockLost:
         f"The connection that holds the migration lock was lost ({reason.rstrip('. ')}). Another process may have the "
         f"lock now, so this one stopped before {what}."
     )
+
+
+_POOLED = (
+    "The connection leads to a pooler in transaction mode, such as PgBouncer: a session there is not ours alone, so it "
+    "cannot hold {}. Nothing was changed. Set {} to the server itself{}."
+)
+_MIGRATION_LOCK = _POOLED.format(
+    "the migration lock", "DATABASE_URL", ", or set FASTMAN_LOCK=off if no other process migrates at the same time"
+)
+_SCRATCH_LOCK = _POOLED.format("the lock of a scratch database", "FASTMAN_SCRATCH_URL", "")
+
+
+def require_session(database: Database, connection: HeldConnection, message: str = _SCRATCH_LOCK) -> bool:
+    """Raises UsageError with ``message`` if ``connection`` to ``database`` has no session of its own. Returns whether
+    it has one of a pooler."""
+    if database.url.get_backend_name() != "postgresql" or not connection.run(pooler.may_be_pooled):
+        return False
+    with closing(database.hold()) as other:
+        if pooler.shares_sessions(
+            lambda: connection.run(pooler.server_process), lambda: other.run(pooler.server_process)
+        ):
+            raise UsageError(message)
+    return True
+
+
+_IS_OURS = (
+    "l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND d.datname = current_database() "
+    "AND ((l.classid::bigint << 32) | l.objid::bigint) = :key"
+)
+# A session gets a lock a second time that it has already. Had it been ours, we would not ask.
+_TRY = (
+    "SELECT pg_backend_pid(), s.is_shared, CASE WHEN NOT s.is_shared THEN pg_try_advisory_lock(:key) END FROM ("
+    "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+    f"WHERE l.pid = pg_backend_pid() AND {_IS_OURS}) AS is_shared OFFSET 0) s"
+)
 
 
 class PostgreSQLLock(ServerLock):
@@ -106,21 +165,25 @@ class PostgreSQLLock(ServerLock):
         )
 
     def _try(self, connection: Connection) -> bool:
-        query = text("SELECT pg_backend_pid(), pg_try_advisory_lock(:key)")
-        self._pid, acquired = connection.execute(query, {"key": self._key}).one()
+        self._pid, is_shared, acquired = connection.execute(text(_TRY), {"key": self._key}).one()
+        if is_shared:
+            raise UsageError(_MIGRATION_LOCK)
         return bool(acquired)
 
     def _is_held(self, connection: Connection) -> bool:
         # A session has its lock until it ends.
         return bool(connection.scalar(text("SELECT pg_backend_pid() = :pid"), {"pid": self._pid}))
 
+    def _unlock(self, connection: Connection) -> None:
+        query = text("SELECT pg_advisory_unlock(:key) WHERE pg_backend_pid() = :pid")
+        connection.execute(query, {"key": self._key, "pid": self._pid})
+
     def _holder(self, connection: Connection) -> str | None:
         row = connection.execute(
             text(
                 "SELECT a.application_name, a.usename, a.client_addr, a.pid FROM pg_locks l "
                 "JOIN pg_stat_activity a ON a.pid = l.pid JOIN pg_database d ON d.oid = l.database "
-                "WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND d.datname = current_database() "
-                "AND ((l.classid::bigint << 32) | l.objid::bigint) = :key"
+                f"WHERE {_IS_OURS}"
             ),
             {"key": self._key},
         ).first()

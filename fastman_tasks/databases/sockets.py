@@ -1,8 +1,9 @@
-"""The socket under a driver's connection: kept alive by TCP, and left to the parent by a forked child."""
+"""The socket under a driver's connection: kept alive by TCP, watched, and left to the parent by a forked child."""
 
 from __future__ import annotations
 
 import os
+import selectors
 import socket
 from typing import Any
 
@@ -34,6 +35,20 @@ def keep_alive(descriptor: int) -> None:
     finally:
         # It belongs to the driver.
         found.detach()
+
+
+def has_news(driver_connection: Any) -> bool:
+    """Whether the other end has ended the connection, or has sent something that was not read yet; True if there is no
+    telling."""
+    try:
+        found = descriptor(driver_connection)
+        with selectors.DefaultSelector() as selector:
+            # That of a closed socket is -1.
+            selector.register(-1 if found is None else found, selectors.EVENT_READ)
+            return bool(selector.select(0))
+    except Exception:
+        # It is closed, which each driver says with an error of its own.
+        return True
 
 
 def leave_to_parent(descriptor: int) -> None:

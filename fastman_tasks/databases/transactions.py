@@ -74,7 +74,8 @@ def is_implicit(connection: Connection) -> bool:
 
 def driver_connection(connection: Connection) -> Any:
     """The driver's own connection; sqlite3's and aiosqlite's both have ``in_transaction``."""
-    return connection.connection.driver_connection
+    # One that was detached from its pool does not tell itself.
+    return connection.dialect.get_driver_connection(connection.connection.dbapi_connection)  # type: ignore[arg-type]
 
 
 def _execute(connection: Connection, statement: str) -> None:

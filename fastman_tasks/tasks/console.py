@@ -93,6 +93,31 @@ def reserve_stdout(wanted: bool) -> Iterator[None]:
             _stdout.reset(token)
 
 
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """Print ``rows`` below ``titles``: as a table on a terminal, otherwise as columns of text. The columns named in
+    ``right`` are numbers."""
+    cells = [[_clean(cell) for cell in row] for row in rows]
+    if _out().isatty():
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+        from rich.text import Text
+
+        shown = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+        for title in titles:
+            shown.add_column(title, justify="right" if title in right else "left", overflow="fold")
+        for row in cells:
+            shown.add_row(*map(Text, row))
+        _console(_out()).print(shown, soft_wrap=False)
+        return
+    widths = [max(len(row[at]) for row in ([*titles], *cells)) for at in range(len(titles))]
+    for row in ([*titles], *cells):
+        padded = [
+            f"{cell:>{width}}" if title in right else f"{cell:<{width}}"
+            for title, cell, width in zip(titles, row, widths, strict=True)
+        ]
+        _write(f"  {'  '.join(padded)}".rstrip())
+
+
 def print_result(name: str, took: float | None, word: str) -> None:
     """``  name ....... 12 ms  DONE``; ``took`` in seconds."""
     _write(_clean(_leader(name)), end="")

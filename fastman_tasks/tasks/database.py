@@ -87,19 +87,9 @@ def wait(project: Project, timeout: timedelta = timedelta(seconds=60), json: boo
 
     inv database.wait --timeout=2m
     """
-    from fastman_tasks.actions import wait
-    from fastman_tasks.plans import Observer
-    from fastman_tasks.tasks.lifecycle import LifecycleLines
+    from fastman_tasks.tasks import lifecycle
 
-    lines = LifecycleLines(project)
-    seconds = timeout.total_seconds()
-    observer = Observer() if json else lines
-    report = revisions.read(project, json, lambda: wait(project, timeout=seconds, observer=observer))
-    if json:
-        console.print_json(views.report_value(project, report, report.command, None))
-        return
-    lines.header()
-    lines.step_finished(report.steps[0])
+    lifecycle.wait(project, timeout.total_seconds(), json)
 
 
 @project_task(
@@ -144,6 +134,30 @@ def seed(
     )
 
 
+@project_task(help={"counts": "Count the rows; without it, the server's estimate is shown.", "json": "Print JSON."})
+def show(project: Project, counts: bool = False, json: bool = False) -> None:
+    """Show the server and the tables, with their rows, sizes and indexes.
+
+    inv database.show --counts
+    """
+    from fastman_tasks.actions.describe import describe_database
+    from fastman_tasks.tasks import tables
+
+    tables.run(project, "database.show", lambda: describe_database(project, counts=counts), json)
+
+
+@project_task(help={"name": "The table; with its schema if it is not the first one.", "json": "Print JSON."})
+def table(project: Project, name: str, json: bool = False) -> None:
+    """Show one table: columns, keys, indexes, rows, and the migration that made each column.
+
+    inv database.table users
+    """
+    from fastman_tasks.actions.describe import describe_table
+    from fastman_tasks.tasks import tables
+
+    tables.run(project, "database.table", lambda: describe_table(project, name), json)
+
+
 @project_task(
     help={
         "check": "Write nothing; exit with code 3 if the dump is missing or is not of these migrations.",
@@ -159,6 +173,17 @@ def dump(project: Project, check: bool = False, json: bool = False) -> None:
     from fastman_tasks.tasks import dumps
 
     dumps.run(project, action.check if check else action.dump, json)
+
+
+@project_task(help={"command": "Run this SQL, print its result and exit."}, short={"command": "c"})
+def shell(project: Project, command: str | None = None) -> None:
+    """Open psql, mariadb, mysql or sqlite3 on the database.
+
+    inv database.shell -c "select 1"
+    """
+    from fastman_tasks.tasks import shell
+
+    shell.run(project, command)
 
 
 @changing_task()
@@ -203,28 +228,3 @@ def restore(run: Run, path: str) -> None:
     from fastman_tasks.tasks.lifecycle import LifecycleLines
 
     run(actions.restore, path=Path(path), lines=LifecycleLines)
-
-
-def _list(project: Project, wanted: str | None, json: bool) -> None:
-    from fastman_tasks.plans import Report, StepResult
-
-    # Whatever the modules print when they are imported is not part of the list.
-    with console.reserve_stdout(True):
-        first, others = project.seeders.list(wanted)
-    if not json:
-        views.seeders(project, first, () if wanted else others)
-        return
-    environment = project.settings.environment
-    steps = [
-        *(
-            StepResult(
-                seeder.step,
-                "planned" if seeder.runs_in(environment) else "skipped",
-                note=f"after {', '.join(seeder.depends_on)}" if seeder.depends_on else "",
-            )
-            for seeder in first
-        ),
-        *(StepResult(seeder.step, "skipped", note="only when called or named") for seeder in others),
-    ]
-    report = Report("database.seed", None, project.settings.environment, tuple(steps))
-    console.print_json(views.report_value(project, report, report.command, None))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastman_tasks.tasks import console, summary, views
+from fastman_tasks.tasks import console, revisions, summary, views
 from fastman_tasks.tasks.reporter import Lines
 
 if TYPE_CHECKING:
     from fastman_tasks.plans import Report, StepResult
+    from fastman_tasks.project import Project
 
 _NOTHING = {
     "database.setup": "Nothing to do: everything is set up.",
@@ -55,3 +56,17 @@ class LifecycleLines(Lines):
         others = [result for result in report.in_state("skipped") if result.step.id]
         if others or any(result.step.action in ("apply", "load") for result in report.in_state("done")):
             summary.migrations(report.steps, others)
+
+
+def wait(project: Project, seconds: float, json: bool) -> None:
+    """Wait for the database for at most so many ``seconds``, and print the result."""
+    from fastman_tasks import actions
+    from fastman_tasks.plans import Observer
+
+    lines = LifecycleLines(project)
+    observer = Observer() if json else lines
+    report = revisions.read(project, json, lambda: actions.wait(project, timeout=seconds, observer=observer))
+    if json:
+        console.print_json(views.report_value(project, report, report.command, None))
+    else:
+        lines.step_finished(report.steps[0])

@@ -30,7 +30,8 @@ def place(project: Sandbox, request: pytest.FixtureRequest) -> Place:
 
 
 def backups(project: Sandbox) -> list[Path]:
-    return sorted(each for each in (project.root / "database/backups").glob("*") if each.name != ".gitignore")
+    found = [each for each in (project.root / "database/backups").glob("*") if each.name != ".gitignore"]
+    return sorted(found, key=lambda each: each.stat().st_mtime_ns)
 
 
 def test_rows_come_back(place: Place) -> None:

@@ -9,11 +9,11 @@ from command import TASKS, Result, Sandbox
 from fastman_tasks import Observer, actions, force
 from fastman_tasks.databases.database import Database
 from fastman_tasks.databases.urls import parse
-from fastman_tasks.errors import DatabaseUnavailable, MigrationFailed
+from fastman_tasks.errors import DatabaseUnavailable, FastmanError, MigrationFailed
 from fastman_tasks.plans import Step
 from ordinary import as_ordinary_user, unwritable
 from proxy import proxy
-from servers import Server, execute
+from servers import Server, execute, tables
 
 LOST = "The connection to the database was lost. When the server can be reached, run the same command again."
 FULL = "The disk of the database is full. Free some space, then run the same command again."
@@ -108,6 +108,37 @@ def test_a_connection_that_is_lost_at_once(
         between.fail("cut", b"SET")
         held.close()
         assert not between.failed.is_set()
+
+
+@pytest.mark.parametrize("driver", SERVERS)
+def test_a_connection_that_is_lost_while_the_lock_connects(
+    request: pytest.FixtureRequest, project: Sandbox, driver: str
+) -> None:
+    """Before the server has answered and afterwards: that is no reason to migrate without the lock."""
+    server = server_of(request, driver)
+    greeting, locking = (b"fastman\0", b"GET_LOCK") if "mysql" in driver else (b"user\0fastman", b"advisory_lock")
+    introduction = b"wait_timeout" if "mysql" in driver else b"application_name"
+    project.add_environment()
+    project.add_migration("1_users", "1a", None, 'op.execute("CREATE TABLE users (name TEXT)")')
+    with proxy(server.port) as between:
+        with services.opened(project, DATABASE_URL=between.url(server.fresh(driver))) as here:
+            services.migrate(here)
+        first = next(at for at, message in enumerate(between.seen) if locking in message)
+        lock = sum(greeting in message for message in between.seen[:first])
+        url = server.fresh(driver)
+        for text, number in ((greeting, lock), (introduction, 1)):
+            with services.opened(project, DATABASE_URL=between.url(url)) as here:
+                between.fail("cut", text, nth=number)
+                with pytest.raises(FastmanError) as failed:
+                    services.migrate(here)
+                assert between.failed.wait(10)
+            assert "FASTMAN_LOCK" not in str(failed.value)
+            if isinstance(failed.value, DatabaseUnavailable):
+                assert str(failed.value).endswith(LOST)
+            else:
+                assert str(failed.value.next) == "inv database.migrate"
+            assert isinstance(failed.value, DatabaseUnavailable) == (text == greeting)
+    assert tables(url) == set()
 
 
 @pytest.mark.parametrize(("driver", "command"), [("postgresql+psycopg", "migrate"), ("mysql+pymysql", "seed")])

@@ -41,11 +41,13 @@ def test_each_row_runs(project: Sandbox) -> None:
 
     def fork() -> None:
         (first,) = versions.glob("*.py")
-        id = re.search(r'^revision.*= "(\w+)"', first.read_text(), re.MULTILINE)
+        id = re.search(r"^revision\b.*= ['\"](\w+)['\"]", first.read_text(), re.MULTILINE)
         assert id
         (versions / "fork.py").write_text(first.read_text().replace(id[1], "fork"))
 
     def commit() -> None:
+        # Otherwise the database would be in the middle of what is squashed.
+        file.unlink()
         for words in (["init"], ["add", "."], ["-c", "user.name=A", "-c", "user.email=a@b.c", "commit", "-m", "all"]):
             subprocess.run(["git", *words], cwd=project.root, check=True, capture_output=True)
 

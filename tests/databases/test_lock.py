@@ -57,6 +57,8 @@ def end_lock(project: Project, url: str) -> None:
     number = re.search(r"(?:process|connection) (\d+)$", lock.holder() or "")
     assert number is not None
     execute(url, f"SELECT pg_terminate_backend({number[1]})" if "postgresql" in url else f"KILL {number[1]}")
+    # Until then the lock is ours.
+    wait_for(lambda: lock.holder() is None)
     lock.release()
 
 

@@ -181,6 +181,35 @@ def mariadb() -> Iterator[Server]:
             yield Server(admin, port)
 
 
+def pgbouncer_missing() -> str | None:
+    """Why PgBouncer cannot be started here; None where it can."""
+    return None if _which("pgbouncer") else "pgbouncer not found; apt-get install pgbouncer"
+
+
+@contextmanager
+def pgbouncer(server: Server, mode: str = "transaction") -> Iterator[Server]:
+    """PgBouncer out of Debian's package, before the PostgreSQL ``server``. ``admin`` leads to the server itself."""
+    with tempfile.TemporaryDirectory(prefix="fastman-pb-") as name:
+        folder, port = Path(name), free_port()
+        account: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            # It refuses to be root.
+            nobody = pwd.getpwnam("nobody")
+            account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        quoted = PASSWORD.replace('"', '""')
+        (folder / "users").write_text(f'"{USER}" "{quoted}"\n')
+        (folder / "users").chmod(0o644)
+        lines = [f"[databases]\n* = host={HOST} port={server.port}\n[pgbouncer]\nlisten_addr = {HOST}"]
+        lines += [f"listen_port = {port}", "unix_socket_dir =", "auth_type = trust", f"auth_file = {folder / 'users'}"]
+        lines += [f"pool_mode = {mode}", "default_pool_size = 10", "server_round_robin = 1", ""]
+        (folder / "pgbouncer.ini").write_text("\n".join(lines))
+        (folder / "pgbouncer.ini").chmod(0o644)
+        ready = URL.create("postgresql+psycopg", USER, PASSWORD, HOST, port, server.fresh("").rpartition("/")[2])
+        with _running([_which("pgbouncer"), folder / "pgbouncer.ini"], folder, ready, stop=signal.SIGTERM, **account):
+            yield Server(server.admin, port, _numbers=server._numbers)
+
+
 def _which(name: str) -> str | None:
     # Debian keeps servers in /usr/sbin, which is not on every user's PATH.
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from fastman_tasks.plans import Loss, Report
 
@@ -111,6 +111,17 @@ class RebaseUndecided(ConsentMissing):
     def __init__(self, message: str, candidates: Sequence[Command]) -> None:
         super().__init__(message)
         self.candidates = tuple(candidates)
+
+
+class RepairUndecided(ConsentMissing):
+    """The database has revisions that no file has, and there are several ``ways`` out: each with what it does, and how
+    to do it by other commands."""
+
+    def __init__(self, message: str, ways: Mapping[str, tuple[str, str]]) -> None:
+        listed = "".join(f"\n  {what}:\n    {how}" for what, how in ways.values())
+        super().__init__(f"{message}\nChoose one on a terminal, or by these commands:{listed}")
+        self.what = message
+        self.ways = dict(ways)
 
 
 class SettingsError(FastmanError):

@@ -14,6 +14,7 @@ from fastman_tasks.actions.load import load
 from fastman_tasks.actions.migrate import migrate
 from fastman_tasks.actions.rebase import rebase
 from fastman_tasks.actions.refresh import redo, refresh
+from fastman_tasks.actions.repair import repair
 from fastman_tasks.actions.restore import restore
 from fastman_tasks.actions.rollback import reset, rollback
 from fastman_tasks.actions.seed import seed
@@ -23,5 +24,5 @@ from fastman_tasks.actions.wait import wait
 
 __all__ = [
     "backup", "check", "create", "drop", "fresh", "load", "migrate", "rebase", "redo",
-    "refresh", "reset", "restore", "rollback", "seed", "setup", "stamp", "wait",
+    "refresh", "repair", "reset", "restore", "rollback", "seed", "setup", "stamp", "wait",
 ]  # fmt: skip

@@ -64,6 +64,11 @@ class Migrator:
             return None
         return None if self._missing(recorded) else self.graph.with_ancestors(recorded)
 
+    @property
+    def missing(self) -> list[str]:
+        """The revisions that the database records and no file has."""
+        return self._missing(self.state.heads)
+
     def status(self) -> tuple[StepResult, ...]:
         """Returns the status of every migration, oldest first: *applied* or *pending*. Revisions that no file has,
         *missing*, come last, with the git branches that have them as a note."""
@@ -77,7 +82,7 @@ class Migrator:
             *known,
             *(
                 StepResult(Step("apply", head, id=head), "missing", note=branches.describe_branches(head, root))
-                for head in self._missing(self.state.heads)
+                for head in self.missing
             ),
         )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from invoke import Exit
 
-from fastman_tasks.tasks import checks, console, revisions, version_files
+from fastman_tasks.tasks import checks, console, prompt, revisions, version_files
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
 from fastman_tasks.tasks.database import MIGRATE_HELP
@@ -238,3 +238,11 @@ def stamp(run: Run, revision: str) -> None:
     from fastman_tasks import actions
 
     run(actions.stamp, revision=revision)
+
+
+@changing_task(help={"pretend": "Say what the way that you choose would do; change nothing."})
+def repair(run: Run) -> None:
+    """Choose a way out where the database has a revision that no file has, after switching branches."""
+    from fastman_tasks import actions
+
+    run(prompt.repairing(actions.repair, json=run.json))

@@ -112,10 +112,35 @@ def choosing(rebase: Callable[..., Report], *, json: bool) -> Callable[..., Repo
         except RebaseUndecided as undecided:
             if json or not console.can_ask():
                 raise
+            # It is the reporter's.
+            options["observer"].header()
             chosen = console.pick("Which command?", [str(each) for each in undecided.candidates])
             if chosen is None:
                 raise ConsentMissing("Cancelled; nothing was changed.") from None
             command = undecided.candidates[chosen]
         return rebase(project, **{**options, "revision": command.words[0], **dict(command.flags)})
+
+    return choose
+
+
+def repairing(repair: Callable[..., Report], *, json: bool) -> Callable[..., Report]:
+    """Returns ``repair``, which asks for the way out. It raises as what ``choosing`` returns does."""
+
+    @functools.wraps(repair)
+    def choose(project: Project, **options: Any) -> Report:
+        from fastman_tasks.errors import ConsentMissing, RepairUndecided
+
+        try:
+            return repair(project, **options)
+        except RepairUndecided as undecided:
+            if json or not console.can_ask():
+                raise
+            options["observer"].header()
+            console.line(undecided.what)
+            chosen = console.pick("What is to be done?", [what for what, _ in undecided.ways.values()])
+            if chosen is None:
+                raise ConsentMissing("Cancelled; nothing was changed.") from None
+            way = [*undecided.ways][chosen]
+        return repair(project, way=way, **options)
 
     return choose

@@ -32,7 +32,7 @@ def commit(project: Sandbox) -> None:
 def branch(project: Sandbox) -> None:
     """main has added c1 to a1, and the branch that is checked out, which main was merged into, b1 and b2."""
     project.add_environment()
-    project.write(".gitignore", "*.db\n__pycache__\n")
+    project.write(".gitignore", "*.db*\n__pycache__\n")
     add(project, "a1", None)
     git(project, "init")
     commit(project)

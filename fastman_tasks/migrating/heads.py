@@ -92,6 +92,8 @@ def ways_out(graph: RevisionGraph, root: Path, applied: Collection[str] | None) 
     branches = compare(graph, root, applied)
     movable = sorted((each for each in branches if each.is_only_here), key=lambda each: len(each.own))
     merge = Command("migrate.merge")
+    if len(branches) < 2:
+        return WaysOut(f"{printable(branches[0].head.id)} depends on the others. Merge them: {merge}", merge)
     if movable and len(branches) == 2:
         first = movable[0]
         (other,) = (each for each in branches if each is not first)
@@ -125,7 +127,8 @@ def describe_heads(
     shared = set.intersection(*lines_of)
     for head, line in zip(heads, lines_of, strict=True):
         lines.append(f"To {head.id}:")
-        own = [revision for revision in graph.revisions if revision.id in line - shared]
+        # What another head depends on has nothing of its own.
+        own = [revision for revision in graph.revisions if revision.id in line - shared] or [head]
         lines += [f"  {revision.name}  {revision.message}" for revision in own]
     ways = ways_out(graph, root, applied)
     return MigrationRefused("\n".join([*lines, ways.text, otherwise]), next=ways.fitting)

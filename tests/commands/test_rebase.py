@@ -81,10 +81,15 @@ MOVED = ["-down_revision = 'a1'", "+down_revision = 'c1'"]
 def test_both_ways_out_are_named_and_work(shop: Sandbox) -> None:
     """database.migrate and make.migration say which fits, and why; --pretend touches nothing; Alembic then sees one
     line, and the second run has nothing to do."""
-    for command in (["database.migrate"], ["make.migration", "add toys"]):
+    for command, where in (
+        (["database.migrate"], ", and not applied here"),
+        (["make.migration", "add toys"], ", and not applied here"),
+        # In the scratch database, everything is applied.
+        (["make.migration", "add toys", "--scratch"], ""),
+    ):
         refused = shop.inv(*command, code=1).stderr
         assert "To b2:\n  b1  b1\n  b2  b2\n" in refused
-        assert "b2 is only on this branch, and not applied here: rebase it. Or merge them: inv migrate.merge" in refused
+        assert f"b2 is only on this branch{where}: rebase it. Or merge them: inv migrate.merge" in refused
         assert refused.endswith("\nNext: inv migrate.rebase b2 --onto=c1\n")
     files = shop.files()
 

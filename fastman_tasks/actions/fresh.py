@@ -125,14 +125,14 @@ def _drop(
     project: Project, step: Step, wipe: Wipe, observer: Observer, confirm: Callable[[str], None]
 ) -> tuple[StepResult, ...]:
     """Drop everything, a part after the other."""
-
     def drop(connection: Connection) -> None:
         wiping.drop(connection, wipe)
         connection.commit()
 
     confirm("dropping")
     # One that cannot be imported stops the run before anything is dropped.
-    project.environment.load(project.migrator.plan_fresh().steps)
+    with project.environment.errors():
+        project.environment.load(project.migrator.plan_fresh().steps)
     observer.step_started(step)
     project.database.run(drop)
     result = StepResult(step, "done")

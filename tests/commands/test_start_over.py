@@ -207,6 +207,12 @@ def test_a_migration_outside_of_transactions(shop: tuple[Sandbox, str]) -> None:
     told = project.run("invoke", "migrate.fresh", "--force").stdout
     assert "Not in one transaction: " in told
     assert rows(url) == [0, 0]
+    file = "database/migrations/versions/3_outside.py"
+    project.write(file, f"{(project.root / file).read_text()}\ndef (")
+    before = tables(url)
+    failed = project.run("invoke", "migrate.fresh", "--force", code=1)
+    assert failed.stderr.startswith(f"{file}:") and failed.stderr.endswith(": SyntaxError: invalid syntax\n")
+    assert "DONE" not in failed.stdout and tables(url) == before
 
 
 def test_refresh_where_nothing_is_applied(shop: tuple[Sandbox, str]) -> None:

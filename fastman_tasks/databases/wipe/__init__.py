@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from fastman_tasks.errors import UsageError
 from fastman_tasks.text import pluralize
 
-
 # In letters: what a step's name has beside its state.
 _LINE = 50
 

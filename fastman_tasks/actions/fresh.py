@@ -125,6 +125,7 @@ def _drop(
     project: Project, step: Step, wipe: Wipe, observer: Observer, confirm: Callable[[str], None]
 ) -> tuple[StepResult, ...]:
     """Drop everything, a part after the other."""
+
     def drop(connection: Connection) -> None:
         wiping.drop(connection, wipe)
         connection.commit()

@@ -161,4 +161,6 @@ def _fate(before: str | None, after: str | None) -> str:
 def _question(plan: Plan) -> str:
     back = sum(step.action == "roll back" for step in plan.steps)
     forward = sum(step.action == "apply" for step in plan.steps)
+    if not back:
+        return f"Apply {pluralize(forward, 'migration')}"
     return f"Roll back {pluralize(back, 'migration')} and apply {forward:,}"

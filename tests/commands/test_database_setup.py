@@ -99,6 +99,7 @@ def test_setup(shop: tuple[Sandbox, str]) -> None:
     assert [(step["action"], step["state"]) for step in answer["steps"]] == [
         (action, "skipped") for action in ("write", "create", "apply", "seed")
     ]
+    assert {step["revision"] for step in answer["steps"]} == {None}
     assert count(url) == 1
     assert "1 seeder ran." in project.inv("database.setup", "--seed").stdout
     assert count(url) == 2

@@ -219,6 +219,9 @@ def test_refresh_where_nothing_is_applied(shop: tuple[Sandbox, str]) -> None:
     """It applies what is pending; afterwards a failing seeder says that the migrations stay."""
     project, url = shop
     project.run("invoke", "migrate.reset", "--force")
+    production = {"ENVIRONMENT": "production", "DATABASE_URL": url}
+    asked = project.run("invoke", "migrate.refresh", env=production, code=5).stderr
+    assert asked.startswith("Apply 2 migrations on ")
     project.write("database/seeders/user_seeder.py", SEEDER.replace("INSERT INTO users", "INSERT INTO nowhere"))
     told = project.run("invoke", "migrate.refresh", "--force", "--seed", code=1)
     assert "2 migrations applied." in told.stdout and "The migrations stay applied." in told.stderr

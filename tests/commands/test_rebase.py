@@ -115,6 +115,10 @@ def test_what_is_applied_is_refused(shop: Sandbox) -> None:
     assert commands == ["inv migrate.rollback --to=a1", "inv migrate.rebase b2 --onto=c1", "inv database.migrate"]
     assert not changed(shop)
     assert json.loads(shop.inv("migrate.rebase", "--json", code=5).stdout)["error"]["code"] == 5
+    planned = json.loads(shop.inv("migrate.rebase", "--pretend", "--json").stdout)["steps"]
+    assert [f"{each['action']} {each['revision']}" for each in planned] == [
+        *("roll back b2", "roll back b1", "rebase b1", "apply c1", "apply b1", "apply b2"),
+    ]
     shop.inv("migrate.rollback", "--to=a1", "--force")
     shop.inv("migrate.rebase", "b2", "--onto=c1")
     shop.inv("database.migrate")
@@ -180,6 +184,11 @@ def test_uncommitted_files_need_force(shop: Sandbox) -> None:
     refused = shop.inv("migrate.rebase", code=5).stderr
     assert "changes that are not committed:\n  database/migrations/versions/b3.py\nCommit them first." in refused
     assert not changed(shop)
+    git(shop, "rm", "-r", "-q", "--cached", "database")
+    shop.write(".git/info/exclude", "/database/")
+    git(shop, "commit", "-m", "ignored")
+    assert "versions/b2.py" in shop.inv("migrate.rebase", code=5).stderr
+    git(shop, "reset", "-q", "HEAD^")
     shop.inv("migrate.rebase", "--force")
     assert changed(shop) == MOVED
 

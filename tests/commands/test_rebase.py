@@ -140,6 +140,21 @@ def test_what_is_applied_is_rolled_back_and_applied_again(project: Sandbox, url:
     assert execute(url, "SELECT id FROM a1") == [(7,)]
 
 
+def test_what_does_not_fit_any_more(shop: Sandbox) -> None:
+    """A migration that fails after what it follows now: the files are rebased, and database.migrate goes on."""
+    file = "database/migrations/versions/b1.py"
+    shop.replace(file, "def upgrade():", "def upgrade():\n    op.execute('CREATE TABLE c1 (a INT)')")
+    shop.replace(file, "def downgrade():", "def downgrade():\n    op.drop_table('c1')")
+    git(shop, "commit", "-qam", "c1, too")
+    shop.inv("database.migrate", "--to=b2")
+    said = shop.terminal("migrate.rebase", answers=[("[y/N]", "y")], code=1)
+    assert "b1.py" in said and "table c1 already exists" in said and "Next: inv database.migrate" in said
+    assert changed(shop) == MOVED
+    assert shop.alembic("current").stdout == "c1\n"
+    shop.replace(file, "    op.execute('CREATE TABLE c1 (a INT)')\n", "")
+    assert "2 migrations applied." in shop.inv("database.migrate").stdout
+
+
 def test_protected_databases_want_their_name(shop: Sandbox) -> None:
     """As for any rollback that loses rows; and FASTMAN_PROHIBIT_DESTRUCTIVE forbids it."""
     shop.inv("database.migrate", "--to=b1")

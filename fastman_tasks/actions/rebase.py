@@ -51,7 +51,7 @@ def rebase(
         if found is None:
             database = None if project.migrator.known_applied is None else project.display_url
             return Report(command.task, database, project.settings.environment, preview=preview)
-        if found.back and not roll_back:
+        if found.back and not (roll_back or preview):
             raise ConsentMissing(_describe_applied(project, found))
         if not (unchecked or preview) and (reasons := found.doubts):
             raise ConsentMissing("\n".join(reasons), next=replace(command, flags=(*command.flags, ("force", True))))
@@ -141,9 +141,11 @@ def _uncommitted(project: Project) -> list[Path]:
     """The version files that are not as the last commit has them; none without git."""
     files = {each.file.resolve() for each in project.migrator.graph.revisions}
     try:
-        return sorted(files & Repository.of(project.root).changed({each.parent for each in files}))
+        changed = Repository.of(project.root).changed({each.parent for each in files})
     except GitFailed:
         return []
+    # Of an ignored folder git says nothing more.
+    return sorted(each for each in files if each in changed or not changed.isdisjoint(each.parents))
 
 
 def _resolve(project: Project, name: str | None, flag: str) -> str | None:
@@ -217,11 +219,13 @@ class _Rebasing:
             return tuple(self._result(found, step, "planned") for step in plan.steps)
         project, migrator = self.project, self.project.migrator
         results: tuple[StepResult, ...] = ()
-        if found.back:
-            part = replace(plan, steps=found.back, state=migrator.state)
-            results = run_migrations(project, part, observer, confirm)
-        confirm("rebasing")
-        rewrite.write(found.changes)
+        # Whether the files can be written is known before anything is rolled back.
+        with rewrite.prepare(found.changes) as move:
+            if found.back:
+                part = replace(plan, steps=found.back, state=migrator.state)
+                results = run_migrations(project, part, observer, confirm)
+            confirm("rebasing")
+            move()
         project.environment.forget_files()
         migrator.forget_state()
         for step in plan.steps:

@@ -115,6 +115,10 @@ def test_what_is_applied_is_refused(shop: Sandbox) -> None:
     assert commands == ["inv migrate.rollback --to=a1", "inv migrate.rebase b2 --onto=c1", "inv database.migrate"]
     assert not changed(shop)
     assert json.loads(shop.inv("migrate.rebase", "--json", code=5).stdout)["error"]["code"] == 5
+    planned = json.loads(shop.inv("migrate.rebase", "--pretend", "--json").stdout)["steps"]
+    assert [f"{each['action']} {each['revision']}" for each in planned] == [
+        *("roll back b2", "roll back b1", "rebase b1", "apply c1", "apply b1", "apply b2"),
+    ]
     shop.inv("migrate.rollback", "--to=a1", "--force")
     shop.inv("migrate.rebase", "b2", "--onto=c1")
     shop.inv("database.migrate")
@@ -134,6 +138,21 @@ def test_what_is_applied_is_rolled_back_and_applied_again(project: Sandbox, url:
     assert project.alembic("current").stdout == "b1\n"
     assert tables(url) == {"a1", "b1", "c1", "alembic_version"}
     assert execute(url, "SELECT id FROM a1") == [(7,)]
+
+
+def test_what_does_not_fit_any_more(shop: Sandbox) -> None:
+    """A migration that fails after what it follows now: the files are rebased, and database.migrate goes on."""
+    file = "database/migrations/versions/b1.py"
+    shop.replace(file, "def upgrade():", "def upgrade():\n    op.execute('CREATE TABLE c1 (a INT)')")
+    shop.replace(file, "def downgrade():", "def downgrade():\n    op.drop_table('c1')")
+    git(shop, "commit", "-qam", "c1, too")
+    shop.inv("database.migrate", "--to=b2")
+    said = shop.terminal("migrate.rebase", answers=[("[y/N]", "y")], code=1)
+    assert "b1.py" in said and "table c1 already exists" in said and "Next: inv database.migrate" in said
+    assert changed(shop) == MOVED
+    assert shop.alembic("current").stdout == "c1\n"
+    shop.replace(file, "    op.execute('CREATE TABLE c1 (a INT)')\n", "")
+    assert "2 migrations applied." in shop.inv("database.migrate").stdout
 
 
 def test_protected_databases_want_their_name(shop: Sandbox) -> None:
@@ -180,6 +199,11 @@ def test_uncommitted_files_need_force(shop: Sandbox) -> None:
     refused = shop.inv("migrate.rebase", code=5).stderr
     assert "changes that are not committed:\n  database/migrations/versions/b3.py\nCommit them first." in refused
     assert not changed(shop)
+    git(shop, "rm", "-r", "-q", "--cached", "database")
+    shop.write(".git/info/exclude", "/database/")
+    git(shop, "commit", "-m", "ignored")
+    assert "versions/b2.py" in shop.inv("migrate.rebase", code=5).stderr
+    git(shop, "reset", "-q", "HEAD^")
     shop.inv("migrate.rebase", "--force")
     assert changed(shop) == MOVED
 

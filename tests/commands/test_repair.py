@@ -129,6 +129,23 @@ def test_record_another_revision(shop: Sandbox) -> None:
     assert "1 applied, 0 pending." in shop.inv("migrate.status").stdout
 
 
+def test_what_else_is_applied_stays_recorded(shop: Sandbox) -> None:
+    """A migration of this branch that is applied too; what the database still has of the other one is said."""
+    url = f"sqlite:///{shop.root}/shop.db"
+    git(shop, "switch", "feature/pets")
+    add(shop, "c1", "a1")
+    shop.inv("database.migrate", "--to=heads")
+    (shop.root / "database/migrations/versions/c1_é.py").rename(shop.root / "c1_é.py")
+    git(shop, "switch", "main")
+    (shop.root / "c1_é.py").rename(shop.root / "database/migrations/versions/c1_é.py")
+    execute(url, "DROP TABLE b2")
+    listed = shop.inv("migrate.repair", code=5).stderr
+    assert "Record c1 instead: what b2, b1 did is not in the database" in listed and "inv migrate.stamp c1\n" in listed
+    said = shop.terminal("migrate.repair", answers=[(ASKED, "3"), ("Record c1_é as applied, instead of b2, c1", "y")])
+    assert "table b1 is in no migration" in said and "a1" not in said.partition("does not look like that")[2]
+    assert shop.alembic("current").stdout == "c1 (head)\n"
+
+
 def test_start_over(project: Sandbox, url: str) -> None:
     """As migrate.fresh does, with its consent."""
     project.terminal("migrate.repair", "--force", answers=[(ASKED, "4")])

@@ -46,7 +46,7 @@ def stamp(
         if not preview:
             assert plan.state is not None
             confirm("stamping")
-            record(project.environment, [step.id for step in plan.steps if step.id], plan.state.heads)
+            record(project.environment, plan.steps, plan.state.heads)
             migrator.forget_state()
         results = tuple(StepResult(step, "planned" if preview else "done") for step in plan.steps)
         for result in results:

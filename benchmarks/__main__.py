@@ -10,7 +10,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchmarks import checking, confirming, dumps, making, real, rows, seeding, starting_over, table
+from benchmarks import checking, confirming, dumps, making, real, rows, seeding, setting_up, starting_over, table
 
 GROUPS: dict[str, rows.Group] = {
     "list": rows.listing,
@@ -26,6 +26,8 @@ GROUPS: dict[str, rows.Group] = {
     "confirming": partial(confirming.on_postgresql, 100, 1.02),
     "dump-sqlite": partial(dumps.on_sqlite, 1000, 0.1),
     "dump-postgresql": partial(dumps.on_postgresql, 1000, 0.4),
+    "setup-sqlite": setting_up.on_sqlite,
+    "setup-postgresql": setting_up.on_postgresql,
     "unchanged-sqlite": making.on_sqlite,
     "unchanged-postgresql": making.on_postgresql,
     "fresh-sqlite": partial(starting_over.on_sqlite, 1000, 0.8),

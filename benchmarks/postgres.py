@@ -17,19 +17,20 @@ class Server:
 
     def __init__(self, server: object) -> None:
         self._server = server
-        self._made = False
 
     @property
     def url(self) -> str:
         """The database's URL, through psycopg."""
         return str(self._server.get_uri(database=_NAME, driver="psycopg"))  # type: ignore[attr-defined]
 
+    def drop(self) -> None:
+        """Drop the database, if it is there."""
+        self._server.psql(f"DROP DATABASE IF EXISTS {_NAME};")  # type: ignore[attr-defined]
+
     def fresh(self) -> None:
         """Make the database anew, empty."""
-        if self._made:
-            self._server.psql(f"DROP DATABASE {_NAME};")  # type: ignore[attr-defined]
+        self.drop()
         self._server.psql(f"CREATE DATABASE {_NAME};")  # type: ignore[attr-defined]
-        self._made = True
 
     def run(self, statement: str) -> None:
         """Run ``statement`` in the database."""

@@ -12,7 +12,7 @@ from benchmarks.rows import Bench, Row, compared
 
 def on_sqlite(tables: int, goal: float, bench: Bench) -> list[Row]:
     """A SQLite file; plain Alembic gets a new one."""
-    project = projects.make(bench.folder / "fresh-sqlite", tables // 10, tables_each=10)
+    project = projects.make(bench.folder / "fresh-sqlite", tables, tables_each=1)
     return _measured("SQLite", project, ("rm", "-f", str(project.sqlite)), tables, goal, bench)
 
 
@@ -21,7 +21,7 @@ def on_postgresql(tables: int, goal: float, bench: Bench) -> list[Row]:
     try:
         with postgres.running(bench.folder / "pgdata-fresh") as server:
             server.fresh()
-            project = projects.make(bench.folder / "fresh-postgresql", tables // 10, server.url, tables_each=10)
+            project = projects.make(bench.folder / "fresh-postgresql", tables, server.url, tables_each=1)
             return _measured("PostgreSQL", project, server.anew(), tables, goal, bench)
     except ImportError as error:
         return [Row("migrate.fresh on PostgreSQL", note=f"{error}: install the extra 'test'")]

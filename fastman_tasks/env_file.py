@@ -37,6 +37,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "FASTMAN_STATEMENT_TIMEOUT": (),
     "FASTMAN_PROTECTED": (),
     "FASTMAN_PROHIBIT_DESTRUCTIVE": (),
+    "FASTMAN_BACKUP": (),
     "FASTMAN_SCRATCH_URL": (),
     "FASTMAN_EXPORT_ENV": (),
     "FASTMAN_ALEMBIC_NAME": (),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from fastman_tasks.plans import Loss, Report
 
@@ -104,6 +104,26 @@ class RenamesUndecided(ConsentMissing):
         self.candidates = tuple(candidates)
 
 
+class RebaseUndecided(ConsentMissing):
+    """Several branches may be moved, and neither git nor a flag tells which; ``candidates`` are the commands to choose
+    from."""
+
+    def __init__(self, message: str, candidates: Sequence[Command]) -> None:
+        super().__init__(message)
+        self.candidates = tuple(candidates)
+
+
+class RepairUndecided(ConsentMissing):
+    """The database has revisions that no file has, and there are several ``ways`` out: each with what it does, and how
+    to do it by other commands."""
+
+    def __init__(self, message: str, ways: Mapping[str, tuple[str, str]]) -> None:
+        listed = "".join(f"\n  {what}:\n    {how}" for what, how in ways.values())
+        super().__init__(f"{message}\nChoose one on a terminal, or by these commands:{listed}")
+        self.what = message
+        self.ways = dict(ways)
+
+
 class SettingsError(FastmanError):
     """A variable or a ``.env`` file is not valid."""
 
@@ -114,6 +134,14 @@ class GitFailed(FastmanError):
 
 class DatabaseUnavailable(FastmanError):
     """No connection: the server is down, the database or the driver is missing, or the password is wrong."""
+
+
+class DatabaseExists(FastmanError):
+    """The database to create exists."""
+
+
+class DatabaseInUse(FastmanError):
+    """The database to drop is in use by others."""
 
 
 class EnvironmentFailed(FastmanError):
@@ -162,3 +190,11 @@ class LoadFailed(FastmanError):
 
 class FileNotWritten(FastmanError):
     """A file to generate already exists, or its folder is not writable."""
+
+
+class ProgramFailed(FastmanError):
+    """A program of the database's is not installed, or has failed."""
+
+
+class BackupFailed(FastmanError):
+    """A backup cannot be written or restored."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from fastman_tasks.errors import GitFailed, UsageError
 from fastman_tasks.text import printable
 
 _BRANCHES = "refs/heads/"
+_REMOTES = "refs/remotes/"
+_DEFAULTS = ("main", "master")
 _OF_HOOKS = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"}
 
 
@@ -24,20 +26,69 @@ def current_branch(root: Path) -> str | None:
 
 def branches_with_revision(revision_id: str, root: Path) -> list[tuple[str, str]]:
     """Returns the local branches that have a version file with that id: (branch, path from the repository's root)."""
-    if not revision_id.isprintable():
-        # A pattern of several lines is several patterns.
-        return []
-    # Whole names: git would take a branch that is called -O… for an option, which runs a program.
     branches = _git(root, "for-each-ref", "--format=%(refname)", "--", _BRANCHES).splitlines()
-    if not branches:
+    return [(name.removeprefix(_BRANCHES), path) for name, path, _ in _find([revision_id], branches, root)]
+
+
+@dataclass(frozen=True)
+class SharedBranches:
+    """Branches that others have, by their full names: those that this one goes into (its upstream, the default branch),
+    and where this one itself was ``pushed`` to."""
+
+    bases: tuple[str, ...]
+    pushed: tuple[str, ...]
+
+
+def shared_branches(root: Path) -> SharedBranches:
+    """Returns the branches that others have and that matter to the one that is checked out in ``root``."""
+    listed = _git(root, "for-each-ref", "--format=%(refname) %(symref) %(upstream)", "--", _BRANCHES, _REMOTES)
+    refs = {name: (symref, upstream) for name, symref, upstream in (line.split(" ") for line in listed.splitlines())}
+    current = current_branch(root)
+    own = f"{_BRANCHES}{current}"
+    remote = {name: name.removeprefix(_REMOTES).partition("/")[2] for name in refs if name.startswith(_REMOTES)}
+    defaults = {*_DEFAULTS, *(remote[symref] for symref, _ in refs.values() if symref in remote)}
+    bases = {name for name, branch in remote.items() if branch in defaults}
+    pushed: set[str] = set()
+    bases |= {f"{_BRANCHES}{name}" for name in defaults} | {refs[own][1] if own in refs else ""}
+    if current not in defaults:
+        pushed = {name for name, branch in remote.items() if branch == current}
+    return SharedBranches(tuple(sorted((bases - pushed - {own}) & set(refs))), tuple(sorted(pushed)))
+
+
+def revisions_in(branches: Collection[str], ids: Collection[str], root: Path) -> dict[str, str]:
+    """Returns those of ``ids`` that have a version file in one of ``branches``, each with the first such branch."""
+    found: dict[str, str] = {}
+    for branch, _, revision_id in _find(ids, branches, root):
+        found.setdefault(revision_id, short_name(branch))
+    return found
+
+
+def short_name(branch: str) -> str:
+    """Returns the full name of a ``branch`` as people write it: ``main``, ``origin/main``."""
+    return branch.removeprefix(_BRANCHES).removeprefix(_REMOTES)
+
+
+def _find(ids: Collection[str], branches: Collection[str], root: Path) -> list[tuple[str, str, str]]:
+    """Returns each version file with one of ``ids``: its branch, its path and its id."""
+    # A pattern of several lines is several patterns.
+    wanted = [each for each in ids if each.isprintable()]
+    # Without a branch, git would look at the files that are there. Whole names: it would take a branch that is called
+    # -O… for an option, which runs a program.
+    if not wanted or not branches:
         return []
-    literally = re.sub(r"[][\\.^$*+?(){}|]", r"\\\g<0>", revision_id)
-    pattern = rf"^revision\b.*=.*['\"]{literally}['\"]"
+    literally = "|".join(re.sub(r"[][\\.^$*+?(){}|]", r"\\\g<0>", each) for each in wanted)
+    pattern = rf"^revision\b.*=.*['\"]({literally})['\"]"
     # -z: otherwise git quotes names that are not ASCII.
-    hits = _git(root, "grep", "-z", "--full-name", "-l", "-E", "-e", pattern, *branches, "--", "*.py").split("\0")
-    # A branch's name may hold no colon: the first one ends it.
-    found = (hit.partition(":") for hit in hits if hit)
-    return [(branch.removeprefix(_BRANCHES), path) for branch, _, path in found]
+    plain = ("-z", "--full-name", "--no-color", "--no-line-number", "--no-column")
+    hits = _git(root, "grep", *plain, "-E", "-e", pattern, *branches, "--", "*.py").split("\n")
+    found = []
+    for where, _, line in (hit.partition("\0") for hit in hits if hit):
+        # A branch's name may hold no colon: the first one ends it.
+        branch, _, path = where.partition(":")
+        match = re.search(rf"['\"]({'|'.join(map(re.escape, wanted))})['\"]", line)
+        if match and path:
+            found.append((branch, path, match[1]))
+    return list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True)
@@ -139,15 +190,7 @@ def _run(folder: Path, *arguments: str, input: bytes = b"") -> subprocess.Comple
 
 def _git(root: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=root,
-            capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
-            stdin=subprocess.DEVNULL,
-            timeout=20,
-        )
-    except (OSError, ValueError, subprocess.TimeoutExpired):
+        done = _run(root, *arguments)
+    except GitFailed:
         return ""
-    return "" if done.returncode else done.stdout
+    return "" if done.returncode else done.stdout.decode("utf-8", "surrogateescape")

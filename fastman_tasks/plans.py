@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Engine
 
 Action = Literal[
-    "apply", "roll back", "wipe", "load", "seed", "stamp", "write", "remove", "check", "wait", "create", "drop",
+    "apply", "roll back", "wipe", "load", "seed", "stamp", "rebase", "write", "remove", "check", "wait",
+    "create", "drop", "back up", "restore",
 ]  # fmt: skip
 #: The result of a step; *applied*, *pending* and *missing* are the status of a migration, *planned* is what would run.
 #: *Rolled back* is a seeder that ran before the run failed; *unknown* is whether a step was committed. A check has

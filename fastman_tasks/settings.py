@@ -23,6 +23,7 @@ _UNPROTECTED = {
     *("staging", "stage", "preview", "review", "qa", "uat"),
 }
 _YES, _NO = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+_Switch = TypeVar("_Switch", bool, None)
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -37,6 +38,7 @@ class Settings:
     environment does not have; ``export_env`` exports them. ``protected`` are names of environments, in lower case.
     Times are in seconds; ``ddl_lock_timeout`` and ``statement_timeout`` are None if they are not set, 0 for no limit.
     ``alembic_config`` is an absolute file, ``alembic_name`` its section, ``alembic_x`` texts like ``key=value``.
+    ``backup`` is None where it depends on the database whether there is one before it is emptied.
     ``scratch_url`` is a database on whose server scratch databases can be created; None for the project's own server.
     """
 
@@ -55,6 +57,7 @@ class Settings:
     statement_timeout: float | None
     protected: frozenset[str]
     prohibit_destructive: bool
+    backup: bool | None
     scratch_url: URL | None
     export_env: bool
     unset: Mapping[str, str] = field(repr=False)
@@ -147,6 +150,7 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
         statement_timeout=_seconds(text, "FASTMAN_STATEMENT_TIMEOUT", default=None),
         protected=frozenset(name.lower() for name in _list(text, "FASTMAN_PROTECTED")),
         prohibit_destructive=_switch(text, "FASTMAN_PROHIBIT_DESTRUCTIVE", default=False),
+        backup=_switch(text, "FASTMAN_BACKUP", default=None),
         scratch_url=_scratch_url(text),
         export_env=_switch(text, "FASTMAN_EXPORT_ENV", default=False),
         unset={name: value for layer in reversed(files) for name, value in layer.values.items() if name not in environ},
@@ -174,7 +178,7 @@ def _list(text: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(re.findall(r"[^,\s]+", text.get(name, "")))
 
 
-def _switch(text: Mapping[str, str], name: str, *, default: bool) -> bool:
+def _switch(text: Mapping[str, str], name: str, *, default: _Switch) -> bool | _Switch:
     value = text.get(name, "").lower()
     if value and value not in _YES | _NO:
         raise UsageError(f"{name}={value} is not valid. Write on or off.")

@@ -26,14 +26,16 @@ settings.load_profile("fastman")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: tests also wait, for locks and for servers."""
-    return (os.cpu_count() or 1) + 1
+    """More than there are processors: tests also wait, for locks and for servers."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_configure() -> None:
     """What the machine happens to have set steers no test, nor a server that one starts."""
     for name in foreign():
         del os.environ[name]
+    # Each connection of PyMySQL's would read all certificates of the machine, which takes longer than most commands.
+    os.environ["SSL_CERT_FILE"] = os.devnull
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell's & does that, and every process that is started would ignore Ctrl-C, too. This one goes on ignoring
         # it, with a function that does nothing, which nobody inherits.

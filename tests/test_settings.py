@@ -64,6 +64,7 @@ def test_every_variable_from_every_source_under_every_name(tmp_path: Path, varia
         "FASTMAN_DDL_LOCK_TIMEOUT": "5s",
         "FASTMAN_STATEMENT_TIMEOUT": "2m",
         "FASTMAN_PROHIBIT_DESTRUCTIVE": "1",
+        "FASTMAN_BACKUP": "on",
         "FASTMAN_EXPORT_ENV": "1",
     }.get(variable, "given")
     others = {"DB_CONNECTION": "mysql"} if variable not in {"DATABASE_URL", "DB_CONNECTION"} else {}
@@ -90,6 +91,7 @@ def test_every_variable_from_every_source_under_every_name(tmp_path: Path, varia
             "FASTMAN_DDL_LOCK_TIMEOUT": settings.ddl_lock_timeout == 5,
             "FASTMAN_STATEMENT_TIMEOUT": settings.statement_timeout == 120,
             "FASTMAN_PROTECTED": settings.protected == {"given"},
+            "FASTMAN_BACKUP": settings.backup is True,
             "FASTMAN_PROHIBIT_DESTRUCTIVE": settings.prohibit_destructive,
             "FASTMAN_ALEMBIC_NAME": settings.alembic_name == "given",
             "FASTMAN_ALEMBIC_X": settings.alembic_x == ("given",),

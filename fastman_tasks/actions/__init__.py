@@ -5,12 +5,17 @@
 ...     report = actions.migrate(project, consent=force)
 """
 
+from fastman_tasks.actions.backup import backup
 from fastman_tasks.actions.check import check
 from fastman_tasks.actions.create import create
+from fastman_tasks.actions.drop import drop
 from fastman_tasks.actions.fresh import fresh
 from fastman_tasks.actions.load import load
 from fastman_tasks.actions.migrate import migrate
+from fastman_tasks.actions.rebase import rebase
 from fastman_tasks.actions.refresh import redo, refresh
+from fastman_tasks.actions.repair import repair
+from fastman_tasks.actions.restore import restore
 from fastman_tasks.actions.rollback import reset, rollback
 from fastman_tasks.actions.seed import seed
 from fastman_tasks.actions.setup import setup
@@ -18,6 +23,6 @@ from fastman_tasks.actions.stamp import stamp
 from fastman_tasks.actions.wait import wait
 
 __all__ = [
-    "check", "create", "fresh", "load", "migrate", "redo", "refresh",
-    "reset", "rollback", "seed", "setup", "stamp", "wait",
+    "backup", "check", "create", "drop", "fresh", "load", "migrate", "rebase", "redo",
+    "refresh", "repair", "reset", "restore", "rollback", "seed", "setup", "stamp", "wait",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
+from fastman_tasks.actions.backup import back_up_before, is_wanted
 from fastman_tasks.consent import Consent, Level, Risk, consent_command
 from fastman_tasks.errors import Command, ConsentMissing, DatabaseUnavailable, FastmanError, LockLost, LossGrew
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
@@ -22,8 +23,9 @@ class Action:
     """What to do in ``project``.
 
     ``command`` is the command that was called. ``plan`` only reads; ``level`` returns the consent that its plan needs,
-    ``question`` what to ask for it. A ``destructive`` action is refused under FASTMAN_PROHIBIT_DESTRUCTIVE. With
-    ``preview`` no change is kept, and no consent is needed.
+    ``question`` what to ask for it. A ``destructive`` action is refused under FASTMAN_PROHIBIT_DESTRUCTIVE. One that
+    ``backs_up`` writes a backup before, see ``backup.is_wanted``. With ``preview`` no change is kept, and no consent is
+    needed.
     """
 
     project: Project
@@ -33,6 +35,7 @@ class Action:
     level: Callable[[Plan], Level]
     question: Callable[[Plan], str]
     destructive: bool = False
+    backs_up: bool = False
     preview: bool = False
     locks: Callable[[Plan], bool] = lambda plan: True
 
@@ -66,7 +69,9 @@ def _carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
                 # Nobody was asked, so nothing was agreed to that a loss could go beyond.
                 plan = replace(plan, uncounted=None)
             with hold_lock(project, observer, wanted=action.locks(plan)) as confirm:
-                results = action.run(plan, noted, confirm)
+                if _backs_up(action, plan):
+                    results = (back_up_before(project, action.command, noted),)
+                results += action.run(plan, noted, confirm)
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             # What the observer raised is no failure of the step that was under way.
             cause = noted.failure or error
@@ -120,8 +125,8 @@ def hold_lock(project: Project, observer: Observer, *, wanted: bool = True) -> I
 def _require_permission(project: Project) -> None:
     if project.settings.prohibit_destructive:
         raise ConsentMissing(
-            "FASTMAN_PROHIBIT_DESTRUCTIVE is set: rolling back and starting over are prohibited here, whatever the "
-            "flags. Nothing was changed."
+            "FASTMAN_PROHIBIT_DESTRUCTIVE is set: rolling back, starting over and dropping are prohibited here, "
+            "whatever the flags. Nothing was changed."
         )
 
 
@@ -132,11 +137,14 @@ def _require_consent(consent: Consent, risk: Risk) -> None:
         raise ConsentMissing("Cancelled; nothing was changed.")
 
 
+def _backs_up(action: Action, plan: Plan) -> bool:
+    return action.backs_up and not action.preview and is_wanted(action.project, plan)
+
+
 def _risk(action: Action, plan: Plan) -> Risk:
     question = f"{action.question(plan)} on {action.project.display_url}?"
-    return Risk(
-        action.level(plan), question, action.project.database, plan.losses, plan.steps, plan.notes, action.command
-    )
+    notes = (*plan.notes, *(["A backup is written first."] if _backs_up(action, plan) else []))
+    return Risk(action.level(plan), question, action.project.database, plan.losses, plan.steps, notes, action.command)
 
 
 def _merge(noted: Sequence[StepResult], found: Report | None) -> tuple[StepResult, ...]:

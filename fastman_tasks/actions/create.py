@@ -11,13 +11,10 @@ from fastman_tasks.actions.wait import Contact, contact
 from fastman_tasks.consent import Consent, refuse
 from fastman_tasks.databases import urls
 from fastman_tasks.databases.admin import Server
-from fastman_tasks.errors import Command, DatabaseUnavailable, FastmanError, UsageError
+from fastman_tasks.databases.database import Database
+from fastman_tasks.errors import Command, DatabaseExists, DatabaseUnavailable, UsageError
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
 from fastman_tasks.project import Project
-
-
-class DatabaseExists(FastmanError):
-    """The database to create exists."""
 
 
 def create(
@@ -82,6 +79,8 @@ def create_missing(
     """Create the database that was ``found`` to be missing; see ``create``. ``question`` is what to ask for, of a
     protected database. If it ``is_used`` afterwards, the file of SQLite, which comes by itself then, is not created."""
     with _server(project, found) as server:
+        if server is not None and server.url != project.database.url:
+            project.assume_database(Database(server.url, project.database.source))
         step = Step("create", f"create database {project.database.name}")
 
         def run(_plan: Plan, observer: Observer, _confirm: Callable[[str], None]) -> tuple[StepResult, ...]:

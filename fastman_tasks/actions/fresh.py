@@ -16,7 +16,7 @@ from fastman_tasks.consent import Consent, Level, level_to_change, level_to_roll
 from fastman_tasks.databases import wipe as wiping
 from fastman_tasks.databases.wipe import Wipe
 from fastman_tasks.errors import Command, MigrationRefused
-from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
+from fastman_tasks.plans import Loss, Observer, Plan, Report, Step, StepResult
 from fastman_tasks.project import Project
 
 
@@ -47,11 +47,11 @@ def fresh(
     # Of a dump that is not loaded.
     ignored: tuple[StepResult, ...] = ()
 
-    def make_plan() -> Plan:
+    def make_plan(agreed: tuple[Loss, ...] | None = None) -> Plan:
         nonlocal ignored
         from fastman_tasks.migrating import dumps, fresh
 
-        planned, wipe = fresh.find(project.environment, project.migrator, schemas, keep)
+        planned, wipe = fresh.find(project.environment, project.migrator, schemas, keep, agreed)
         found[:] = [wipe]
         if not schemas and not keep:
             planned, ignored = dumps.begin_with_dump(planned, None, project.root, project.migrator.graph)
@@ -64,13 +64,20 @@ def fresh(
         steps = (Step("wipe", f"drop {wipe}"), *planned.steps, *seeders)
         return replace(planned, steps=steps, notes=tuple(notes))
 
+    def is_atomic(plan: Plan) -> bool:
+        return not (found[0].obstacle or obstacle(plan))
+
     def run(plan: Plan, observer: Observer, confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
         for result in ignored:
             observer.step_finished(result)
         if preview:
             return (*ignored, *_preview(project, plan, found[0]))
-        # Under the lock: another process may have made or dropped something since it was planned.
-        now = make_plan()
+        # Under the lock: another process may have made or dropped something since it was planned. In one transaction it
+        # is counted within that.
+        was_atomic = is_atomic(plan)
+        now = make_plan(plan.losses if was_atomic else None)
+        if was_atomic and not is_atomic(now):
+            now = make_plan()
         if _drops(now) and not _drops(plan):
             raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
         if plan.uncounted is not None:
@@ -87,6 +94,7 @@ def fresh(
             level=lambda plan: _level(project, plan),
             question=_question,
             destructive=True,
+            backs_up=True,
             preview=preview,
             locks=lambda _plan: not preview,
         ),

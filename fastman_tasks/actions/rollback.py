@@ -36,7 +36,7 @@ def rollback(
     require_steps(steps)
     count = 1 if steps is None and to is None else steps
     command = Command("migrate.rollback", flags=(("steps", count), ("to", to), ("accept_empty", accept_empty)))
-    return _roll_back(
+    return roll_back_planned(
         project,
         command,
         lambda: project.migrator.plan_rollback(steps=count, to=to, accept_empty=accept_empty),
@@ -63,10 +63,10 @@ def reset(
     """Roll back every applied migration. Takes, returns and raises what ``rollback`` does."""
     command = Command("migrate.reset", flags=(("accept_empty", accept_empty),))
     plan = lambda: project.migrator.plan_rollback(accept_empty=accept_empty)  # noqa: E731
-    return _roll_back(project, command, plan, preview, consent, observer)
+    return roll_back_planned(project, command, plan, preview, consent, observer)
 
 
-def _roll_back(
+def roll_back_planned(
     project: Project,
     command: Command,
     plan: Callable[[], Plan],
@@ -74,6 +74,7 @@ def _roll_back(
     consent: Consent,
     observer: Observer | None,
 ) -> Report:
+    """Roll back what ``plan`` returns, for ``command``. Returns and raises what ``rollback`` does."""
     return carry_out(
         Action(
             project,
@@ -85,6 +86,7 @@ def _roll_back(
             level=lambda plan: level_to_roll_back(project.settings, project.database, plan.losses),
             question=lambda plan: f"Roll back {pluralize(len(plan.steps), 'migration')}",
             destructive=True,
+            backs_up=command.task == "migrate.reset",
             preview=preview,
             locks=lambda _plan: not preview,
         ),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
-from fastman_tasks.databases import urls
+from fastman_tasks.databases import places, urls
 from fastman_tasks.databases.attempts import Attempt
 from fastman_tasks.databases.database import Database, HeldConnection
-from fastman_tasks.errors import DatabaseUnavailable
+from fastman_tasks.errors import DatabaseInUse, DatabaseUnavailable
+from fastman_tasks.text import pluralize
 
 #: Those that each server of PostgreSQL has, unless somebody has dropped one.
 MAINTENANCE = ("postgres", "template1")
@@ -20,10 +22,12 @@ MAINTENANCE = ("postgres", "template1")
 _EXISTS, _FORBIDDEN, _IN_USE = {"42P04", "23505", 1007}, {"42501", 1044, 1227}, {"55006"}
 # While another process creates one, or is connected to its template. In seconds.
 _PATIENCE, _PAUSE = 10.0, 0.1
+_MOMENT = 20
 
 
 class Server:
-    """The server that ``attempt`` is to, as the same user; ``url`` is that of the database that it is about.
+    """The server that ``attempt`` is to, as the same user; ``url`` is that of the database that it is about, on the
+    server that the connection really leads to.
 
     Connecting raises DatabaseUnavailable. ``close`` ends the connection.
     """
@@ -31,6 +35,10 @@ class Server:
     def __init__(self, attempt: Attempt, url: URL, connect_timeout: float) -> None:
         self.url = url
         self._connection = self._connect(attempt, url, connect_timeout)
+        # PGHOST and the like may lead to another server than the URL says.
+        server = self._connection.run(places.find)[0]
+        if urls.is_local(server) != urls.is_local(url):
+            self.url = url.set(host=server.host, port=server.port)
 
     def exists(self) -> bool:
         """Whether the database exists; False too, on MySQL and MariaDB, if the user has no right to anything in it."""
@@ -70,9 +78,72 @@ class Server:
             f"The database {self.url.database} cannot be created: {' '.join(str(failure.orig).split())}"
         ) from failure
 
+    def connections(self) -> int:
+        """How many connections to the database there are, as far as the user may see them."""
+        query = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = :name AND backend_type = 'client backend'"
+            if self._is_postgresql
+            else "SELECT count(*) FROM information_schema.processlist WHERE db = :name"
+        )
+        return int(str(self._run(lambda connection: connection.scalar(text(query), {"name": self.url.database}))))
+
+    def removal(self, *, end_connections: bool = False) -> str:
+        """The statement that ``drop`` executes."""
+        version = self._run(lambda connection: connection.dialect.server_version_info)
+        force = end_connections and self._is_postgresql and isinstance(version, tuple) and version >= (13,)
+        return f"DROP DATABASE {self._quoted}{' WITH (FORCE)' if force else ''}"
+
+    def drop(self, *, end_connections: bool = False, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Drop the database. Raises DatabaseInUse if there are connections to it, unless it is to ``end_connections``,
+        and DatabaseUnavailable if the user may not."""
+        statement = self.removal(end_connections=end_connections)
+        try:
+            if end_connections and "FORCE" not in statement:
+                self._run(self._end_connections)
+            elif not end_connections:
+                self._require_unused(sleep)
+            self._run(lambda connection: connection.exec_driver_sql(statement.replace("%", "%%")))
+        except DBAPIError as error:
+            codes = _codes(error)
+            if codes & _IN_USE:
+                raise self._in_use() from error
+            if codes & _FORBIDDEN:
+                lacking = "only its owner may" if self._is_postgresql else "it lacks the right DROP"
+                raise DatabaseUnavailable(
+                    f"{self.url.username or 'The user'} may not drop the database {self.url.database}: {lacking}. "
+                    f"{' '.join(str(error.orig.args[-1] if error.orig else error).split())}"
+                ) from error
+            raise
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+    def _require_unused(self, sleep: Callable[[float], None]) -> None:
+        # Those that have just been closed may be seen for a moment.
+        for _ in range(_MOMENT):
+            if not self.connections():
+                return
+            sleep(_PAUSE)
+        raise self._in_use()
+
+    def _in_use(self) -> DatabaseInUse:
+        return DatabaseInUse(
+            f"The database {self.url.database} is in use: {pluralize(self.connections(), 'connection')}. Nothing was "
+            "changed. End them, or drop the database with --force, which ends them."
+        )
+
+    def _end_connections(self, connection: Connection) -> None:
+        name = {"name": self.url.database}
+        if self._is_postgresql:
+            query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+            connection.execute(text(query), name)
+            return
+        query = "SELECT id FROM information_schema.processlist WHERE db = :name"
+        for number in connection.scalars(text(query), name).all():
+            # One that has ended by itself is not there any more.
+            with suppress(DBAPIError):
+                connection.exec_driver_sql(f"KILL {int(number)}")
 
     def _forbidden(self) -> str:
         user, name = self.url.username or "The user", self.url.database
@@ -108,7 +179,7 @@ class Server:
 
     def _connect(self, attempt: Attempt, url: URL, connect_timeout: float) -> HeldConnection:
         failure: DatabaseUnavailable | None = None
-        for name in MAINTENANCE if self._is_postgresql else (None,):
+        for name in [each for each in MAINTENANCE if each != url.database] if self._is_postgresql else [None]:
             engine = attempt.engine(name)
             try:
                 return Database(engine.url, "", engine, connect_timeout).hold()

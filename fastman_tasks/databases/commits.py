@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext
+from functools import wraps
 from typing import Any, Literal
 
 from sqlalchemy import Connection, inspect, text
@@ -70,6 +71,35 @@ def commit(connection: Connection, on_failure: Callable[[Outcome], None]) -> Non
         on_failure("unknown")
         on_failure(seen[-1] if seen else _outcome(connection, number, error))
         raise
+
+
+def postpone_flush(connection: Connection, function: Callable[..., None]) -> Callable[..., None]:
+    """Returns ``function``, run in a transaction whose commit PostgreSQL does not flush to its disk: the next one that
+    it does flush takes this one along."""
+
+    @wraps(function)
+    def run(**arguments: Any) -> None:
+        # Local: it ends with the transaction, also behind a pooler.
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        function(**arguments)
+
+    return run
+
+
+def flush(connection: Connection) -> None:
+    """Wait until PostgreSQL has flushed every commit to its disk."""
+    if connection.dialect.name != "postgresql":
+        return
+    try:
+        # A commit waits only if its transaction has written something, for which a number (txid_current) is not enough.
+        # The message goes to the log that is flushed, and into no table.
+        connection.execute(text("SELECT pg_logical_emit_message(true, 'fastman_tasks', 'flush')"))
+        connection.commit()
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        # Not allowed to, or read-only by now: the server flushes by itself, within a second.
+        connection.rollback()
 
 
 def _transaction(connection: Connection) -> int | None:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from fastman_tasks.databases.database import Database, HeldConnection
 from fastman_tasks.databases.lock import Lock, for_database
 from fastman_tasks.databases.server_locks import require_session
-from fastman_tasks.errors import DatabaseUnavailable
+from fastman_tasks.errors import DatabaseUnavailable, SettingsError
 
 _PREFIX = "fastman_scratch_"
 _FILE = "scratch.db"
@@ -33,9 +33,12 @@ def create(database: Database, server: URL | None = None) -> Iterator[Database]:
     """Create an empty database of the kind of ``database`` and yield it; it is dropped at the end of this block.
 
     For SQLite it is a file in a temporary folder. Otherwise it is on the same server, which need not have ``database``,
-    or on that of ``server``. What an ended process left there is dropped too. Raises DatabaseUnavailable if the user
-    may not create databases, and UsageError if a pooler in transaction mode is before the server.
+    or on that of ``server``, through the same driver. What an ended process left there is dropped too. Raises
+    DatabaseUnavailable if the user may not create databases, SettingsError for a ``server`` of another kind, and
+    UsageError if a pooler in transaction mode is before the server.
     """
+    if server is not None:
+        server = _require_kind(server, database.url)
     if database.url.get_backend_name() == "sqlite":
         with _temporary_file() as file:
             yield Database(database.url.set(database=str(file), query={}), "for a moment")
@@ -51,6 +54,18 @@ def create(database: Database, server: URL | None = None) -> Iterator[Database]:
             connection.run(lambda connection: _drop(connection, made))
     finally:
         connection.close()
+
+
+def _require_kind(server: URL, url: URL) -> URL:
+    """``server`` with the driver of ``url``, which env.py has been written for. Raises SettingsError."""
+    names = (each.get_backend_name() for each in (server, url))
+    there, here = ("mysql" if name == "mariadb" else name for name in names)
+    if there != here:
+        raise SettingsError(
+            f"FASTMAN_SCRATCH_URL is a {there} database, and the project's is {here}. The migrations can only be "
+            "replayed in a database of the same kind."
+        )
+    return server.set(drivername=url.drivername)
 
 
 @contextmanager

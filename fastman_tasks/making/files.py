@@ -39,11 +39,16 @@ def write(text: str, target: Path) -> Path:
 
     Raises FileNotWritten, leaving an existing file alone.
     """
+    return write_bytes(text.encode("utf-8"), target)
+
+
+def write_bytes(content: bytes, target: Path) -> Path:
+    """Write ``content`` as ``write`` does."""
     missing = [folder for folder in target.parents if not folder.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with written_beside(target, new=True) as temporary:
-            temporary.write_text(text, "utf-8", newline="\n")
+            temporary.write_bytes(content)
     except FileNotWritten:
         _remove(missing)
         raise

@@ -24,8 +24,8 @@ from fastman_tasks.making.request import Request
 from fastman_tasks.making.schemas import Schemas
 from fastman_tasks.migrating import config, target_metadata
 from fastman_tasks.migrating.environment import Environment
+from fastman_tasks.migrating.heads import describe_heads
 from fastman_tasks.migrating.migrator import Migrator
-from fastman_tasks.migrating.revision_names import describe_heads
 from fastman_tasks.models import discovery as models
 from fastman_tasks.names import Meaning
 from fastman_tasks.settings import Settings
@@ -121,10 +121,8 @@ class _Author:
     def refuse_several_heads(self) -> None:
         """Raises MigrationRefused where there are several heads to continue."""
         if len(self._graph.heads) > 1:
-            raise MigrationRefused(
-                f"{describe_heads(self._graph)}\nMerge them: inv migrate.merge. Or continue one of them with Alembic: "
-                'alembic revision --head=REVISION -m "…"'
-            )
+            otherwise = 'Or continue one of them with Alembic: alembic revision --head=REVISION -m "…"'
+            raise describe_heads(self._graph, self._environment.root, self._migrator.known_applied, otherwise)
 
     def from_message(self, meaning: Meaning | None, pretend: bool) -> Draft:
         """A skeleton; its body empty, with a note, where ``meaning`` does not fit the tables that exist."""

@@ -15,7 +15,7 @@ from fastman_tasks.consent import require_agreed
 from fastman_tasks.databases import commits, dump, wipe
 from fastman_tasks.databases.outages import advise
 from fastman_tasks.databases.timeouts import limiter
-from fastman_tasks.errors import EnvironmentFailed, FastmanError, LockLost, MigrationFailed, MigrationRefused
+from fastman_tasks.errors import EnvironmentFailed, FastmanError, LockLost, LossGrew, MigrationFailed, MigrationRefused
 from fastman_tasks.migrating import dumps, loss_counts, stamping, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult, StepState
@@ -44,13 +44,13 @@ def run(
     """Run the migrations of ``plan`` in one transaction, in which ``before`` is called first, and return their results.
 
     The caller holds the lock, as ``confirm`` confirms. Raises MigrationFailed if one fails: then nothing was changed,
-    and its report has the steps that had finished as *rolled back*; and LockLost.
+    and its report has the steps that had finished as *rolled back*; LossGrew; and LockLost.
     """
     attempt = _Attempt(environment, plan, observer, confirm, before)
     try:
         environment.run(attempt.steps, reading=False, prepare=attempt.prepare)
     except (FastmanError, KeyboardInterrupt) as error:
-        if isinstance(error, MigrationRefused | LockLost) or not attempt.has_begun:
+        if isinstance(error, MigrationRefused | LockLost | LossGrew) or not attempt.has_begun:
             raise
         cause = error.__cause__ if isinstance(error, EnvironmentFailed) and error.__cause__ else error
         raise attempt.failure(cause) from cause

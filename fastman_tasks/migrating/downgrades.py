@@ -8,14 +8,18 @@ from __future__ import annotations
 import ast
 import tokenize
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.migrating.reading.directives import Operation
 from fastman_tasks.migrating.reading.expressions import TooLongError
 from fastman_tasks.migrating.reading.meanings import Function, Thing, is_literal
 from fastman_tasks.migrating.reading.statements import Follower
+from fastman_tasks.plans import Step
+from fastman_tasks.revisions.graph import Revision
 
 #: The reason for which a migration can be skipped with --accept-empty.
 EMPTY = "its downgrade() is empty"
@@ -70,6 +74,18 @@ def irreversible_reason(file: Path, dialect: str) -> str | None:
     return None if reading is None else reading.refusal
 
 
+def steps_back(revisions: Sequence[Revision], dialect: str, *, accept_empty: bool = False) -> tuple[Step, ...]:
+    """Returns the steps that roll back ``revisions``, in their order.
+
+    Raises MigrationRefused if one of them cannot be rolled back, except for an empty one with ``accept_empty``.
+    """
+    reasons = {each: reason for each in revisions if (reason := irreversible_reason(each.file, dialect))}
+    stuck = {each.name: reason for each, reason in reasons.items() if not (accept_empty and reason == EMPTY)}
+    if stuck:
+        raise MigrationRefused(_describe_irreversible(stuck))
+    return tuple(each.step("roll back", is_empty=reasons.get(each) == EMPTY) for each in revisions)
+
+
 def _empty(names: dict[str, object], function: str) -> str | None:
     if function != "downgrade" or not _does_nothing(names.get("downgrade")) or _does_nothing(names.get("upgrade")):
         return None
@@ -89,7 +105,7 @@ def _does_nothing(function: object) -> bool:
     return True
 
 
-def describe_irreversible(stuck: dict[str, str]) -> str:
+def _describe_irreversible(stuck: dict[str, str]) -> str:
     """Returns what to tell the user of the migrations that cannot be rolled back, each with its reason."""
     listed = "".join(f"\n  {name}: {reason}" for name, reason in stuck.items())
     ways = "Write their downgrade(), or roll back fewer: --steps=N or --to=REVISION."

@@ -154,6 +154,11 @@ class Environment:
         with self.errors():
             return version_graph.build(self.scripts, self.root)
 
+    def forget_files(self) -> None:
+        """Discard what was read of the version files, which have changed: the next run of env.py reads them again."""
+        self._newest = None
+        self.__dict__.pop("graph", None)
+
     def load(self, steps: Iterable[Step]) -> None:
         """Import the files of ``steps``; whatever is wrong with one is raised."""
         for step in steps:

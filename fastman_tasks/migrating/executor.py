@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from sqlalchemy import Connection
@@ -21,26 +21,14 @@ from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, LockL
 from fastman_tasks.migrating import causes, loss_counts, outcome, sent, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
+from fastman_tasks.migrating.progress import Progress
 from fastman_tasks.migrating.sent import SentStatements
-from fastman_tasks.plans import Observer, Plan, State, Step, StepResult, StepState
+from fastman_tasks.plans import Observer, Plan, Report, State, Step, StepResult, StepState
 from fastman_tasks.sources import blame
 from fastman_tasks.text import shorten
 
 #: Seconds to pause before each new try after a lock timeout.
 PAUSES = (1.0, 3.0, 9.0)
-
-
-@dataclass
-class _Progress:
-    """The progress of a run of ``plan``. ``sent`` is what the running step has sent. ``enclosed`` is whether env.py
-    runs all migrations in one transaction: then none is applied until the run has finished."""
-
-    plan: Plan
-    done: list[StepResult] = field(default_factory=list)
-    running: Step | None = None
-    started: float = 0.0
-    enclosed: bool = False
-    sent: SentStatements = field(default_factory=SentStatements)
 
 
 class Executor:
@@ -74,9 +62,16 @@ class Executor:
         database has changed in such a way that the plan no longer fits, and LockLost.
         """
         planned = replace(plan, steps=plan.migrations)
-        progress = _Progress(planned)
+        progress = Progress(planned)
         try:
             self._try(progress)
+        except BaseException as error:
+            # What was reported as done has to last.
+            with suppress(FastmanError, KeyboardInterrupt):
+                if now := self._flush(progress):
+                    left = self._undone(progress.plan, now)
+                    error.report = Report("", None, None, progress.find_lost(left))  # type: ignore[attr-defined]
+            raise
         finally:
             self._migrator.forget_state()
         ours = {result.step for result in progress.done}
@@ -84,7 +79,7 @@ class Executor:
         skipped = [StepResult(step, "skipped", note="another process has done this") for step in others]
         return (*skipped, *progress.done)
 
-    def _try(self, progress: _Progress) -> None:
+    def _try(self, progress: Progress) -> None:
         left = progress.plan
         for pause in (*PAUSES, None):
             try:
@@ -96,6 +91,7 @@ class Executor:
                     raise
                 cause = error.__cause__ if isinstance(error, EnvironmentFailed) and error.__cause__ else error
                 progress.sent.settle()
+                progress.unflushed = progress.unflushed or bool(progress.sent.kept)
                 if pause is None or progress.running is None or progress.sent.kept or not is_lock_timeout(cause):
                     raise self._failure(progress, cause) from cause
                 self._observer.step_retrying(progress.running, pause)
@@ -111,23 +107,26 @@ class Executor:
                 raise MigrationFailed("\n".join([*lines, f"The outcome is unknown: {unread}"]))
             lines += outcome.standing(self._environment.graph, progress.plan, found)
             raise MigrationFailed("\n".join(lines))
-        # Otherwise Alembic has committed each of them.
-        if progress.enclosed and self._undone(progress.plan, self._now()):
+        if not progress.enclosed:
+            # Alembic has committed each of them.
+            return
+        if self._undone(progress.plan, state.read(self._environment)):
             raise MigrationFailed(
                 "env.py began a transaction before context.configure() and never committed it, so all changes were "
                 "rolled back. Call connection.commit() before context.configure(), and run the command again."
             )
-        if progress.enclosed:
-            for done in progress.done:
-                self._observer.step_finished(done)
+        for done in progress.done:
+            self._observer.step_finished(done)
 
-    def _now(self) -> State:
-        return state.read(self._environment)
+    def _flush(self, progress: Progress) -> State | None:
+        """Wait until all that is committed is on the server's disk. Returns the state; None if nothing was to do."""
+        unflushed, progress.unflushed = progress.unflushed, False
+        return state.read(self._environment, lambda _, bind: commits.flush(bind)) if unflushed else None
 
     def _undone(self, plan: Plan, state: State) -> tuple[Step, ...]:
         return outcome.undone(self._environment.graph, plan, state)
 
-    def _run(self, plan: Plan, progress: _Progress) -> None:
+    def _run(self, plan: Plan, progress: Progress) -> None:
         ran = False
 
         def steps(heads: tuple[str, ...], context: MigrationContext) -> Iterator[MigrationStep]:
@@ -149,7 +148,8 @@ class Executor:
             one_transaction = context.impl.transactional_ddl and not context.opts["transaction_per_migration"]
             progress.enclosed = progress.enclosed or one_transaction
             # What env.py says of it (transactional_ddl=False) does not change what these two can roll back.
-            transactional = context.impl.transactional_ddl or context.dialect.name in ("postgresql", "sqlite")
+            is_postgresql = context.dialect.name == "postgresql"
+            transactional = context.impl.transactional_ddl or is_postgresql or context.dialect.name == "sqlite"
             # One that cannot be imported stops the run before its first step.
             self._environment.load(left.steps)
             for step in left.steps:
@@ -157,9 +157,15 @@ class Executor:
                 self._confirm(step.name)
                 self._observer.step_started(step)
                 progress.started = self._clock()
-                yield self._environment.step(step)
+                todo = self._environment.step(step)
+                # The commit of the last one waits for those before it.
+                postpones = is_postgresql and not progress.enclosed and step is not left.steps[-1]
+                if postpones and context.connection is not None:
+                    todo.migration_fn = commits.postpone_flush(context.connection, todo.migration_fn)
+                yield todo
                 # Alembic asks for the next step when this one, and its transaction, have finished.
                 progress.running = None
+                progress.unflushed = postpones
                 progress.done.append(StepResult(step, "done", self._clock() - progress.started))
                 if not progress.enclosed:
                     self._observer.step_finished(progress.done[-1])
@@ -181,30 +187,32 @@ class Executor:
         with new_file as hasten, sent.watch(lambda: progress.sent if progress.running or progress.enclosed else None):
             self._environment.run(steps, reading=False, prepare=prepare)
 
-    def _failure(self, progress: _Progress, error: BaseException) -> MigrationFailed:
+    def _failure(self, progress: Progress, error: BaseException) -> MigrationFailed:
         now, unread = self._find_out(progress)
         lines, next = self._report(progress, error, now, unread)
-        steps = [progress.running] if progress.running else [done.step for done in progress.done]
-        for step in steps:
-            result: StepState = "failed"
-            if now is not None and step not in self._undone(progress.plan, now):
-                result = "done"
-            elif progress.sent.in_doubt and now is None:
-                result = "unknown"
-            self._observer.step_finished(StepResult(step, result, self._clock() - progress.started))
-        return MigrationFailed("\n".join(lines), next=next)
+        left = self._undone(progress.plan, now) if now is not None else progress.plan.steps
+        lost = progress.find_lost(left) if now is not None else ()
+        results = []
+        for step in [progress.running] if progress.running else [done.step for done in progress.done]:
+            became: StepState = "failed" if step in left else "done"
+            became = "unknown" if progress.sent.in_doubt and now is None else became
+            results.append(StepResult(step, became, self._clock() - progress.started))
+            self._observer.step_finished(results[-1])
+        failure = MigrationFailed("\n".join([*lines, *outcome.describe_lost(lost)]), next=next)
+        failure.report = Report("", None, None, (*lost, *results))
+        return failure
 
-    def _find_out(self, progress: _Progress) -> tuple[State | None, str]:
+    def _find_out(self, progress: Progress) -> tuple[State | None, str]:
         """The state after a failure, or None and why it cannot be known."""
         try:
             if not progress.sent.in_doubt or commits.wait(lambda: state.has_settled(self._environment)):
-                return self._now(), ""
+                return self._flush(progress) or state.read(self._environment), ""
         except (FastmanError, KeyboardInterrupt) as failure:
             return None, str(failure) or "interrupted before it could be asked."
         return None, "the database is still committing, or holds the lost connection open."
 
     def _report(
-        self, progress: _Progress, error: BaseException, now: State | None, unread: str
+        self, progress: Progress, error: BaseException, now: State | None, unread: str
     ) -> tuple[list[str], Command | None]:
         """The lines that report ``error``, and the command to run next."""
         plan, step = progress.plan, progress.running

@@ -16,18 +16,22 @@ from fastman_tasks.migrating import loss_counts, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.losses import UncountedLoss
 from fastman_tasks.migrating.migrator import Migrator
-from fastman_tasks.plans import Plan, State
+from fastman_tasks.plans import Loss, Plan, State
 
 _SCHEMA = re.compile(rb"""schema\s*=\s*["'](\w+)["']|CREATE SCHEMA (?:IF NOT EXISTS )?["'\\]*(\w+)""", re.IGNORECASE)
 
 
 def find(
-    environment: Environment, migrator: Migrator, schemas: Collection[str] = (), keep: Collection[str] = ()
+    environment: Environment,
+    migrator: Migrator,
+    schemas: Collection[str] = (),
+    keep: Collection[str] = (),
+    agreed: tuple[Loss, ...] | None = None,
 ) -> tuple[Plan, Wipe]:
     """Returns the plan of all migrations, with the tables that are lost before, and what is to be dropped. Only reads.
 
-    Without ``schemas`` those count that search_path, the version table and the migrations name. Raises what
-    ``wipe.find`` and ``Migrator.plan_fresh`` raise.
+    What is lost is not counted again if it is ``agreed``. Without ``schemas`` those count that search_path, the version
+    table and the migrations name. Raises what ``wipe.find`` and ``Migrator.plan_fresh`` raise.
     """
     found: list[tuple[Wipe, Plan]] = []
     refused: list[FastmanError] = []
@@ -37,7 +41,8 @@ def find(
         try:
             dropped = wipe.find(connection, schemas or _schemas(environment, now, connection), keep)
             uncounted = tuple(UncountedLoss(table) for table in dropped.tables if not _is_version_table(table, now))
-            plan = Plan((), replace(now, heads=()), loss_counts.count(uncounted, connection), uncounted=uncounted)
+            lost = loss_counts.count(uncounted, connection) if agreed is None else agreed
+            plan = Plan((), replace(now, heads=()), lost, uncounted=uncounted)
             found[:] = [(dropped, plan)]
         except FastmanError as error:
             refused[:] = [error]

@@ -12,7 +12,8 @@ from fastman_tasks.errors import DatabaseUnavailable, FastmanError, MigrationRef
 from fastman_tasks.migrating import missing as branches
 from fastman_tasks.migrating import revision_names, state
 from fastman_tasks.migrating.environment import Environment
-from fastman_tasks.plans import Action, Loss, Plan, State, Step, StepResult
+from fastman_tasks.migrating.heads import describe_heads
+from fastman_tasks.plans import Loss, Plan, State, Step, StepResult
 from fastman_tasks.revisions.graph import Revision, RevisionGraph
 from fastman_tasks.text import printable
 
@@ -53,12 +54,27 @@ class Migrator:
         """Discard ``state``, so that the next use reads it again."""
         self._state = self._failure = None
 
+    @property
+    def known_applied(self) -> set[str] | None:
+        """The ids of the applied revisions; None if they are not known: the database cannot be reached, or has
+        revisions that no file has."""
+        try:
+            recorded = self.state.heads
+        except DatabaseUnavailable:
+            return None
+        return None if self._missing(recorded) else self.graph.with_ancestors(recorded)
+
+    @property
+    def missing(self) -> list[str]:
+        """The revisions that the database records and no file has."""
+        return self._missing(self.state.heads)
+
     def status(self) -> tuple[StepResult, ...]:
         """Returns the status of every migration, oldest first: *applied* or *pending*. Revisions that no file has,
         *missing*, come last, with the git branches that have them as a note."""
         applied = self.graph.with_ancestors(self.state.heads)
         known = [
-            StepResult(_step("apply", each), "applied" if each.id in applied else "pending")
+            StepResult(each.step("apply"), "applied" if each.id in applied else "pending")
             for each in self.graph.revisions
         ]
         root = self._environment.root
@@ -66,7 +82,7 @@ class Migrator:
             *known,
             *(
                 StepResult(Step("apply", head, id=head), "missing", note=branches.describe_branches(head, root))
-                for head in self._missing(self.state.heads)
+                for head in self.missing
             ),
         )
 
@@ -107,9 +123,9 @@ class Migrator:
 
         def find() -> tuple[Step, ...]:
             revisions = self.graph.upgrade(self._targets(to), self._applied(self.state.heads))
-            return tuple(_step("apply", self.graph[each]) for each in revisions)
+            return tuple(self.graph[each].step("apply") for each in revisions)
 
-        return self._plan(find)
+        return self.plan(find)
 
     def plan_rollback(self, *, steps: int | None = None, to: str | None = None, accept_empty: bool = False) -> Plan:
         """Returns the plan that rolls back the newest ``steps`` applied revisions, or all but ``to`` and its ancestors;
@@ -118,7 +134,7 @@ class Migrator:
         Raises UsageError for a ``to`` that is unknown or not applied, and MigrationRefused as ``plan_migrate`` does and
         for a revision that cannot be rolled back: its ``downgrade()`` is missing, empty or raises NotImplementedError.
         """
-        return self._plan(lambda: self._steps_back(steps, to, accept_empty))
+        return self.plan(lambda: self._steps_back(steps, to, accept_empty))
 
     def plan_refresh(self, *, steps: int | None, only_these: bool = False, accept_empty: bool = False) -> Plan:
         """Returns the plan that rolls back the newest ``steps`` applied revisions (None: all), and then applies what is
@@ -130,17 +146,17 @@ class Migrator:
             if not only_these:
                 kept = self._applied(self.state.heads) - set(again)
                 again = self.graph.upgrade(self._targets("heads" if len(self.state.heads) > 1 else None), kept)
-            return (*back, *(_step("apply", self.graph[each]) for each in again))
+            return (*back, *(self.graph[each].step("apply") for each in again))
 
-        return self._plan(find)
+        return self.plan(find)
 
     def plan_fresh(self) -> Plan:
         """Returns the plan that applies every migration to an empty database; its losses are not known. Raises
         MigrationRefused if there are several heads to choose from."""
         revisions = self.graph.upgrade(self._targets(None), ())
-        return Plan(tuple(_step("apply", self.graph[each]) for each in revisions), self.state)
+        return Plan(tuple(self.graph[each].step("apply") for each in revisions), self.state)
 
-    def _plan(self, find: Callable[[], tuple[Step, ...]]) -> Plan:
+    def plan(self, find: Callable[[], tuple[Step, ...]]) -> Plan:
         """Returns the plan of the steps that ``find`` returns. If the database has not been read yet, one run of env.py
         is enough for everything."""
         found: list[Plan] = []
@@ -193,7 +209,7 @@ class Migrator:
         return Plan(steps, self.state, loss_counts.count(named, connection), uncounted=named)
 
     def _steps_back(self, steps: int | None, to: str | None, accept_empty: bool) -> tuple[Step, ...]:
-        from fastman_tasks.migrating.downgrades import EMPTY, describe_irreversible, irreversible_reason
+        from fastman_tasks.migrating.downgrades import steps_back
 
         applied = self._applied(self.state.heads)
         kept: set[str] = set()
@@ -204,25 +220,12 @@ class Migrator:
                     f"--to={printable(to)} is not applied, so the database cannot be rolled back to it. "
                     "See inv migrate.status"
                 )
-        newest_first = [
-            revision
-            for revision in reversed(self.graph.revisions)
-            if revision.id in applied and revision.id not in kept
-        ]
-        revisions = newest_first[:steps]
-        dialect = self.state.url.get_dialect().name
-        reasons = {each: reason for each in revisions if (reason := irreversible_reason(each.file, dialect))}
-        stuck = {each.name: reason for each, reason in reasons.items() if not (accept_empty and reason == EMPTY)}
-        if stuck:
-            raise MigrationRefused(describe_irreversible(stuck))
-        return tuple(_step("roll back", each, is_empty=reasons.get(each) == EMPTY) for each in revisions)
+        newest_first = [each for each in reversed(self.graph.revisions) if each.id in applied - kept]
+        return steps_back(newest_first[:steps], self.state.url.get_dialect().name, accept_empty=accept_empty)
 
     def _applied(self, heads: Collection[str]) -> set[str]:
         if missing := self._missing(heads):
-            raise MigrationRefused(
-                branches.describe_squashed(missing, self.graph)
-                or branches.describe_missing(missing, self._environment.root)
-            )
+            raise branches.refuse(missing, self.graph, self._environment.root)
         return self.graph.with_ancestors(heads)
 
     def _missing(self, heads: Collection[str]) -> list[str]:
@@ -233,18 +236,11 @@ class Migrator:
             return self.resolve(to)
         heads = self.graph.heads
         # A head that another one depends on is on the way to it.
-        ends = self.graph.heads_of({revision.id for revision in self.graph.revisions})
-        if to is None and len(ends) > 1 and not self.graph.are_independent(heads):
-            raise MigrationRefused(
-                f"{revision_names.describe_heads(self.graph)}\nMerge them: inv migrate.merge. "
-                "Or choose one: --to=REVISION, or --to=heads for all."
-            )
+        if to is None and len(self.graph.ends) > 1 and not self.graph.are_independent(heads):
+            otherwise = "Or choose one: --to=REVISION, or --to=heads for all."
+            raise describe_heads(self.graph, self._environment.root, self.known_applied, otherwise)
         return [head.id for head in heads]
 
     def resolve(self, name: str, flag: str = "--to=") -> list[str]:
         """Returns the ids of the revisions that ``name`` means; see ``revision_names.resolve``."""
         return revision_names.resolve(name, self.graph, self._environment.scripts, flag)
-
-
-def _step(action: Action, revision: Revision, *, is_empty: bool = False) -> Step:
-    return Step(action, revision.name, revision.file, revision.id, revision.message, revision.is_head, is_empty)

@@ -3,35 +3,67 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from fastman_tasks import git
+from fastman_tasks.errors import Command, MigrationRefused
 from fastman_tasks.revisions.graph import RevisionGraph
 from fastman_tasks.revisions.squashed import find_replacement
 from fastman_tasks.text import printable
 
 
-def describe_missing(missing: list[str], root: Path) -> str:
-    """Returns the text about the ``missing`` revision ids: the git branches that have them, and what to do."""
+def refuse(missing: list[str], graph: RevisionGraph, root: Path) -> MigrationRefused:
+    """Returns the error that the database has the ``missing`` revision ids: what became of them, and what to do."""
+    return refuse_squashed(missing, graph) or MigrationRefused(
+        _describe_missing(missing, root), next=Command("migrate.repair")
+    )
+
+
+def refuse_squashed(missing: list[str], graph: RevisionGraph) -> MigrationRefused | None:
+    """Returns the error that a squash has replaced some of the ``missing`` revision ids; None if there is none."""
+    text = _describe_squashed(missing, graph)
+    return None if text is None else MigrationRefused(text)
+
+
+def list_missing(missing: list[str], root: Path) -> str:
+    """Returns the text that the database has the ``missing`` revision ids, and which git branches have them."""
     what = "a revision" if len(missing) == 1 else "revisions"
     lines = [f"The database has {what} that no file here has. Nothing was changed."]
+    lines += [f"  {printable(each)}  {describe_branches(each, root)}" for each in missing]
+    return "\n".join(lines)
+
+
+def _describe_missing(missing: list[str], root: Path) -> str:
+    lines = [list_missing(missing, root)]
     current = git.current_branch(root)
     for revision_id in missing:
         found = git.branches_with_revision(revision_id, root)
-        lines.append(f"  {printable(revision_id)}  {_places(found)}")
         here = [path for branch, path in found if branch == current]
+        which = f"{printable(revision_id)}: " if len(missing) > 1 else ""
         if here:
-            lines.append(f"  The file was deleted here: git restore --source=HEAD -- {_quote(f':/{here[0]}')}")
+            lines.append(f"{which}The file was deleted here: {restore_command({'HEAD': here[:1]})}")
         elif found:
-            branch = found[0][0]
-            dashes = "-- " if branch.startswith("-") else ""
-            lines.append(f"  Roll it back from there: git switch {dashes}{_quote(branch)}, then inv migrate.rollback")
+            lines.append(f"{which}Roll it back from there: {switch_command(found[0][0])}")
     lines.append("Or restore the file, and run the command again.")
     lines.append("Or, if its changes are not in the database, mark the revision that is: inv migrate.stamp REVISION")
     return "\n".join(lines)
 
 
-def describe_squashed(missing: list[str], graph: RevisionGraph) -> str | None:
+def restore_command(sources: Mapping[str, Iterable[str]]) -> str:
+    """Returns the commands that restore files, each branch with the paths from the repository's root."""
+    return " && ".join(
+        f"git restore --source={_quote(branch)} -- {' '.join(_quote(f':/{path}') for path in paths)}"
+        for branch, paths in sources.items()
+    )
+
+
+def switch_command(branch: str, rollback: str = "inv migrate.rollback") -> str:
+    """Returns how to run the command ``rollback`` with the migrations of a ``branch``."""
+    return f"git switch {'-- ' if branch.startswith('-') else ''}{_quote(branch)}, then {rollback}"
+
+
+def _describe_squashed(missing: list[str], graph: RevisionGraph) -> str | None:
     """Returns the text about those ``missing`` revision ids that a squash has replaced; None if there is none."""
     found = {each: replacement for each in missing if (replacement := find_replacement(each, graph))}
     if not found:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastman_tasks.errors import Command
-from fastman_tasks.plans import Plan, State, Step
+from fastman_tasks.plans import Plan, State, Step, StepResult
 from fastman_tasks.revisions.graph import RevisionGraph
 from fastman_tasks.text import pluralize
 
@@ -22,6 +24,14 @@ def standing(graph: RevisionGraph, plan: Plan, state: State, failed: Step | None
     before = f"{pluralize(changed, 'migration')} before it {'was' if changed == 1 else 'were'} {verb}; "
     applied = f"{before if changed else ''}{len(now)} applied now."
     return [f"{applied} Remaining:", *(f"  {each.name}" for each in left)] if left else [applied]
+
+
+def describe_lost(lost: Sequence[StepResult]) -> list[str]:
+    """Returns, as lines, the steps that were reported as done and that a crash of the server has undone."""
+    if not lost:
+        return []
+    names = (f"  {result.step.name}" for result in lost)
+    return ["The server crashed before these were on its disk. Nothing of them is left:", *names]
 
 
 def again(graph: RevisionGraph, plan: Plan, left: tuple[Step, ...]) -> Command:

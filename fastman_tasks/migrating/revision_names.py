@@ -1,4 +1,4 @@
-"""Which revisions a name means, and what the heads are called."""
+"""Which revisions a name means."""
 
 from __future__ import annotations
 
@@ -36,16 +36,3 @@ def _named(name: str, graph: RevisionGraph, flag: str, error: CommandError) -> R
     near = "".join(f"\n  {each.name}  {each.id}" for each in graph.suggest(name))
     way = f"Did you mean:{near}" if near else "See inv migrate.status"
     raise UsageError(f"{printable(f'{flag}{name}: {error}')}. {way}") from error
-
-
-def describe_heads(graph: RevisionGraph) -> str:
-    """Returns the heads, and the revisions that lead to each, as text."""
-    heads = graph.heads
-    lines = [f"There are {len(heads)} heads; choose one. Nothing was changed."]
-    lines_of = [graph.with_ancestors([head.id]) for head in heads]
-    shared = set.intersection(*lines_of)
-    for head, line in zip(heads, lines_of, strict=True):
-        lines.append(f"To {head.id}:")
-        own = [revision for revision in graph.revisions if revision.id in line - shared]
-        lines += [f"  {revision.name}  {revision.message}" for revision in own]
-    return "\n".join(lines)

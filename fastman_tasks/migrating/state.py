@@ -7,6 +7,7 @@ from pathlib import Path
 
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.databases import commits, places, urls
 from fastman_tasks.errors import EnvironmentFailed, MigrationRefused
@@ -35,7 +36,15 @@ def read(environment: Environment, also: Callable[[State, Connection], None] | N
                 also(seen[-1], context.bind)
         return ()
 
-    environment.run(look, reading=True)
+    for attempts_left in (2, 1, 0):
+        try:
+            environment.run(look, reading=True)
+            break
+        except EnvironmentFailed as error:
+            # MySQL drops one table after the other, also while another process reads what is applied.
+            if not attempts_left or not _names_missing_table(error.__cause__):
+                raise
+            seen.clear()
     file = display_path(environment.file, environment.root)
     if not seen:
         raise EnvironmentFailed(
@@ -52,6 +61,11 @@ def read(environment: Environment, also: Callable[[State, Connection], None] | N
             f"Use alembic itself for this project. It ran migrations on:{listed}"
         )
     return seen[-1]
+
+
+def _names_missing_table(error: BaseException | None) -> bool:
+    """Whether a statement on MySQL or MariaDB failed for want of a table."""
+    return isinstance(error, DBAPIError) and error.orig is not None and error.orig.args[:1] == (1146,)
 
 
 def has_settled(environment: Environment) -> bool:

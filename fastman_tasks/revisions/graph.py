@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from fastman_tasks.plans import Action, Step
 from fastman_tasks.revisions import order
 from fastman_tasks.text import printable
 
@@ -32,6 +33,10 @@ class Revision:
     def name(self) -> str:
         """Its file's name without ``.py``, printable."""
         return printable(self.file.stem)
+
+    def step(self, action: Action, *, is_empty: bool = False) -> Step:
+        """Returns the step that does ``action`` with it."""
+        return Step(action, self.name, self.file, self.id, self.message, self.is_head, is_empty)
 
 
 class RevisionGraph:
@@ -78,6 +83,11 @@ class RevisionGraph:
     def heads(self) -> tuple[Revision, ...]:
         """The revisions that no other revision revises."""
         return tuple(revision for revision in self.revisions if revision.is_head)
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The ids of the heads that no other revision depends on either."""
+        return self.heads_of(set(self._by_id))
 
     def heads_of(self, ids: set[str]) -> tuple[str, ...]:
         """Returns those of ``ids``, which include their ancestors, that no other one revises or depends on."""

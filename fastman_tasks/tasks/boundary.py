@@ -14,11 +14,11 @@ import invoke
 from invoke import Argument, Context, Exit
 
 from fastman_tasks.tasks import console, streams
+from fastman_tasks.tasks.failures import describe
 from fastman_tasks.tasks.flags import flags_of, parse
 from fastman_tasks.tasks.interruption import interruptible
 from fastman_tasks.tasks.spelling import running_program, spell
 from fastman_tasks.tasks.startup import seldom_collecting
-from fastman_tasks.text import printable
 from fastman_tasks.text.secrets import redact, redact_traceback
 
 if TYPE_CHECKING:
@@ -38,9 +38,19 @@ class _Command(invoke.Task[Any]):
 
     __hash__ = invoke.Task.__hash__
 
-    def __init__(self, *args: Any, instead: Mapping[str, str] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        instead: Mapping[str, str] | None = None,
+        short: Mapping[str, str] | None = None,
+        optional_positional: str | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(*args, **options)
         self._instead = dict(instead or {})
+        self._short = dict(short or {})
+        #: The flag whose value may also be a word after the command.
+        self.optional_positional = optional_positional
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         arguments = super().get_arguments(ignore_unknown_help)
@@ -49,6 +59,8 @@ class _Command(invoke.Task[Any]):
             at = arguments.index(by_name[flag])
             arguments[at] = _Instead(by_name[flag], by_name[positional])
         for argument in arguments:
+            if argument.name in self._short:
+                argument.names = (*argument.names, self._short[argument.name])
             if argument.kind is list:
                 # Otherwise Invoke takes one without a value for one that was not typed.
                 argument.raw_value = None
@@ -74,7 +86,12 @@ def project_task(function: Callable[..., Any]) -> invoke.Task[Any]: ...
 
 @overload
 def project_task(
-    *, help: Mapping[str, str] | None = None, instead: Mapping[str, str] | None = None, default: bool = False
+    *,
+    help: Mapping[str, str] | None = None,
+    instead: Mapping[str, str] | None = None,
+    short: Mapping[str, str] | None = None,
+    optional_positional: str | None = None,
+    default: bool = False,
 ) -> Callable[[Callable[..., Any]], invoke.Task[Any]]: ...
 
 
@@ -83,6 +100,8 @@ def project_task(
     *,
     help: Mapping[str, str] | None = None,
     instead: Mapping[str, str] | None = None,
+    short: Mapping[str, str] | None = None,
+    optional_positional: str | None = None,
     default: bool = False,
 ) -> Any:
     """Turn ``function(project, **flags)`` into an Invoke task. Works with and without arguments.
@@ -91,7 +110,8 @@ def project_task(
     ``flags.flags_of``). A FastmanError ends the process with its text on stderr and its code, any other error as one
     line and code 1; with Invoke's --debug the traceback comes first, and with a flag ``json`` the error is printed as
     JSON too. Invoke's --dry sets the flag ``pretend``. ``instead`` are flags, each with the positional argument that
-    may be left out with it, and is then empty. A ``default`` task is also called by the name of its collection.
+    may be left out with it, and is then empty; ``short`` are flags with their single letters. The value of the flag
+    ``optional_positional`` may also be a word by itself. A ``default`` task is also called by its collection's name.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -154,6 +174,8 @@ def project_task(
             optional=with_value,
             iterable=[name for name, flag in known.items() if flag.container is not None],
             instead=instead,
+            short=short,
+            optional_positional=optional_positional,
             auto_shortflags=False,
             default=default,
         )
@@ -181,14 +203,14 @@ def _root(c: Context) -> Path | None:
 
 
 def _exit(error: BaseException, project: Project | None) -> Exit:
-    message, code, _ = _tell(error, project)
+    message, code, _ = describe(error, project)
     if _DEBUG:
         message = redact_traceback("".join(traceback.format_exception(error)), error) + message
     return Exit(console.error_text(message), code)
 
 
 def _print_failure(error: BaseException, project: Project | None, command: str) -> None:
-    message, code, next = _tell(error, project)
+    message, code, next = describe(error, project)
     failure = {"code": code, "message": message, "next": next}
     console.print_json(_failure_value(project, command, failure, getattr(error, "report", None)))
 
@@ -199,36 +221,3 @@ def _failure_value(
     from fastman_tasks.tasks import views
 
     return views.report_value(project, report, command, failure)
-
-
-def _tell(error: BaseException, project: Project | None) -> tuple[str, int, str | None]:
-    """Returns the message for ``error``, the exit code, and the command to run next."""
-    from fastman_tasks.errors import ConsentMissing, FastmanError
-
-    if isinstance(error, FastmanError):
-        message, next = str(error), None if error.next is None else spell(str(error.next))
-        typed = printable(next or "")
-        if project is not None and (hint := _hint(project, error)):
-            message = f"{message}\n{hint}"
-        if next is not None:
-            message = (
-                f"{message} To go ahead: {typed}" if isinstance(error, ConsentMissing) else f"{message}\nNext: {typed}"
-            )
-        return spell(message), error.code, next
-    if isinstance(error, KeyboardInterrupt):
-        where = spell("inv migrate.status")
-        return f"Interrupted. For what is applied now: {where}", 1, None
-    return f"Unexpected {type(error).__name__}: {error}\nFor the traceback: inv --debug …", 1, None
-
-
-def _hint(project: Project, error: BaseException) -> str | None:
-    """Returns what to do if ``error`` comes from a variable that is in a .env file and not in the environment."""
-    from fastman_tasks.sources import missing_variable
-
-    name = missing_variable(error)
-    if name is None or name not in project.settings.unset:
-        return None
-    return (
-        f"{name} is set in .env, but not in the environment. Set FASTMAN_EXPORT_ENV=1 in .env to export all of it "
-        "while a command runs."
-    )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from invoke import Exit
 
@@ -88,9 +87,13 @@ def _escape(text: str, also: str = "") -> str:
     return text
 
 
-def run(project: Project, action: Callable[[Observer], Report], json: bool, format: str) -> None:
-    """Call ``action`` and print its Report. Raises Exit with code 3 if a check has found something, or else with 1 if
-    one has failed; UsageError for ``json`` with another ``format``."""
+def run(project: Project, json: bool, format: str, **options: Any) -> None:
+    """Check ``project``, as ``options`` say, and print the Report.
+
+    Raises Exit with code 3 if a check has found something, or else with 1 if one has failed; UsageError for ``json``
+    with another ``format``.
+    """
+    from fastman_tasks import actions
     from fastman_tasks.errors import UsageError
 
     if json and format != "text":
@@ -99,7 +102,7 @@ def run(project: Project, action: Callable[[Observer], Report], json: bool, form
     lines = Lines(project.root)
     try:
         with console.reserve_stdout(json):
-            report = action(Observer() if json else lines)
+            report = actions.check(project, observer=Observer() if json else lines, **options)
     finally:
         lines.stop()
     if json:

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -91,6 +91,31 @@ def reserve_stdout(wanted: bool) -> Iterator[None]:
                 yield
         finally:
             _stdout.reset(token)
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """Print ``rows`` below ``titles``: as a table on a terminal, otherwise as columns of text. The columns named in
+    ``right`` are numbers."""
+    cells = [[_clean(cell) for cell in row] for row in rows]
+    if _out().isatty():
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+        from rich.text import Text
+
+        shown = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+        for title in titles:
+            shown.add_column(title, justify="right" if title in right else "left", overflow="fold")
+        for row in cells:
+            shown.add_row(*map(Text, row))
+        _console(_out()).print(shown, soft_wrap=False)
+        return
+    widths = [max(len(row[at]) for row in ([*titles], *cells)) for at in range(len(titles))]
+    for row in ([*titles], *cells):
+        padded = [
+            f"{cell:>{width}}" if title in right else f"{cell:<{width}}"
+            for title, cell, width in zip(titles, row, widths, strict=True)
+        ]
+        _write(f"  {'  '.join(padded)}".rstrip())
 
 
 def print_result(name: str, took: float | None, word: str) -> None:
@@ -196,6 +221,14 @@ def choose(question: str) -> bool | None:
     """Returns whether the user answers yes to ``question``; None if the user cancels (Ctrl-C, Ctrl-D)."""
     answer = ask(f"{question} [y/N]")
     return None if answer is None else answer in _YES
+
+
+def pick(question: str, choices: Sequence[str]) -> int | None:
+    """Returns which of the ``choices`` the user picks by its number; None if it is no such number, or none."""
+    for number, choice in enumerate(choices, 1):
+        line(f"  {number}  {choice}")
+    answer = ask(f"{question} [1-{len(choices)}, Enter: none]") or ""
+    return int(answer) - 1 if answer.isascii() and answer.isdigit() and 0 < int(answer) <= len(choices) else None
 
 
 def ask(question: str) -> str | None:

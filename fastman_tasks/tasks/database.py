@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fastman_tasks.tasks import console, revisions, views
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
+from fastman_tasks.tasks.startup import import_actions
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -62,25 +63,33 @@ def create(run: Run, if_missing: bool = False) -> None:
     run(actions.create, if_missing=if_missing, lines=LifecycleLines)
 
 
+@changing_task(
+    help={
+        "pretend": "Print the SQL; change nothing.",
+        "force": "Skip confirmation, and end other connections to the database. Not enough in production.",
+        "confirm": "The database's name; required for a protected database.",
+    }
+)
+def drop(run: Run) -> None:
+    """Drop the database with everything in it.
+
+    inv database.drop --force
+    """
+    from fastman_tasks import actions
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    run(actions.drop, end_connections=run.force, lines=LifecycleLines)
+
+
 @project_task(help={"timeout": "For how long at most: 500ms, 5s, 2m (default 60s).", "json": "Print JSON."})
 def wait(project: Project, timeout: timedelta = timedelta(seconds=60), json: bool = False) -> None:
     """Wait until the server is up and the database accepts a login, before what needs it.
 
     inv database.wait --timeout=2m
     """
-    from fastman_tasks.actions import wait
-    from fastman_tasks.plans import Observer
-    from fastman_tasks.tasks.lifecycle import LifecycleLines
+    from fastman_tasks.tasks import lifecycle
 
-    lines = LifecycleLines(project)
-    seconds = timeout.total_seconds()
-    observer = Observer() if json else lines
-    report = revisions.read(project, json, lambda: wait(project, timeout=seconds, observer=observer))
-    if json:
-        console.print_json(views.report_value(project, report, report.command, None))
-        return
-    lines.header()
-    lines.step_finished(report.steps[0])
+    lifecycle.wait(project, timeout.total_seconds(), json)
 
 
 @project_task(
@@ -105,11 +114,12 @@ def seed(
     json: bool = False,
 ) -> None:
     """Run the seeders, to add initial or sample rows."""
+    import_actions()
     from fastman_tasks import actions
-    from fastman_tasks.tasks import reporter
+    from fastman_tasks.tasks import reporter, seeders
 
     if list:
-        _list(project, class_, json)
+        seeders.run(project, class_, json)
         return
     reporter.run(
         project,
@@ -122,6 +132,30 @@ def seed(
         force=force,
         live=True,
     )
+
+
+@project_task(help={"counts": "Count the rows; without it, the server's estimate is shown.", "json": "Print JSON."})
+def show(project: Project, counts: bool = False, json: bool = False) -> None:
+    """Show the server and the tables, with their rows, sizes and indexes.
+
+    inv database.show --counts
+    """
+    from fastman_tasks.actions.describe import describe_database
+    from fastman_tasks.tasks import tables
+
+    tables.run(project, "database.show", lambda: describe_database(project, counts=counts), json)
+
+
+@project_task(help={"name": "The table; with its schema if it is not the first one.", "json": "Print JSON."})
+def table(project: Project, name: str, json: bool = False) -> None:
+    """Show one table: columns, keys, indexes, rows, and the migration that made each column.
+
+    inv database.table users
+    """
+    from fastman_tasks.actions.describe import describe_table
+    from fastman_tasks.tasks import tables
+
+    tables.run(project, "database.table", lambda: describe_table(project, name), json)
 
 
 @project_task(
@@ -141,6 +175,17 @@ def dump(project: Project, check: bool = False, json: bool = False) -> None:
     dumps.run(project, action.check if check else action.dump, json)
 
 
+@project_task(help={"command": "Run this SQL, print its result and exit."}, short={"command": "c"})
+def shell(project: Project, command: str | None = None) -> None:
+    """Open psql, mariadb, mysql or sqlite3 on the database.
+
+    inv database.shell -c "select 1"
+    """
+    from fastman_tasks.tasks import shell
+
+    shell.run(project, command)
+
+
 @changing_task()
 def load(run: Run) -> None:
     """Load the dump that database.dump has written into an empty database.
@@ -152,26 +197,34 @@ def load(run: Run) -> None:
     run(actions.load)
 
 
-def _list(project: Project, wanted: str | None, json: bool) -> None:
-    from fastman_tasks.plans import Report, StepResult
+@project_task(help={"to": "The new file to write, instead of one in database/backups/.", "json": "Print JSON."})
+def backup(project: Project, to: str | None = None, json: bool = False) -> None:
+    """Write the whole database to a file, which database.restore puts back.
 
-    # Whatever the modules print when they are imported is not part of the list.
-    with console.reserve_stdout(True):
-        first, others = project.seeders.list(wanted)
-    if not json:
-        views.seeders(project, first, () if wanted else others)
-        return
-    environment = project.settings.environment
-    steps = [
-        *(
-            StepResult(
-                seeder.step,
-                "planned" if seeder.runs_in(environment) else "skipped",
-                note=f"after {', '.join(seeder.depends_on)}" if seeder.depends_on else "",
-            )
-            for seeder in first
-        ),
-        *(StepResult(seeder.step, "skipped", note="only when called or named") for seeder in others),
-    ]
-    report = Report("database.seed", None, project.settings.environment, tuple(steps))
-    console.print_json(views.report_value(project, report, report.command, None))
+    inv database.backup
+    """
+    from pathlib import Path
+
+    from fastman_tasks import actions
+    from fastman_tasks.plans import Observer
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    file, lines = Path(to) if to else None, LifecycleLines(project)
+    observer = Observer() if json else lines
+    report = revisions.read(project, json, lambda: actions.backup(project, to=file, observer=observer))
+    if json:
+        console.print_json(views.report_value(project, report, report.command, None))
+
+
+@changing_task(help={"path": "What database.backup has written.", "pretend": "Look at the file; change nothing."})
+def restore(run: Run, path: str) -> None:
+    """Put a backup in place of everything in the database.
+
+    inv database.restore database/backups/app-20261125-130000.db
+    """
+    from pathlib import Path
+
+    from fastman_tasks import actions
+    from fastman_tasks.tasks.lifecycle import LifecycleLines
+
+    run(actions.restore, path=Path(path), lines=LifecycleLines)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 #: Seconds that a run may take to end after the first signal.
 PATIENCE = 4.0
@@ -40,7 +41,7 @@ def interruptible(abandon: Callable[[], None]) -> Iterator[None]:
     theirs.setblocking(False)
     # Python's handlers run between two steps of the main thread; this is written to even while it waits in C.
     former = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-    _watched.add(theirs.fileno())
+    _watched[theirs.fileno()] = before[signal.SIGTERM]
     thread = threading.Thread(target=_watch, args=(ours, abandon), daemon=True)
     thread.start()
     try:
@@ -49,7 +50,7 @@ def interruptible(abandon: Callable[[], None]) -> Iterator[None]:
         signal.set_wakeup_fd(former)
         for number, handler in before.items():
             signal.signal(number, handler)
-        _watched.discard(theirs.fileno())
+        del _watched[theirs.fileno()]
         # A forked child may have the socket too, so closing it would tell nothing.
         theirs.send(bytes([_OVER]))
         thread.join()
@@ -85,13 +86,16 @@ def _watch(signals: socket.socket, abandon: Callable[[], None]) -> None:
     abandon()
 
 
-# A hook for forks cannot be removed again, so there is one. In a forked child the signals are its own.
-_watched: set[int] = set()
+# A hook for forks cannot be removed again, so there is one. In a forked child the signals are its own: a pool ends its
+# processes with SIGTERM, and as Ctrl-C it would have each print a traceback.
+_watched: dict[int, Any] = {}
 
 
 def _forget() -> None:
     if _watched:
         signal.set_wakeup_fd(-1)
+        if signal.getsignal(signal.SIGTERM) is _as_ctrl_c:
+            signal.signal(signal.SIGTERM, next(iter(_watched.values())))
 
 
 if hasattr(os, "register_at_fork"):

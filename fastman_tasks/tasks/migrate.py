@@ -6,18 +6,13 @@ from typing import TYPE_CHECKING, Literal
 
 from invoke import Exit
 
-from fastman_tasks.tasks import checks, console, revisions
+from fastman_tasks.tasks import checks, console, prompt, revisions, version_files
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
 from fastman_tasks.tasks.database import MIGRATE_HELP
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from fastman_tasks.plans import Observer, Report
     from fastman_tasks.project import Project
-    from fastman_tasks.revisions.graph import Revision
 
 _SEED = "Run the seeders afterwards."
 _ACCEPT_EMPTY = "Roll back past migrations whose downgrade() is empty; what they did is not undone."
@@ -135,14 +130,7 @@ def check(
 
     inv migrate.check --against=origin/main
     """
-    from fastman_tasks import actions
-
-    def work(observer: Observer) -> Report:
-        return actions.check(
-            project, against=against, models=models, database=database, replay=replay, observer=observer
-        )
-
-    checks.run(project, work, json, format)
+    checks.run(project, json, format, against=against, models=models, database=database, replay=replay)
 
 
 @project_task(help={"json": "Print JSON."})
@@ -184,20 +172,32 @@ def show(project: Project, revision: str, json: bool = False) -> None:
 )
 def merge(project: Project, message: str | None = None, pretend: bool = False, json: bool = False) -> None:
     """Write a migration that merges the heads, after two branches with migrations of their own."""
-    from fastman_tasks.making.merge import merge
-    from fastman_tasks.plans import Step, StepResult
+    version_files.merge(project, message, pretend=pretend, json=json)
 
-    def write() -> tuple[Sequence[Revision], Path | None]:
-        # Where new files belong env.py says, when it runs for the first time.
-        graph = project.migrator.graph
-        return merge(project.environment, graph, message or "merge heads", pretend=pretend)
 
-    heads, file = revisions.read(project, json, write)
-    merged = ", ".join(head.id for head in heads)
-    found = [StepResult(Step("write", file.stem, file), "done", note=merged)] if file else []
-    revisions.answer(
-        project, "migrate.merge", found, json, lambda: revisions.merged(project, heads, file), database=False
-    )
+@project_task(
+    help={
+        "revision": "What to move, by its last migration: its id or its file's name, or a part of either.",
+        "onto": "The migration that it is to follow (default: the other head).",
+        "pretend": "Say what would be moved; change nothing.",
+        "force": "Go on although files are not committed, were pushed, or the database cannot be reached.",
+        "json": "Print JSON.",
+    },
+    optional_positional="revision",
+)
+def rebase(
+    project: Project,
+    revision: str | None = None,
+    onto: str | None = None,
+    pretend: bool = False,
+    force: bool = False,
+    json: bool = False,
+) -> None:
+    """Move the migrations of this branch onto the other head, after others have added theirs.
+
+    inv migrate.rebase add_email --onto=add_phone
+    """
+    version_files.rebase(project, revision, onto, pretend=pretend, force=force, json=json)
 
 
 @project_task(
@@ -221,16 +221,7 @@ def squash(
 
     inv migrate.squash --to=add_email --archive=old_migrations
     """
-    from pathlib import Path
-
-    from fastman_tasks.actions.squash import squash
-
-    folder = Path(archive) if archive else None
-    found = revisions.read(project, json, lambda: squash(project, to=to, archive=folder, preview=pretend, force=force))
-    steps = revisions.squash_steps(found, pretend)
-    revisions.answer(
-        project, "migrate.squash", steps, json, lambda: revisions.squashed(project, found, folder, pretend)
-    )
+    version_files.squash(project, to, archive, pretend=pretend, force=force, json=json)
 
 
 @changing_task(
@@ -247,3 +238,11 @@ def stamp(run: Run, revision: str) -> None:
     from fastman_tasks import actions
 
     run(actions.stamp, revision=revision)
+
+
+@changing_task(help={"pretend": "Say what the way that you choose would do; change nothing."})
+def repair(run: Run) -> None:
+    """Choose a way out where the database has a revision that no file has, after switching branches."""
+    from fastman_tasks import actions
+
+    run(prompt.repairing(actions.repair, json=run.json))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastman_tasks.tasks import console, views
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from fastman_tasks.errors import Candidate
     from fastman_tasks.making.decisions import Decisions
     from fastman_tasks.making.migration import Draft
+    from fastman_tasks.plans import Report
+    from fastman_tasks.project import Project
 
 
 def consent(*, force: bool, confirm: str | None, json: bool, header: Callable[[], None]) -> Consent:
@@ -91,3 +94,53 @@ def _ask_renames(candidates: Sequence[Candidate], decisions: Decisions) -> Decis
         renames=(*decisions.renames, *(candidate.flag for candidate in renamed)),
         declined=decisions.declined | declined,
     )
+
+
+def choosing(rebase: Callable[..., Report], *, json: bool) -> Callable[..., Report]:
+    """Returns ``rebase``, which asks what to move where neither git nor a flag tells.
+
+    It raises RebaseUndecided if there is no terminal to ask on, or stdout is for ``json`` alone, and ConsentMissing if
+    the user cancels.
+    """
+
+    @functools.wraps(rebase)
+    def choose(project: Project, **options: Any) -> Report:
+        from fastman_tasks.errors import ConsentMissing, RebaseUndecided
+
+        try:
+            return rebase(project, **options)
+        except RebaseUndecided as undecided:
+            if json or not console.can_ask():
+                raise
+            # It is the reporter's.
+            options["observer"].header()
+            chosen = console.pick("Which command?", [str(each) for each in undecided.candidates])
+            if chosen is None:
+                raise ConsentMissing("Cancelled; nothing was changed.") from None
+            command = undecided.candidates[chosen]
+        return rebase(project, **{**options, "revision": command.words[0], **dict(command.flags)})
+
+    return choose
+
+
+def repairing(repair: Callable[..., Report], *, json: bool) -> Callable[..., Report]:
+    """Returns ``repair``, which asks for the way out. It raises as what ``choosing`` returns does."""
+
+    @functools.wraps(repair)
+    def choose(project: Project, **options: Any) -> Report:
+        from fastman_tasks.errors import ConsentMissing, RepairUndecided
+
+        try:
+            return repair(project, **options)
+        except RepairUndecided as undecided:
+            if json or not console.can_ask():
+                raise
+            options["observer"].header()
+            console.line(undecided.what)
+            chosen = console.pick("What is to be done?", [what for what, _ in undecided.ways.values()])
+            if chosen is None:
+                raise ConsentMissing("Cancelled; nothing was changed.") from None
+            way = [*undecided.ways][chosen]
+        return repair(project, way=way, **options)
+
+    return choose

@@ -40,7 +40,7 @@ def run(
         project,
         migrates=action.__name__ in ("migrate", "fresh", "refresh", "load", "setup"),
         seeds=bool(options.get("seed")),
-        goes_both_ways=action.__name__ in ("refresh", "redo"),
+        goes_both_ways=action.__name__ in ("refresh", "redo", "rebase"),
     )
     consent = prompt.consent(force=force, confirm=confirm, json=json, header=shown.header)
     try:
@@ -152,6 +152,8 @@ class Lines(Observer):
                 console.end_result(result.seconds, "DONE")
             else:
                 console.print_result(self._name(result.step), result.seconds, "DONE")
+            if result.step.action == "back up":
+                console.line(f"    {result.note}")
             return
         if result.state == "skipped":
             self.header()
@@ -169,6 +171,8 @@ class Lines(Observer):
     def _name(self, step: Step) -> str:
         if step.action == "load":
             return f"{step.name} ({step.message})"
+        if step.action in ("back up", "restore"):
+            return f"{step.action} {'to ' if step.action == 'back up' else ''}{step.name}"
         # One migration has a line for each direction.
         return f"{step.action} {step.name}" if self._goes_both_ways and step.id else step.name
 
@@ -197,11 +201,16 @@ class Lines(Observer):
 
     def end(self, report: Report, *, shows_sql: bool) -> None:
         """Print the summary of an action."""
-        self.header()
+        if report.database is not None:
+            self.header()
         if report.command == "database.seed" or (self._is_seeding and not shows_sql):
             summary.seeders(report)
         elif not report.steps:
             summary.nothing(report)
+        elif report.command == "migrate.rebase":
+            summary.rebase(report)
+        elif report.command == "migrate.repair" and (report.preview or report.steps[0].step.action == "write"):
+            summary.repair(report, self._project.root)
         elif shows_sql:
             views.sql(report, everything=self._project.debug)
             console.line("Nothing was changed.")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from fastman_tasks.tasks import console, views
 from fastman_tasks.tasks.startup import import_libraries
 
 if TYPE_CHECKING:
-    from fastman_tasks.actions.squash import Squash
-    from fastman_tasks.plans import StepResult, StepState
+    from fastman_tasks.plans import StepResult
     from fastman_tasks.project import Project
-    from fastman_tasks.revisions.graph import Revision
 
 T = TypeVar("T")
 
@@ -107,53 +104,6 @@ def migration(project: Project, up: StepResult, down: StepResult) -> None:
     for title, result in (("upgrade", up), ("downgrade", down)):
         console.line()
         views.statements(title, result, everything=project.debug)
-
-
-def merged(project: Project, heads: Sequence[Revision], file: Path | None) -> None:
-    """Print the revisions that were merged, and the file."""
-    if len(heads) < 2:
-        console.line("There is one head; nothing to merge." if heads else "No migrations yet.")
-        return
-    console.line("Merges:")
-    for head in heads:
-        console.line(f"  {head.name}  {head.id}")
-    console.line(f"Created {console.relative_path(file, project.root)}" if file else "Nothing was written.")
-
-
-def squash_steps(found: Squash, pretend: bool) -> list[StepResult]:
-    """Returns the file that was written, and those that are gone, as steps."""
-    from fastman_tasks.plans import Step, StepResult
-
-    if not found.text:
-        return []
-    *gone, last = found.squashed
-    state: StepState = "planned" if pretend else "done"
-    removed = [StepResult(Step("remove", each.name, each.file, each.id, each.message), state) for each in gone]
-    note = "; ".join(found.left_out)
-    return [StepResult(Step("write", last.name, last.file, last.id, last.message), state, note=note), *removed]
-
-
-def squashed(project: Project, found: Squash, archive: Path | None, pretend: bool) -> None:
-    """Print what a squash has done, or with ``pretend`` would do."""
-    if not found.text:
-        console.line("There is one migration; nothing to squash." if found.squashed else "No migrations yet.")
-        return
-    last = found.squashed[-1]
-    number = len(found.squashed) - 1
-    if pretend:
-        console.lines(found.text)
-    console.line(f"Squashes {number + 1} migrations into {console.relative_path(last.file, project.root)}.")
-    if not pretend:
-        where = f"moved to {console.relative_path(archive, project.root)}" if archive is not None else "removed"
-        console.line(f"The others were {where}. It was tried in a scratch database: schema and rows are the same.")
-    console.line(f"It is written in the SQL of {found.backend}, and refuses to run on another database.")
-    for each in found.left_out:
-        console.line(f"Not in it, and to be added by hand: {each}", style="yellow")
-    if not found.was_checked:
-        console.line("This database cannot be reached: it may be in the middle of them.", style="yellow")
-    console.line(f"A database at {last.id} needs nothing. Migrate any older one with the old files first.")
-    if pretend:
-        console.line("Nothing was changed.")
 
 
 def _name(result: StepResult) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,12 @@ def import_libraries(project: Project) -> None:
     with _without("pygments"):
         if project.has_environment:
             _ = project.migrator
+
+
+def import_actions() -> None:
+    """Import what changes a database, and the libraries that it needs."""
+    with _without("pygments"):
+        importlib.import_module("fastman_tasks.actions")
 
 
 @contextmanager

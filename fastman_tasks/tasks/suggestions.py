@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from invoke import Collection, Exit, ParseError, Program
 
 from fastman_tasks.tasks import console
+from fastman_tasks.tasks.optional_positionals import name_positionals
 from fastman_tasks.tasks.spelling import own_commands, running_program
 
 #: Our commands by what Laravel, Rails, Django and Alembic call them, without their separators.
@@ -24,6 +25,15 @@ _COMMANDS: Mapping[str, str] = {
     "reset": "migrate.reset",
     "dbreset": "migrate.reset",
     "dbwipe": "migrate.fresh",
+    "dbcreate": "database.create",
+    "dbdrop": "database.drop",
+    "dbsetup": "database.setup",
+    "dbprepare": "database.setup",
+    "dbshow": "database.show",
+    "dbtable": "database.table",
+    "dbwait": "database.wait",
+    "dbshell": "database.shell",
+    "dbconsole": "database.shell",
     "flush": "migrate.fresh",
     "dbfresh": "migrate.fresh",
     "migratefresh": "migrate.fresh",
@@ -83,6 +93,8 @@ def improve_errors() -> None:
 def _improving(program: Program, parse: Callable[[], None]) -> Callable[[], None]:
     def improved() -> None:
         try:
+            if parse.__name__ == "parse_tasks":
+                name_positionals(program)
             parse()
         except ParseError as error:
             found = _improved(error, program.collection)

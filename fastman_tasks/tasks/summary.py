@@ -10,6 +10,8 @@ from fastman_tasks.tasks import console
 from fastman_tasks.text import pluralize
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fastman_tasks.plans import Report, StepResult
 
 _VERBS = {"apply": "applied", "roll back": "rolled back", "stamp": "recorded as applied, without running"}
@@ -18,6 +20,8 @@ _NOTHING = {
     "migrate.reset": "Nothing to roll back.",
     "migrate.refresh": "Nothing to roll back or to migrate.",
     "migrate.redo": "Nothing to roll back.",
+    "migrate.rebase": "Nothing to rebase.",
+    "migrate.repair": "Nothing to repair: every revision of the database has a file.",
     "migrate.stamp": "It is recorded already; nothing to do.",
 }
 
@@ -45,6 +49,32 @@ def migrations(results: Sequence[StepResult], others: Sequence[StepResult] = ())
         console.line(f"Another process applied {pluralize(len(others), 'migration')} in the meantime.")
     elif not done and not loaded:
         console.line("Nothing to migrate.")
+
+
+def rebase(report: Report) -> None:
+    """Say what each rewritten migration revises now, and count those that were run."""
+    for result in report.steps:
+        if report.preview:
+            console.line(f"  {result.step.action} {result.step.name}")
+    console.line()
+    for result in report.steps:
+        if result.step.action == "rebase":
+            console.line(f"{result.step.name}: {result.note}.")
+    if report.preview:
+        console.line("Nothing was changed.")
+    elif any(result.step.action == "apply" for result in report.steps):
+        migrations(report.steps, report.in_state("skipped"))
+    else:
+        console.line("To apply what is pending: inv database.migrate")
+
+
+def repair(report: Report, root: Path) -> None:
+    """Say which files were written, or what would be done."""
+    for result in report.steps:
+        name = console.relative_path(result.step.file, root) if result.step.file else result.step.name
+        action = "Restored" if result.state == "done" else f"  {result.step.action}"
+        console.line(f"{action} {name} {result.note}")
+    console.line("Nothing was changed." if report.preview else "See inv migrate.status")
 
 
 def empty(report: Report) -> None:

@@ -11,7 +11,7 @@ from command import Init, Sandbox
 from fastman_tasks.actions import replay
 from fastman_tasks.databases import scratch, urls
 from fastman_tasks.databases.database import Database
-from fastman_tasks.errors import DatabaseUnavailable, EnvironmentFailed
+from fastman_tasks.errors import DatabaseUnavailable, EnvironmentFailed, SettingsError
 from servers import Server, execute, tables
 from services import migrate, opened
 
@@ -129,6 +129,17 @@ def test_what_an_ended_process_left(postgresql: Server) -> None:
     with scratch.create(database) as first, scratch.create(database) as second:
         found = left(str(postgresql.admin.render_as_string(hide_password=False)))
         assert sorted(found) == sorted([first.name, second.name])
+
+
+def test_a_server_of_another_kind(postgresql: Server, mariadb: Server, tmp_path: Path) -> None:
+    """It is refused; of the same kind it is used with the driver that env.py has been written for."""
+    database = Database(urls.parse(postgresql.fresh("postgresql+asyncpg")))
+    for server in (mariadb.admin, urls.parse(f"sqlite:///{tmp_path}/x.db")):
+        with pytest.raises(SettingsError, match="FASTMAN_SCRATCH_URL"), scratch.create(database, server):
+            pytest.fail("it was created")
+    assert list(tmp_path.glob("*.db")) == []
+    with scratch.create(database, postgresql.admin) as made:
+        assert made.url.drivername == "postgresql+asyncpg"
 
 
 def test_who_may_not_create_a_database(postgresql: Server, mariadb: Server) -> None:

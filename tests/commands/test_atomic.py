@@ -193,6 +193,7 @@ def test_failing_at_each_statement(project: Sandbox, fresh_url: FreshUrl, driver
         ("postgresql+asyncpg", signal.SIGTERM),
     ],
 )
+@pytest.mark.thorough
 def test_a_signal(project: Sandbox, fresh_url: FreshUrl, driver: str, number: signal.Signals) -> None:
     """Ctrl-C, and a deploy that is stopped: rolled back, reported, code 1, and the lock is free."""
     url = fresh_url(driver)
@@ -231,6 +232,7 @@ def test_a_signal(project: Sandbox, fresh_url: FreshUrl, driver: str, number: si
     assert "1 migration applied." in again.stdout
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_on_mariadb(project: Sandbox, fresh_url: FreshUrl, number: signal.Signals) -> None:
     """The server goes on with the statement that it has; the report must not say that nothing of it was kept."""

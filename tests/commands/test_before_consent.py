@@ -9,6 +9,9 @@ import pytest
 from command import Sandbox
 from servers import Server, tables
 
+# What runs when is the same on every version.
+pytestmark = pytest.mark.thorough
+
 DRIVERS = ["sqlite", "postgresql+psycopg"]
 
 

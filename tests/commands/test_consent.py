@@ -14,6 +14,9 @@ from processes import Running
 from servers import Server, execute, tables
 from services import opened
 
+# Who is asked, and what is an answer, is the same on every version.
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def shop(project: Sandbox) -> Sandbox:

@@ -13,6 +13,9 @@ import pytest
 from command import Result, Sandbox
 from ordinary import as_ordinary_user, unwritable
 
+# What a disk does is the same on every version.
+pytestmark = pytest.mark.thorough
+
 FULL = "The disk of the database is full. Free some space, then run the same command again."
 MODELS = """
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column

@@ -13,6 +13,9 @@ import pytest
 
 from command import Result, Sandbox
 
+# How names are printed is the same on every version.
+pytestmark = pytest.mark.thorough
+
 # Colours, a bell, the reversal of letters, a link for rich, and a line that is none of ours.
 EVIL = "\x1b[31m\x07\x9b1m\u202e[red]x[link=y]"
 FORGED = "\r\nFORGED"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
 import services
 from command import Sandbox
 from dumps import dump, held_table
+from fastman_tasks import Observer, actions, force
+from fastman_tasks.errors import MigrationFailed
+from fastman_tasks.migrating import executor
+from fastman_tasks.plans import Step
 from processes import Running
 from servers import Server, execute
 from services import opened
@@ -40,18 +43,28 @@ def test_a_table_that_is_locked_for_a_while(request: pytest.FixtureRequest, proj
     execute(url, "SELECT b FROM users")
 
 
-def test_a_table_that_stays_locked(project: Sandbox, postgresql: Server) -> None:
+class Retries(Observer):
+    """Notes how long each retry waits."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+
+    def step_retrying(self, step: Step, pause: float) -> None:
+        self.pauses.append(pause)
+
+
+def test_a_table_that_stays_locked(project: Sandbox, postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three more tries with growing pauses, then code 1 and nothing kept; and so where a statement takes too long."""
-    url = shop(project, postgresql, "postgresql+psycopg")
+    assert executor.PAUSES == (1.0, 3.0, 9.0)
+    monkeypatch.setattr(executor, "PAUSES", (0.01, 0.03, 0.09))
+    url, retries = shop(project, postgresql, "postgresql+psycopg"), Retries()
     before = dump(url)
-    with held_table(url, "users"):
-        started = time.monotonic()
-        failed = project.inv("database.migrate", env=WAITING, code=1)
-        assert 13 < time.monotonic() - started < 30
-    assert re.findall(r"retrying in (\d+) s", failed.stdout) == ["1", "3", "9"]
-    assert "DONE" not in failed.stdout
-    assert "canceling statement due to lock timeout" in failed.stderr
-    assert "The failed migration was rolled back.\n0 applied now. Remaining:\n  1_alter\n" in failed.stderr
+    with held_table(url, "users"), opened(project, **WAITING) as here, pytest.raises(MigrationFailed) as failed:
+        actions.migrate(here, consent=force, observer=retries)
+    assert retries.pauses == [0.01, 0.03, 0.09]
+    assert failed.value.code == 1
+    assert "canceling statement due to lock timeout" in str(failed.value)
+    assert "The failed migration was rolled back.\n0 applied now. Remaining:\n  1_alter\n" in str(failed.value)
     after = dump(url)
     after.pop("alembic_version", None)
     assert after["rows"].pop("alembic_version", []) == []

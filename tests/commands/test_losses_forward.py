@@ -57,6 +57,7 @@ DROPS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("up", DROPS)
 def test_what_is_dropped(project: Sandbox, url: str, up: str) -> None:
     """It is listed everywhere; where it is protected, --force is not enough, and the name is."""
@@ -139,6 +140,7 @@ def test_a_new_database(project: Sandbox, url: str) -> None:
     assert "This drops" not in said
 
 
+@pytest.mark.thorough
 def test_on_a_terminal(project: Sandbox, url: str) -> None:
     """The name is asked for; yes is not enough."""
     project.add_migration("2_drop", "2b", "1a", 'op.drop_table("posts")')

@@ -328,6 +328,7 @@ def limited(project: Sandbox, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=project.root, env=project.environ(), capture_output=True, encoding="utf-8")
 
 
+@pytest.mark.thorough
 def test_a_read_only_project(project: Sandbox) -> None:
     """Where nothing may be written, that is said in one line, and nothing is left half written."""
     project.write("models.py", BASE + USER)

@@ -128,6 +128,11 @@ def test_what_is_not_possible(shop: Sandbox, postgresql: Server) -> None:
     said = shop.inv("migrate.check").stdout
     assert [line.split()[0] for line in said.splitlines()] == ["passed", "skipped", "passed", "skipped", "passed"]
     assert "failed   database " in shop.inv("migrate.check", "--database", code=1).stdout
+    shop.write(".env", "DATABASE_URL=sqlite:///not_there.db")
+    (shop.root / "models.py").unlink()
+    said = shop.inv("migrate.check", "--database", "--models", code=1).stdout
+    assert [line.split()[0] for line in said.splitlines()] == ["passed", "failed", "failed"]
+    assert shop.inv("migrate.check").stdout.count("skipped") == 3
 
 
 HANG = """

@@ -105,7 +105,8 @@ def test_several_heads(project: Sandbox, url: str) -> None:
         "  4_right_too  4 right too\n"
         "To 2b:\n"
         "  2_left  2 left\n"
-        "Merge them: inv migrate.merge. Or choose one: --to=REVISION, or --to=heads for all.\n"
+        "Merge them: inv migrate.merge. Or, if nobody else has 4d, rebase it: inv migrate.rebase 4d --onto=2b\n"
+        "Or choose one: --to=REVISION, or --to=heads for all.\n"
     )
     assert project.files() == before
     done = project.inv("database.migrate", "--to=2b", "migrate.reset", "--force", "database.migrate", "--to=heads")

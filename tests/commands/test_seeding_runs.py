@@ -492,6 +492,7 @@ def test_json(shop: Sandbox) -> None:
                 "state": "done",
                 "rows": {"roles": {"created": 3, "updated": 1, "deleted": 0, "unchanged": 0}},
                 "sql": [],
+                "findings": [],
                 "note": None,
             }
         ],
@@ -624,6 +625,7 @@ def interrupted(project: Sandbox, number: int, *flags: str) -> tuple[int, str, s
     return process.returncode, out, err
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("driver", EVERY)
 def test_interrupted(project: Sandbox, url: str, driver: str) -> None:
     """Ctrl-C and SIGTERM are failures with a report; SIGKILL in the middle leaves nothing either, and no lock."""

@@ -13,12 +13,14 @@ COMMANDS = {
     "db:seed": "database.seed",
     "database:seed": "database.seed",
     "db:migrate": "database.migrate",
+    "db:prepare": "database.setup",
+    "dbshell": "database.shell",
     "migrate:rollback": "migrate.rollback",
     "migrate:fresh": "migrate.fresh",
     "showmigrations": "migrate.status",
     "makemigrations": "make.migration",
     "make:migration": "make.migration",
-    "migrate.rolback": "migrate.rollback or migrate.redo",
+    "migrate.rolback": "migrate.rollback or migrate.rebase",
     "helo": "hello",
 }
 FLAGS = {

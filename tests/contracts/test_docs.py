@@ -21,6 +21,7 @@ from invoke import Collection, ParseError, Parser, Program
 from command import Sandbox
 from fastman_tasks import database, errors, make, migrate
 from fastman_tasks.env_file import VARIABLES
+from fastman_tasks.tasks.optional_positionals import spell_out
 from seeds import dump
 from servers import Server
 
@@ -112,7 +113,7 @@ def parse(words: list[str], collection: Collection) -> None:
     rest = [*core.unparsed]
     if rest and rest[0] in ("make.migration", "make.seeder") and all(word.startswith("--") for word in rest[1:]):
         rest.insert(1, "name")
-    Parser(contexts=collection.to_contexts()).parse_argv(rest)
+    Parser(contexts=collection.to_contexts()).parse_argv(spell_out(rest, collection))
 
 
 def slugs(text: str) -> set[str]:

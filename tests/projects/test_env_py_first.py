@@ -191,7 +191,9 @@ def test_a_file_that_the_application_leaves_open(project: Sandbox) -> None:
 def test_what_alembic_can_do_without_is_there_for_the_application(project: Sandbox) -> None:
     """Mako finds no Pygments when Alembic imports it; env.py does."""
     write_ini(project, "sqlite:///shop.db")
-    write_env(project, head="import pygments\nprint('found', pygments.__version__)")
+    head = "import sys\nprint('too early' if 'pygments' in sys.modules else 'not yet')"
+    write_env(project, head=f"{head}\nimport pygments\nprint('found', pygments.__version__)")
     add_chain(project)
     for command in ("migrate.status", "database.migrate"):
-        assert "found " in project.inv(command, anew=True).stdout
+        said = project.inv(command, anew=True).stdout
+        assert "not yet\nfound " in said

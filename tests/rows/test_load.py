@@ -361,6 +361,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("driver", ["sqlite"])
 @pytest.mark.parametrize("kind", BOMBS)
 def test_bounded_memory(place: Place, kind: str) -> None:
@@ -400,6 +401,7 @@ def test_a_file_that_is_not_there(place: Place) -> None:
         Database(parse(place.url)).run(lambda c: load(Session(bind=c), Person, place.folder / "x.csv.gz"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("driver", [*SQLITE, *POSTGRESQL])
 def test_constant_memory(place: Place) -> None:
     """Four times the rows take no more memory, in the two formats that are read line by line."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import itertools
 import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 import textwrap
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
 import pexpect
+from pexpect.fdpexpect import fdspawn
 
 from fastman_tasks.making.files import TEMPLATES
 from prefork import Forked, Prefork
@@ -39,6 +44,8 @@ _FOREIGN = (
     *("PG", "MYSQL_", "MARIADB_", "PYTHON", "RUFF_", "XDG_", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "COLORTERM"),
     *("COLUMNS", "LINES", "TTY_", "JUPYTER_"),
 )
+# The size of the terminals.
+_LINES, _COLUMNS = 40, 160
 # What steers the tests themselves.
 _OURS = "FASTMAN_TEST_"
 # Counts the seconds in which files were written. Bytecode knows its source by the second and the size: a file that a
@@ -186,35 +193,30 @@ class Sandbox:
     def terminal(
         self,
         *args: str,
-        answers: Sequence[tuple[str, str]] = (),
+        answers: Sequence[tuple[str, str | None]] = (),
         cwd: str = ".",
         env: Mapping[str, str] | None = None,
         code: int = 0,
+        anew: bool = False,
     ) -> str:
         """Run ``inv`` on a terminal, typing each answer once its question is seen; return all that was printed.
 
-        Keys instead of an answer: ``"\\x03"`` is Ctrl-C, ``"\\x04"`` is Ctrl-D. It must end with ``code``.
+        Keys instead of an answer: ``"\\x03"`` is Ctrl-C, ``"\\x04"`` is Ctrl-D; None types nothing. It must end with
+        ``code``. ``anew`` as in ``run``.
         """
-        child = pexpect.spawn(
-            sys.executable,
-            ["-m", "invoke", *args],
-            cwd=str(self.root / cwd),
-            env=self.environ({"TERM": "xterm", **(env or {})}),
-            encoding="utf-8",
-            timeout=30,
-            dimensions=(40, 160),
-        )
+        start = _spawn if anew else _fork_on_terminal
+        screen, wait = start(("invoke", *args), self.root / cwd, self.environ({"TERM": "xterm", **(env or {})}))
         said = ""
-        try:
+        with screen:
             for question, answer in answers:
-                child.expect_exact(question)
-                said += child.before + child.after
-                child.send(answer if answer in {"\x03", "\x04"} else f"{answer}\n")
-            child.expect_exact(pexpect.EOF)
-            said += child.before
-        finally:
-            child.close()
-        assert child.exitstatus == code, f"inv {' '.join(args)} ended with {child.exitstatus}, not {code}\n{said}"
+                screen.expect_exact(question)
+                said += screen.before + screen.after
+                if answer is not None:
+                    screen.send(answer if answer in {"\x03", "\x04"} else f"{answer}\n")
+            screen.expect_exact(pexpect.EOF)
+            said += screen.before
+        ended = wait()
+        assert ended == code, f"inv {' '.join(args)} ended with {ended}, not {code}\n{said}"
         assert "Traceback" not in said, said
         return said.replace("\r\n", "\n")
 
@@ -248,6 +250,31 @@ def _start(command: Sequence[str], folder: Path, environment: Mapping[str, str])
         timeout=120,
     )
     return done.returncode, done.stdout, done.stderr
+
+
+def _spawn(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> tuple[pexpect.spawn, Callable[[], int]]:
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", *command],
+        cwd=str(folder),
+        env=environment,
+        encoding="utf-8",
+        timeout=30,
+        dimensions=(_LINES, _COLUMNS),
+    )
+    return child, lambda: child.exitstatus
+
+
+def _fork_on_terminal(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> tuple[fdspawn, Callable[[], int]]:
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", _LINES, _COLUMNS, 0, 0))
+        forked = _prefork().start(command, folder, environment, terminal, terminal)
+    return fdspawn(ours, encoding="utf-8", timeout=30), forked.wait
 
 
 @functools.cache

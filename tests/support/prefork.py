@@ -1,23 +1,27 @@
-"""Python commands as processes of their own, forked from one that has imported the libraries.
+"""Python commands as processes of their own, forked from one that has imported the libraries and this package.
 
-Starting Python and importing SQLAlchemy and Alembic takes longer than most commands do. Each process begins with the
-libraries and with nothing of this project imported; it has its own folder, environment, output and end.
+Starting Python and importing SQLAlchemy and Alembic takes longer than most commands do. Each process has a folder, an
+environment, output and an end of its own.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -48,7 +52,7 @@ class Prefork:
     def start(
         self, command: Sequence[str], folder: Path, environment: Mapping[str, str], out: IO[str], err: IO[str]
     ) -> Forked:
-        """Start ``python -m command`` in ``folder``, writing to ``out`` and ``err``."""
+        """Start ``python -m command`` in ``folder``, writing to ``out`` and ``err``; on a terminal if they are one."""
         request = json.dumps({"command": command, "folder": str(folder), "environment": dict(environment)}).encode()
         assert len(request) < _LONGEST
         ours, theirs = os.pipe()
@@ -71,7 +75,7 @@ class Prefork:
 
 
 class Forked:
-    """A process that was started; ``status`` tells its id in the first line and, once it is over, how it ended."""
+    """A process that was started; ``status`` tells its id in the first line and how it ended in the second."""
 
     def __init__(self, status: IO[str]) -> None:
         self._status = status
@@ -80,7 +84,7 @@ class Forked:
     def wait(self) -> int:
         """Its exit code, or minus the signal that ended it, when it is over."""
         with self._status:
-            return os.waitstatus_to_exitcode(int(self._status.read()))
+            return os.waitstatus_to_exitcode(int(self._status.readline()))
 
 
 def text_file() -> IO[str]:
@@ -94,34 +98,73 @@ def everything(file: IO[str]) -> str:
     return file.read()
 
 
-def _serve(requests: socket.socket) -> list[str]:
-    """Fork for each request; returns, in the fork, the command that it is to be."""
-    while True:
-        request, fds, _, _ = socket.recv_fds(requests, _LONGEST, 3)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        if not request:
-            # Whoever asked is gone.
-            os._exit(0)
-        if os.fork() == 0:
-            requests.close()
-            return _become(json.loads(request), *fds)
-        for number in fds:
+class _Server:
+    """Forks for each of ``requests``, and tells whoever asked how the fork has ended."""
+
+    def __init__(self, requests: socket.socket) -> None:
+        self._requests = requests
+        self._statuses: dict[int, int] = {}
+        # What a signal writes ends a select that waits; the signal itself does not.
+        self._woken, self._wake = os.pipe()
+        os.set_blocking(self._wake, False)
+        self._handler = signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake)
+
+    def serve(self) -> list[str]:
+        """Returns, in a fork, the command that it is to be."""
+        while True:
+            ready, _, _ = select.select([self._requests, self._woken], [], [])
+            if self._woken in ready:
+                os.read(self._woken, _LONGEST)
+                self._tell()
+            if self._requests not in ready:
+                continue
+            request, fds, _, _ = socket.recv_fds(self._requests, _LONGEST, 3)
+            if not request:
+                # Whoever asked is gone.
+                os._exit(0)
+            *outputs, status = fds
+            if (child := os.fork()) == 0:
+                self._forget(status)
+                return _become(json.loads(request), *outputs)
+            self._statuses[child] = status
+            _write(status, child)
+            for number in outputs:
+                os.close(number)
+
+    def _tell(self) -> None:
+        while self._statuses:
+            child, ended = os.waitpid(-1, os.WNOHANG)
+            if not child:
+                break
+            status = self._statuses.pop(child)
+            _write(status, ended)
+            os.close(status)
+
+    def _forget(self, status: int) -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, self._handler)
+        self._requests.close()
+        for number in (self._woken, self._wake, status, *self._statuses.values()):
             os.close(number)
 
 
-def _become(asked: dict, out: int, err: int, status: int) -> list[str]:
-    child = os.fork()
-    if child:
-        os.write(status, f"{child}\n".encode())
-        _, ended = os.waitpid(child, 0)
-        os.write(status, str(ended).encode())
-        os._exit(0)
+def _write(status: int, number: int) -> None:
+    # Whoever asked may not want to know.
+    with contextlib.suppress(BrokenPipeError):
+        os.write(status, f"{number}\n".encode())
+
+
+def _become(asked: dict, out: int, err: int) -> list[str]:
+    if os.isatty(out):
+        os.setsid()
+        fcntl.ioctl(out, termios.TIOCSCTTY, 0)
+        os.dup2(out, 0)
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     os.dup2(out, 1)
     os.dup2(err, 2)
-    for number in (out, err, status):
-        os.close(number)
+    os.close(out)
+    os.close(err)
     os.environ.clear()
     os.environ.update(asked["environment"])
     os.chdir(asked["folder"])
@@ -129,13 +172,21 @@ def _become(asked: dict, out: int, err: int, status: int) -> list[str]:
     return asked["command"]
 
 
+def _import_all(package: str) -> None:
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+        # The tasks ask Invoke, as a tasks.py imports them, how it was called.
+        if module.name != "fastman_tasks.tasks":
+            (_import_all if module.ispkg else importlib.import_module)(module.name)
+
+
 def _main() -> None:
     requests = socket.socket(fileno=int(sys.argv[1]))
     for name in LIBRARIES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    _import_all("fastman_tasks")
     gc.freeze()
-    command = _serve(requests)
+    command = _Server(requests).serve()
     sys.argv[:] = command
     try:
         runpy.run_module(command[0], run_name="__main__", alter_sys=True)

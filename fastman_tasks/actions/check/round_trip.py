@@ -95,11 +95,13 @@ def _trace(difference: Difference) -> str:
         return f"leaves the {kind} {name}"
     if after is None:
         return f"does not restore the {kind} {name}"
-    return f"leaves the {kind} {name} as {after}; before it was {before}"
+    return f"leaves the {kind} {name} as {after or 'plain'}; before it was {before or 'plain'}"
 
 
 def _change(difference: Difference) -> str:
     kind, name, before, after = difference
     if before is None:
         return f"there is a new {kind} {name}"
-    return f"the {kind} {name} is missing" if after is None else f"the {kind} {name} is {after}, and was {before}"
+    if after is None:
+        return f"the {kind} {name} is missing"
+    return f"the {kind} {name} is {after or 'plain'}, and was {before or 'plain'}"

@@ -77,7 +77,8 @@ class Difference(NamedTuple):
             return f"{self.kind} {self.name} is missing"
         if self.before is None:
             return f"{self.kind} {self.name} is in no migration"
-        return f"{self.kind} {self.name} is {self.after}, and in the migrations {self.before}"
+        # A table without options has nothing to say.
+        return f"{self.kind} {self.name} is {self.after or 'plain'}, and in the migrations {self.before or 'plain'}"
 
 
 #: What an earlier reading of the same database has found.

@@ -345,6 +345,7 @@ def test_a_type_that_stays_is_shown_once(project: Sandbox, request: pytest.Fixtu
         walk.make(users(new))
 
 
+@pytest.mark.thorough
 def test_on_a_terminal(project: Sandbox) -> None:
     """It is asked, pair by pair; Ctrl-D cancels, no means that the data is dropped, which is refused."""
     project.write("models.py", NAME)

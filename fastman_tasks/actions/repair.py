@@ -1,0 +1,203 @@
+"""Ways out where the database has revisions that no file has."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fastman_tasks.actions import replay
+from fastman_tasks.actions.fresh import fresh
+from fastman_tasks.actions.rollback import roll_back_planned
+from fastman_tasks.actions.stamp import stamp
+from fastman_tasks.consent import Consent, refuse
+from fastman_tasks.databases.snapshot import Snapshot
+from fastman_tasks.errors import Command, FastmanError, RepairUndecided, UsageError
+from fastman_tasks.making import files
+from fastman_tasks.migrating import lost_files, missing
+from fastman_tasks.migrating.downgrades import steps_back
+from fastman_tasks.migrating.lost_files import LostFile
+from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
+from fastman_tasks.project import Project
+from fastman_tasks.text import printable
+
+Way = Literal["restore", "roll back", "stamp", "start over"]
+#: To replay more of them would take too long for a hint.
+_ENOUGH = 100
+
+
+def repair(
+    project: Project,
+    way: Way | None = None,
+    *,
+    preview: bool = False,
+    consent: Consent = refuse,
+    observer: Observer | None = None,
+) -> Report:
+    """Go the ``way`` out for the revisions in the version table that no file has. Returns a Report.
+
+    "restore" writes their files, as a git branch has them; "roll back" only has these files until their migrations have
+    been rolled back; "stamp" records the revision before them instead, or the newest one that the schema has everything
+    of; "start over" does what ``fresh`` does. Whatever changes the database needs ``consent``.
+
+    Without a ``way``, raises RepairUndecided with those that are possible; MigrationRefused for revisions that were
+    squashed; UsageError for a way that is not possible; and what ``rollback``, ``stamp`` and ``fresh`` raise.
+    """
+    with project:
+        found = _Found.of(project)
+        if found is None:
+            return Report("migrate.repair", project.display_url, project.settings.environment, preview=preview)
+        if way is None:
+            text = missing.list_missing(found.missing, project.root)
+            raise RepairUndecided(text, found.ways)
+        if way not in found.ways:
+            raise UsageError(f"{way} is not possible here; possible are: {', '.join(found.ways)}.")
+        if way == "restore":
+            return found.restore(preview)
+        if way == "roll back":
+            return found.roll_back(preview, consent, observer)
+        if way == "stamp":
+            return stamp(project, found.before or "base", preview=preview, consent=consent, observer=observer)
+        return fresh(project, preview=preview, consent=consent, observer=observer)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The ``missing`` revisions; the ``files`` that git has of them; and the revision ``before`` them, if it is known:
+    an empty one is none at all."""
+
+    project: Project
+    missing: list[str]
+    files: tuple[LostFile, ...]
+    before: str | None
+
+    @classmethod
+    def of(cls, project: Project) -> _Found | None:
+        migrator = project.migrator
+        if not (lost := migrator.missing):
+            return None
+        graph = migrator.graph
+        if (refused := missing.refuse_squashed(lost, graph)) is not None:
+            raise refused
+        found = lost_files.find(project.environment, graph, lost)
+        if found:
+            parents = {parent for each in found for parent in each.parents if parent in graph}
+            ends = graph.heads_of(graph.with_ancestors(parents))
+            before = ends[0] if len(ends) == 1 else None if ends else ""
+        else:
+            before = _find_fitting(project)
+        return cls(project, lost, found, before)
+
+    @property
+    def ways(self) -> dict[str, tuple[str, str]]:
+        """What is possible: each with what it does, and how to do it by other commands."""
+        found = {}
+        undone = ", ".join([each.id for each in self.files] or self.missing)
+        if self.files:
+            names, branches = (", ".join(dict.fromkeys(each)) for each in self._named())
+            found["restore"] = (f"Restore {names} from branch {branches}", missing.restore_command(self._sources()))
+            back = Command("migrate.rollback", flags=(("steps", len(self.files)),))
+            found["roll back"] = (
+                f"Roll back {undone} with the files of branch {branches}, which are not kept",
+                missing.switch_command(self.files[0].branch, str(back)),
+            )
+        if self.before is not None:
+            name = self.before or "base"
+            stamping = Command("migrate.stamp", (name,))
+            found["stamp"] = (f"Record {name} instead: what {undone} did is not in the database", str(stamping))
+        again = str(Command("migrate.fresh"))
+        found["start over"] = ("Start over: drop everything, its rows too, and apply all migrations", again)
+        return {way: (printable(what), how) for way, (what, how) in found.items()}
+
+    def _named(self) -> tuple[list[str], list[str]]:
+        return [each.path.name for each in self.files], [each.branch for each in self.files]
+
+    def _sources(self) -> dict[str, list[str]]:
+        sources: dict[str, list[str]] = {}
+        for each in self.files:
+            sources.setdefault(each.branch, []).append(each.source)
+        return sources
+
+    def restore(self, preview: bool) -> Report:
+        if not preview:
+            _write(self.files)
+        return self._report("write", "planned" if preview else "done")
+
+    def _report(self, action: Literal["write", "roll back"], state: Literal["planned", "done"]) -> Report:
+        steps = tuple(
+            StepResult(Step(action, each.path.stem, each.path, each.id), state, note=f"from branch {each.branch}")
+            for each in self.files
+        )
+        project, is_preview = self.project, state == "planned"
+        return Report("migrate.repair", project.display_url, project.settings.environment, steps, preview=is_preview)
+
+    def roll_back(self, preview: bool, consent: Consent, observer: Observer | None) -> Report:
+        if preview:
+            # Their SQL needs the files, and then something would be changed.
+            return self._report("roll back", "planned")
+        project, ids = self.project, {each.id for each in self.files}
+
+        def plan() -> Plan:
+            migrator = project.migrator
+
+            def find() -> tuple[Step, ...]:
+                newest_first = [each for each in reversed(migrator.graph.revisions) if each.id in ids]
+                return steps_back(newest_first, migrator.state.url.get_dialect().name)
+
+            return migrator.plan(find)
+
+        with self._restored():
+            return roll_back_planned(project, Command("migrate.repair"), plan, False, consent, observer)
+
+    @contextmanager
+    def _restored(self) -> Iterator[None]:
+        _write(self.files)
+        self._forget()
+        try:
+            yield
+        finally:
+            for each in self.files:
+                each.path.unlink(missing_ok=True)
+                with suppress(OSError, NotImplementedError):
+                    Path(importlib.util.cache_from_source(each.path)).unlink(missing_ok=True)
+            self._forget()
+
+    def _forget(self) -> None:
+        self.project.environment.forget_files()
+        self.project.migrator.forget_state()
+
+
+def _write(found: tuple[LostFile, ...]) -> None:
+    """Write all files, or none."""
+    done: list[Path] = []
+    try:
+        for each in found:
+            done.append(files.write_bytes(each.content, each.path))
+    except BaseException:
+        for path in done:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _find_fitting(project: Project) -> str | None:
+    """The newest revision of which the database has everything; None if there is none, or it is not known."""
+    graph = project.migrator.graph
+    if not graph.revisions or len(graph.heads) > 1 or len(graph.revisions) > _ENOUGH:
+        return None
+    fitting = None
+    try:
+        live = replay.snapshot(project)
+
+        def look(step: Step, after: Snapshot) -> None:
+            nonlocal fitting
+            if not any(each.after is None for each in after.differences(live)):
+                fitting = step.id
+
+        with replay.empty(project) as copy:
+            replay.migrate(copy, after=look)
+    except FastmanError:
+        return None
+    return fitting

@@ -1,0 +1,81 @@
+"""A whole database as a file, and back: SQLite by itself, PostgreSQL, MySQL and MariaDB by their own programs."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+
+from fastman_tasks.databases.database import Database
+from fastman_tasks.errors import BackupFailed, UsageError
+from fastman_tasks.text import printable
+
+_ENDINGS = {"sqlite": "db", "postgresql": "dump", "mysql": "sql", "mariadb": "sql"}
+_SIGNATURES = {"sqlite": (b"SQLite format 3\0",), "postgresql": (b"PGDMP",), "mysql": (b"-- My", b"-- Maria", b"/*M!")}
+
+
+def ending(database: Database) -> str:
+    """Returns how the names of its backups end. Raises UsageError if it cannot be backed up."""
+    backend = database.url.get_backend_name()
+    if backend not in _ENDINGS:
+        raise UsageError(f"A {backend} database cannot be backed up: only PostgreSQL, SQLite, MySQL, MariaDB.")
+    return _ENDINGS[backend]
+
+
+def write(database: Database, file: Path) -> None:
+    """Write everything in ``database`` to the new ``file``, which only this user can read.
+
+    Raises BackupFailed or ProgramFailed; then there is no such file.
+    """
+    temporary = file.with_name(f".{file.name}.tmp")
+    try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        _backend(database).write(database, temporary)
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        # A link, unlike a rename, does not replace what is there.
+        os.link(temporary, file)
+    except OSError as error:
+        raise BackupFailed(f"{file} cannot be written: {error.strerror}.") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def restore(database: Database, file: Path, lock_timeout: float = 0.0) -> None:
+    """Put what is in ``file`` in place of everything in ``database``, which waits ``lock_timeout`` seconds for the lock
+    of a table (0: no limit).
+
+    On PostgreSQL and SQLite it is as it was if that fails. Raises BackupFailed or ProgramFailed.
+    """
+    _backend(database).restore(database, file, lock_timeout)
+
+
+def require_backup(database: Database, file: Path) -> None:
+    """Raises UsageError if ``file`` is no backup of such a database."""
+    try:
+        with file.open("rb") as opened:
+            first = opened.read(16)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}.") from error
+    backend = database.url.get_backend_name().replace("mariadb", "mysql")
+    if not first.startswith(_SIGNATURES.get(backend, ())):
+        of = next((name for name, each in _SIGNATURES.items() if first.startswith(each)), None)
+        what = f"a backup of {of}" if of else "not a backup"
+        raise UsageError(f"{printable(str(file))} is {what}; this database is {backend}. Nothing was changed.")
+
+
+def _backend(database: Database) -> ModuleType:
+    name = database.url.get_backend_name()
+    if name == "sqlite":
+        from fastman_tasks.databases.backups import sqlite
+
+        return sqlite
+    if name == "postgresql":
+        from fastman_tasks.databases.backups import postgresql
+
+        return postgresql
+    from fastman_tasks.databases.backups import mysql
+
+    return mysql

@@ -1,0 +1,131 @@
+"""Several heads: who else has what leads to each, and whether to merge or to rebase."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastman_tasks import git
+from fastman_tasks.errors import Command, MigrationRefused
+from fastman_tasks.revisions.graph import Revision, RevisionGraph
+from fastman_tasks.text import printable
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A head, and the revisions that lead to no other one: its ``own``, oldest first.
+
+    ``published`` is a branch in git that has some of them and that this one goes into, ``pushed`` the one that it was
+    pushed to; both are empty if there is none, and None if git cannot tell. ``is_applied`` is None if it is not known.
+    """
+
+    head: Revision
+    own: tuple[Revision, ...]
+    published: str | None
+    pushed: str | None
+    is_applied: bool | None
+
+    @property
+    def is_only_here(self) -> bool:
+        """Whether certainly nobody else has any of it, and this database has not either."""
+        return self.published == "" and self.pushed == "" and self.is_applied is False
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether others have some of it, or this database has."""
+        return bool(self.published or self.pushed or self.is_applied)
+
+
+def compare(graph: RevisionGraph, root: Path, applied: Collection[str] | None) -> tuple[Branch, ...]:
+    """Returns the branches that the revisions of ``graph`` end in; ``applied`` are those in the database, None if that
+    is not known."""
+    ends = graph.ends
+    lines = {end: graph.with_ancestors([end]) for end in ends}
+    own = {
+        end: tuple(
+            each
+            for each in graph.revisions
+            if each.id in line and not any(each.id in other for name, other in lines.items() if name != end)
+        )
+        for end, line in lines.items()
+    }
+    ids = {each.id for revisions in own.values() for each in revisions}
+    published, pushed = find_shared(ids, root)
+    return tuple(
+        Branch(
+            graph[end],
+            own[end],
+            _first(own[end], published),
+            _first(own[end], pushed),
+            None if applied is None else any(each.id in applied for each in own[end]),
+        )
+        for end in ends
+    )
+
+
+def find_shared(ids: Collection[str], root: Path) -> tuple[dict[str, str] | None, dict[str, str] | None]:
+    """Returns those of ``ids`` that a branch has which this one goes into, each with that branch; and those that were
+    pushed. None, twice, if git cannot tell: there is no such branch here, or no git."""
+    shared = git.shared_branches(root)
+    if not shared.bases:
+        return None, None
+    return git.revisions_in(shared.bases, ids, root), git.revisions_in(shared.pushed, ids, root)
+
+
+def _first(revisions: tuple[Revision, ...], found: dict[str, str] | None) -> str | None:
+    return None if found is None else next((found[each.id] for each in revisions if each.id in found), "")
+
+
+@dataclass(frozen=True)
+class WaysOut:
+    """The ways out of several heads: the ``text`` names both; ``fitting`` is the one that fits, None if neither is
+    known to."""
+
+    text: str
+    fitting: Command | None
+
+
+def ways_out(graph: RevisionGraph, root: Path, applied: Collection[str] | None) -> WaysOut:
+    """Returns the ways out of the several heads of ``graph``, and which one fits: to rebase what only this branch has,
+    or to merge what others, or this database, have already."""
+    branches = compare(graph, root, applied)
+    movable = sorted((each for each in branches if each.is_only_here), key=lambda each: len(each.own))
+    merge = Command("migrate.merge")
+    if movable and len(branches) == 2:
+        first = movable[0]
+        (other,) = (each for each in branches if each is not first)
+        both = "Neither is published, pushed or applied here" if len(movable) == 2 else ""
+        what = both or f"{printable(first.head.id)} is only on this branch, and not applied here"
+        return WaysOut(f"{what}: rebase it. Or merge them: {merge}", rebase_command(first.head, other.head))
+    settled = [each for each in branches if each.is_settled]
+    if len(settled) >= 2:
+        also = next((each for each in settled if each.published == ""), None)
+        other = next((each for each in branches if each is not also), branches[0])
+        rebase = rebase_command(also.head, other.head) if also else "inv migrate.rebase REVISION --onto=REVISION"
+        they = "Both are" if len(branches) == 2 else f"{len(settled)} of them are"
+        return WaysOut(f"{they} published, pushed or applied here: merge them. Or rebase one: {rebase}", merge)
+    rebase = rebase_command(branches[-1].head, branches[0].head)
+    return WaysOut(f"Merge them: {merge}. Or, if nobody else has {branches[-1].head.id}, rebase it: {rebase}", None)
+
+
+def rebase_command(revision: Revision, onto: Revision) -> Command:
+    """Returns the command that moves what leads to ``revision`` onto ``onto``."""
+    return Command("migrate.rebase", (revision.id,), (("onto", onto.id),))
+
+
+def describe_heads(
+    graph: RevisionGraph, root: Path, applied: Collection[str] | None, otherwise: str
+) -> MigrationRefused:
+    """Returns the error that there are several heads: the revisions that lead to each, and the ways out. ``otherwise``
+    is what else can be done."""
+    heads = graph.heads
+    lines = [f"There are {len(heads)} heads; choose one. Nothing was changed."]
+    lines_of = [graph.with_ancestors([head.id]) for head in heads]
+    shared = set.intersection(*lines_of)
+    for head, line in zip(heads, lines_of, strict=True):
+        lines.append(f"To {head.id}:")
+        own = [revision for revision in graph.revisions if revision.id in line - shared]
+        lines += [f"  {revision.name}  {revision.message}" for revision in own]
+    ways = ways_out(graph, root, applied)
+    return MigrationRefused("\n".join([*lines, ways.text, otherwise]), next=ways.fitting)

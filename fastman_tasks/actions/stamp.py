@@ -66,7 +66,7 @@ def record(
         if not preview:
             assert plan.state is not None
             confirm("stamping")
-            stamping.stamp(project.environment, [step.id for step in plan.steps if step.id], plan.state.heads)
+            stamping.stamp(project.environment, plan.steps, plan.state.heads)
             migrator.forget_state()
         results = tuple(StepResult(step, "planned" if preview else "done") for step in plan.steps)
         for result in results:

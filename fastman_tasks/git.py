@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def shared_branches(root: Path) -> SharedBranches:
     """Returns the branches that others have and that matter to the one that is checked out in ``root``."""
     listed = _git(root, "for-each-ref", "--format=%(refname) %(symref) %(upstream)", "--", _BRANCHES, _REMOTES)
     refs = {name: (symref, upstream) for name, symref, upstream in (line.split(" ") for line in listed.splitlines())}
-    current = current_branch(root)
+    current = current_branch(root) or _rebased_branch(root)
     own = f"{_BRANCHES}{current}"
     remote = {name: name.removeprefix(_REMOTES).partition("/")[2] for name in refs if name.startswith(_REMOTES)}
     defaults = {*_DEFAULTS, *(remote[symref] for symref, _ in refs.values() if symref in remote)}
@@ -53,6 +54,15 @@ def shared_branches(root: Path) -> SharedBranches:
     if current not in defaults:
         pushed = {name for name, branch in remote.items() if branch == current}
     return SharedBranches(tuple(sorted((bases - pushed - {own}) & set(refs))), tuple(sorted(pushed)))
+
+
+def _rebased_branch(root: Path) -> str | None:
+    """Returns the branch that ``git rebase`` is in the middle of, which git then does not call checked out."""
+    for folder in ("rebase-merge", "rebase-apply"):
+        file = root / _git(root, "rev-parse", "--git-path", f"{folder}/head-name").rstrip("\n")
+        with suppress(OSError, UnicodeDecodeError):
+            return file.read_text(encoding="utf-8").strip().removeprefix(_BRANCHES)
+    return None
 
 
 def revisions_in(branches: Collection[str], ids: Collection[str], root: Path) -> dict[str, str]:

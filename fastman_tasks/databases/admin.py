@@ -68,15 +68,13 @@ class Server:
                     return False
                 if codes & _FORBIDDEN:
                     raise DatabaseUnavailable(self._forbidden()) from error
-                if not codes & _IN_USE:
-                    raise
                 failure = error
+                if not codes & _IN_USE:
+                    break
             if self.exists():
                 return False
             sleep(_PAUSE)
-        raise DatabaseUnavailable(
-            f"The database {self.url.database} cannot be created: {' '.join(str(failure.orig).split())}"
-        ) from failure
+        raise DatabaseUnavailable(f"The database {self.url.database} cannot be created: {_said(failure)}") from failure
 
     def connections(self) -> int:
         """How many connections to the database there are, as far as the user may see them."""
@@ -111,9 +109,9 @@ class Server:
                 lacking = "only its owner may" if self._is_postgresql else "it lacks the right DROP"
                 raise DatabaseUnavailable(
                     f"{self.url.username or 'The user'} may not drop the database {self.url.database}: {lacking}. "
-                    f"{' '.join(str(error.orig.args[-1] if error.orig else error).split())}"
+                    f"{_said(error)}"
                 ) from error
-            raise
+            raise DatabaseUnavailable(f"The database {self.url.database} cannot be dropped: {_said(error)}") from error
 
     def close(self) -> None:
         """Close the connection."""
@@ -188,6 +186,11 @@ class Server:
         raise DatabaseUnavailable(
             f"{failure}\nTo create or drop {url.database}, {urls.mask(url.set(database=None))} has to be connected to."
         ) from failure
+
+
+def _said(error: DBAPIError) -> str:
+    """What the server says, as one line."""
+    return " ".join(str(error.orig.args[-1] if error.orig and error.orig.args else error).split())
 
 
 def _codes(error: DBAPIError) -> set[object]:

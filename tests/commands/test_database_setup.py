@@ -165,6 +165,19 @@ def test_no_right_to_create(project: Sandbox, request: pytest.FixtureRequest, dr
         assert grant in refused and server.password not in refused
 
 
+def test_a_server_that_creates_and_drops_nothing(project: Sandbox, postgresql: Server) -> None:
+    """What it says is an error of the server, such as that of a standby, and no unexpected one."""
+    postgresql.allow_scratch()
+    url = new_url(postgresql, "postgresql+psycopg")
+    read_only = "options=-c%20default_transaction_read_only%3Don"
+    project.write(".env", f"DATABASE_URL={url}?{read_only}\n")
+    refused = project.inv("database.create", code=1).stderr
+    assert "cannot be created: cannot execute CREATE DATABASE in a read-only transaction\n" in refused
+    project.write(".env", f"DATABASE_URL={postgresql.fresh('postgresql+psycopg')}?{read_only}\n")
+    refused = project.inv("database.drop", "--force", code=1).stderr
+    assert "cannot be dropped: cannot execute DROP DATABASE in a read-only transaction\n" in refused
+
+
 def test_an_env_py_of_its_own(project: Sandbox, postgresql: Server) -> None:
     """Where only env.py knows the database, it is created as env.py would have connected to it."""
     postgresql.allow_scratch()

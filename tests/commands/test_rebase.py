@@ -12,10 +12,12 @@ from command import Sandbox
 from servers import Server, execute, tables
 
 
-def git(project: Sandbox, *arguments: str) -> str:
+def git(project: Sandbox, *arguments: str, code: int = 0) -> str:
     identity = ("-c", "user.name=A", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
     command = ["git", *identity, "-c", "init.defaultBranch=main", *arguments]
-    return subprocess.run(command, cwd=project.root, check=True, capture_output=True, text=True).stdout
+    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    return done.stdout
 
 
 def add(project: Sandbox, name: str, after: str | tuple[str, ...] | None) -> Path:
@@ -177,6 +179,28 @@ def test_what_others_have_stays(shop: Sandbox) -> None:
     assert "Others have all of it already" in shop.inv("migrate.rebase", code=1).stderr
     assert "Both are published, pushed or applied here: merge them." in shop.inv("database.migrate", code=1).stderr
     assert not changed(shop)
+
+
+def test_in_the_middle_of_a_git_rebase(project: Sandbox, tmp_path: Path) -> None:
+    """``git pull --rebase`` has stopped: what the branch itself has is only here, also on the default branch."""
+    project.write(".env", "DATABASE_URL=sqlite:///shop.db")
+    project.add_environment()
+    project.write(".gitignore", "*.db*\n__pycache__\n")
+    add(project, "a1", None)
+    git(project, "init")
+    commit(project)
+    git(project, "clone", "--bare", ".", str(tmp_path / "origin"))
+    git(project, "remote", "add", "origin", str(tmp_path / "origin"))
+    add(project, "c1", "a1")
+    commit(project)
+    git(project, "push", "--set-upstream", "origin", "main")
+    git(project, "reset", "--hard", "HEAD~1")
+    add(project, "b1", "a1")
+    commit(project)
+    git(project, "rebase", "--exec", "exit 1", "origin/main", code=1)
+
+    project.inv("migrate.rebase")
+    assert changed(project) == MOVED
 
 
 def test_what_was_pushed_needs_force(shop: Sandbox, tmp_path: Path) -> None:

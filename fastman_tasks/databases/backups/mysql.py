@@ -9,14 +9,20 @@ from sqlalchemy import Connection
 from fastman_tasks.databases import programs, wipe
 from fastman_tasks.databases.database import Database
 
-_FLAGS = ("--single-transaction", "--routines", "--events", "--triggers", "--hex-blob", "--skip-dump-date")
+_CHARACTERS = "--default-character-set=utf8mb4"
+_FLAGS = (
+    *("--single-transaction", "--routines", "--events", "--triggers", "--hex-blob", "--skip-dump-date"),
+    # Neither is of the database, and both take rights that a project's user has not.
+    *("--no-tablespaces", "--loose-set-gtid-purged=OFF"),
+    _CHARACTERS,
+)
 
 
 def write(database: Database, file: Path) -> None:
     """See ``backups.write``."""
     program = programs.find(_names(database, "dump"), _package(database))
     with programs.option_file(database.url) as options:
-        programs.run([program, options, *_FLAGS, f"--result-file={file}", str(database.url.database)])
+        programs.run([program, options, *_FLAGS, f"--result-file={file}", "--", str(database.url.database)])
 
 
 def restore(database: Database, file: Path, _lock_timeout: float) -> None:
@@ -29,7 +35,7 @@ def restore(database: Database, file: Path, _lock_timeout: float) -> None:
             connection.commit()
 
         database.run(drop)
-        programs.run([program, options, str(database.url.database)], input=file)
+        programs.run([program, options, _CHARACTERS, "--", str(database.url.database)], input=file)
 
 
 def _is_mariadb(database: Database) -> bool:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from fastman_tasks.databases.verbatim import execute
 from fastman_tasks.errors import UsageError
 from fastman_tasks.text import pluralize
 
@@ -59,9 +60,7 @@ def drop(connection: Connection, wipe: Wipe) -> None:
     """Drop everything in ``wipe``. The caller has begun a transaction around it if there is no obstacle; otherwise each
     part is committed."""
     for statement in wipe.statements:
-        # Drivers that take % for a parameter have it doubled.
-        escaped = statement.replace("%", "%%") if connection.dialect.paramstyle in ("format", "pyformat") else statement
-        connection.exec_driver_sql(escaped)
+        execute(connection, statement)
         if wipe.obstacle:
             connection.commit()
 

@@ -97,12 +97,18 @@ class _Found:
         found = {}
         undone = ", ".join([each.id for each in self.files] or self.missing)
         if self.files:
-            names, branches = (", ".join(dict.fromkeys(each)) for each in self._named())
-            found["restore"] = (f"Restore {names} from branch {branches}", missing.restore_command(self._sources()))
-            back = Command("migrate.rollback", flags=(("steps", len(self.files)),))
+            sources: dict[str, list[str]] = {}
+            for each in self.files:
+                sources.setdefault(each.branch, []).append(each.source)
+            names, places = ", ".join(each.path.name for each in self.files), " and ".join(sources)
+            restoring = missing.restore_command(sources)
+            back = str(Command("migrate.rollback", flags=(("steps", len(self.files)),)))
+            found["restore"] = (f"Restore {names} from {places}", restoring)
             found["roll back"] = (
-                f"Roll back {undone} with the files of branch {branches}, which are not kept",
-                missing.switch_command(self.files[0].branch, str(back)),
+                f"Roll back {undone} with these files, which are not kept",
+                missing.switch_command(self.files[0].branch, back)
+                if len(sources) == 1
+                else f"{restoring}, then {back}, and remove them",
             )
         if self.before is not None:
             name = self.before or "base"
@@ -111,15 +117,6 @@ class _Found:
         again = str(Command("migrate.fresh"))
         found["start over"] = ("Start over: drop everything, its rows too, and apply all migrations", again)
         return {way: (printable(what), how) for way, (what, how) in found.items()}
-
-    def _named(self) -> tuple[list[str], list[str]]:
-        return [each.path.name for each in self.files], [each.branch for each in self.files]
-
-    def _sources(self) -> dict[str, list[str]]:
-        sources: dict[str, list[str]] = {}
-        for each in self.files:
-            sources.setdefault(each.branch, []).append(each.source)
-        return sources
 
     def restore(self, preview: bool) -> Report:
         if not preview:

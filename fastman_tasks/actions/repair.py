@@ -15,7 +15,7 @@ from fastman_tasks.actions.rollback import roll_back_planned
 from fastman_tasks.actions.stamp import stamp
 from fastman_tasks.consent import Consent, refuse
 from fastman_tasks.databases.snapshot import Snapshot
-from fastman_tasks.errors import Command, FastmanError, RepairUndecided, UsageError
+from fastman_tasks.errors import Command, FastmanError, MigrationFailed, RepairUndecided, UsageError
 from fastman_tasks.making import files
 from fastman_tasks.migrating import lost_files, missing
 from fastman_tasks.migrating.downgrades import steps_back
@@ -146,8 +146,14 @@ class _Found:
 
             return migrator.plan(find)
 
-        with self._restored():
-            return roll_back_planned(project, Command("migrate.repair"), plan, False, consent, observer)
+        command = Command("migrate.repair")
+        try:
+            with self._restored():
+                return roll_back_planned(project, command, plan, False, consent, observer)
+        except MigrationFailed as error:
+            # A plain rollback would not have the files.
+            error.next = command
+            raise
 
     @contextmanager
     def _restored(self) -> Iterator[None]:

@@ -140,11 +140,18 @@ def test_what_is_applied_is_rolled_back_and_applied_again(project: Sandbox, url:
 
 
 def test_what_fails_when_it_is_applied_again(shop: Sandbox) -> None:
-    """The files are rebased by then, and the report says what is applied; nothing is half done."""
+    """While rolling back: nothing is rebased. While applying: the files are rebased by then, and nothing is half done."""
     shop.inv("database.migrate", "--to=b2")
     shop.replace("database/migrations/versions/c1.py", 'op.create_table("c1"', 'op.create_table("a1"')
     commit(shop)
+    shop.replace("database/migrations/versions/b1.py", 'op.drop_table("b1")', 'op.drop_table("b7")')
+    commit(shop)
     said = shop.terminal("migrate.rebase", answers=[("Roll back 2 migrations", "y")], code=1)
+    assert "b1 failed" in said and "Next: inv migrate.rebase" in said
+    assert not changed(shop)
+    shop.replace("database/migrations/versions/b1.py", 'op.drop_table("b7")', 'op.drop_table("b1")')
+    commit(shop)
+    said = shop.terminal("migrate.rebase", answers=[("Roll back 1 migration", "y")], code=1)
     assert "c1 failed" in said and "Next: inv database.migrate" in said
     assert changed(shop) == MOVED
     assert shop.alembic("current").stdout == "a1\n"

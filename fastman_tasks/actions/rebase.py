@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Literal
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.actions.migrate import run_migrations
 from fastman_tasks.consent import Consent, level_to_roll_back, refuse
-from fastman_tasks.errors import Command, ConsentMissing, DatabaseUnavailable, GitFailed, MigrationRefused, UsageError
+from fastman_tasks.errors import (
+    Command,
+    ConsentMissing,
+    DatabaseUnavailable,
+    GitFailed,
+    MigrationFailed,
+    MigrationRefused,
+    UsageError,
+)
 from fastman_tasks.git import Repository
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
 from fastman_tasks.project import Project
@@ -55,7 +63,7 @@ def rebase(
             raise ConsentMissing(_describe_applied(project, found))
         if not (unchecked or preview) and (reasons := found.doubts):
             raise ConsentMissing("\n".join(reasons), next=replace(command, flags=(*command.flags, ("force", True))))
-        rebasing = _Rebasing(project, lambda: _find(project, revision, onto), preview)
+        rebasing = _Rebasing(project, command, lambda: _find(project, revision, onto), preview)
         if not found.knows_database:
             results = rebasing.run(Plan(found.steps), observer or Observer(), lambda what: None)
             return Report(command.task, None, project.settings.environment, results, preview=preview)
@@ -201,6 +209,7 @@ class _Rebasing:
     """Plans and runs in ``project`` what ``find`` finds, each time anew."""
 
     project: Project
+    command: Command
     find: Callable[[], _Found | None]
     preview: bool
 
@@ -223,7 +232,11 @@ class _Rebasing:
         with rewrite.prepare(found.changes) as move:
             if found.back:
                 part = replace(plan, steps=found.back, state=migrator.state)
-                results = run_migrations(project, part, observer, confirm)
+                try:
+                    results = run_migrations(project, part, observer, confirm)
+                except MigrationFailed as error:
+                    error.next = self.command
+                    raise
             confirm("rebasing")
             move()
         project.environment.forget_files()

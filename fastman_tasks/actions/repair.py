@@ -15,7 +15,7 @@ from fastman_tasks.actions.rollback import roll_back_planned
 from fastman_tasks.actions.stamp import record
 from fastman_tasks.consent import Consent, refuse
 from fastman_tasks.databases.snapshot import Snapshot
-from fastman_tasks.errors import Command, FastmanError, RepairUndecided, UsageError
+from fastman_tasks.errors import Command, FastmanError, MigrationFailed, RepairUndecided, UsageError
 from fastman_tasks.making import files
 from fastman_tasks.migrating import lost_files, missing
 from fastman_tasks.migrating.downgrades import steps_back
@@ -96,12 +96,18 @@ class _Found:
         found = {}
         undone = ", ".join([each.id for each in self.files] or self.missing)
         if self.files:
-            names, branches = (", ".join(dict.fromkeys(each)) for each in self._named())
-            found["restore"] = (f"Restore {names} from branch {branches}", missing.restore_command(self._sources()))
-            back = Command("migrate.rollback", flags=(("steps", len(self.files)),))
+            sources: dict[str, list[str]] = {}
+            for each in self.files:
+                sources.setdefault(each.branch, []).append(each.source)
+            names, places = ", ".join(each.path.name for each in self.files), " and ".join(sources)
+            restoring = missing.restore_command(sources)
+            back = str(Command("migrate.rollback", flags=(("steps", len(self.files)),)))
+            found["restore"] = (f"Restore {names} from {places}", restoring)
             found["roll back"] = (
-                f"Roll back {undone} with the files of branch {branches}, which are not kept",
-                missing.switch_command(self.files[0].branch, str(back)),
+                f"Roll back {undone} with these files, which are not kept",
+                missing.switch_command(self.files[0].branch, back)
+                if len(sources) == 1
+                else f"{restoring}, then {back}, and remove them",
             )
         if self.before is not None:
             names = ", ".join(self._after(self.project.migrator.state)) or "base"
@@ -110,15 +116,6 @@ class _Found:
         again = str(Command("migrate.fresh"))
         found["start over"] = ("Start over: drop everything, its rows too, and apply all migrations", again)
         return {way: (printable(what), how) for way, (what, how) in found.items()}
-
-    def _named(self) -> tuple[list[str], list[str]]:
-        return [each.path.name for each in self.files], [each.branch for each in self.files]
-
-    def _sources(self) -> dict[str, list[str]]:
-        sources: dict[str, list[str]] = {}
-        for each in self.files:
-            sources.setdefault(each.branch, []).append(each.source)
-        return sources
 
     def _after(self, state: State) -> tuple[str, ...]:
         """What is to be recorded: what is before the missing revisions, and what else is applied."""
@@ -160,8 +157,14 @@ class _Found:
 
             return migrator.plan(find)
 
-        with self._restored():
-            return roll_back_planned(project, Command("migrate.repair"), plan, False, consent, observer)
+        command = Command("migrate.repair")
+        try:
+            with self._restored():
+                return roll_back_planned(project, command, plan, False, consent, observer)
+        except MigrationFailed as error:
+            # A plain rollback would not have the files.
+            error.next = command
+            raise
 
     @contextmanager
     def _restored(self) -> Iterator[None]:

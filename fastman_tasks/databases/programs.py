@@ -73,13 +73,14 @@ def _major(program: Path) -> int | None:
     return int(found[1]) if found else None
 
 
-def libpq(database: Database, lock_timeout: float = 0.0) -> dict[str, str]:
+def libpq(database: Database, lock_timeout: float = 0.0, url: URL | None = None) -> dict[str, str]:
     """Returns the environment in which PostgreSQL's programs connect to ``database``, and wait ``lock_timeout`` seconds
-    for the lock of a table (0: no limit). Raises DatabaseUnavailable."""
+    for the lock of a table (0: no limit). ``url`` has more options than the database's own. Raises
+    DatabaseUnavailable."""
     # A service of the user's own would go before everything else that is said here.
     found = {name: value for name, value in os.environ.items() if name not in ("PGSERVICE", "PGHOSTADDR")}
     found |= {"PGCONNECT_TIMEOUT": "10", "PGAPPNAME": "fastman-tasks"}
-    url = database.url
+    url = url or database.url
     said: dict[str, Any] = {
         name: ",".join(value) if isinstance(value, tuple) else value for name, value in url.query.items()
     }

@@ -136,7 +136,7 @@ def repairing(repair: Callable[..., Report], *, json: bool) -> Callable[..., Rep
             if json or not console.can_ask():
                 raise
             options["observer"].header()
-            console.line(undecided.what)
+            console.lines(undecided.what)
             chosen = console.pick("What is to be done?", [what for what, _ in undecided.ways.values()])
             if chosen is None:
                 raise ConsentMissing("Cancelled; nothing was changed.") from None

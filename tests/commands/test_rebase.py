@@ -111,6 +111,9 @@ def test_both_ways_out_are_named_and_work(shop: Sandbox) -> None:
 def test_what_is_applied_is_refused(shop: Sandbox) -> None:
     """Without a terminal the three commands are named, one after the other, and they work."""
     shop.inv("database.migrate", "--to=b2")
+    refused = shop.inv("database.migrate", code=1).stderr
+    assert "b2 is only on this branch, but applied here: merge them, which keeps its rows. Or rebase it" in refused
+    assert refused.endswith("Next: inv migrate.merge\n")
     refused = shop.inv("migrate.rebase", code=5).stderr
     assert "Applied here: b2, b1." in refused
     commands = [line.strip() for line in refused.splitlines() if line.startswith("  inv ")]
@@ -155,6 +158,26 @@ def test_what_does_not_fit_any_more(shop: Sandbox) -> None:
     assert shop.alembic("current").stdout == "c1\n"
     shop.replace(file, "    op.execute('CREATE TABLE c1 (a INT)')\n", "")
     assert "2 migrations applied." in shop.inv("database.migrate").stdout
+
+
+def test_what_fails_when_it_is_applied_again(shop: Sandbox) -> None:
+    """While rolling back: nothing is rebased. While applying: the files are rebased by then."""
+    shop.inv("database.migrate", "--to=b2")
+    shop.replace("database/migrations/versions/c1.py", 'op.create_table("c1"', 'op.create_table("a1"')
+    commit(shop)
+    shop.replace("database/migrations/versions/b1.py", 'op.drop_table("b1")', 'op.drop_table("b7")')
+    commit(shop)
+    said = shop.terminal("migrate.rebase", answers=[("Roll back 2 migrations", "y")], code=1)
+    assert "b1 failed" in said and "Next: inv migrate.rebase" in said
+    assert not changed(shop)
+    shop.replace("database/migrations/versions/b1.py", 'op.drop_table("b7")', 'op.drop_table("b1")')
+    commit(shop)
+    said = shop.terminal("migrate.rebase", answers=[("Roll back 1 migration", "y")], code=1)
+    assert "c1 failed" in said and "Next: inv database.migrate" in said
+    assert changed(shop) == MOVED
+    assert shop.alembic("current").stdout == "a1\n"
+    shop.replace("database/migrations/versions/c1.py", 'op.create_table("a1"', 'op.create_table("c1"')
+    assert "3 migrations applied." in shop.inv("database.migrate").stdout
 
 
 def test_protected_databases_want_their_name(shop: Sandbox) -> None:
@@ -259,7 +282,8 @@ def test_wrong_usage(shop: Sandbox) -> None:
     assert "leads to every head" in shop.inv("migrate.rebase", "a1", code=2).stderr
     assert not changed(shop)
     git(shop, "switch", "--detach")
-    shop.inv("migrate.rebase")
+    # A word by itself is the revision, wherever it stands, and ends before the next command.
+    shop.inv("migrate.rebase", "--onto", "c1", "b2", "migrate.heads")
     assert changed(shop) == MOVED
 
 

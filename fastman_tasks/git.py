@@ -63,6 +63,13 @@ def revisions_in(branches: Collection[str], ids: Collection[str], root: Path) ->
     return found
 
 
+def uncommitted(files: Iterable[Path], root: Path) -> list[Path]:
+    """Returns those of ``files`` that are not as the last commit has them. Raises GitFailed without git or a
+    repository."""
+    found = {each.resolve() for each in files}
+    return sorted(found & Repository.of(root).changed({each.parent for each in found}))
+
+
 def short_name(branch: str) -> str:
     """Returns the full name of a ``branch`` as people write it: ``main``, ``origin/main``."""
     return branch.removeprefix(_BRANCHES).removeprefix(_REMOTES)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from fastman_tasks import git
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.actions.migrate import run_migrations
 from fastman_tasks.consent import Consent, level_to_roll_back, refuse
@@ -19,7 +21,6 @@ from fastman_tasks.errors import (
     MigrationRefused,
     UsageError,
 )
-from fastman_tasks.git import Repository
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.revisions import rewrite
@@ -126,7 +127,10 @@ def _find(project: Project, revision: str | None, onto: str | None) -> _Found | 
         )
     changes = tuple(rewrite.change_parents(graph[each].file, old, new) for each, (old, new) in move.parents.items())
     doubts = []
-    if files := _uncommitted(project):
+    files: list[Path] = []
+    with suppress(GitFailed):
+        files = git.uncommitted((each.file for each in graph.revisions), root)
+    if files:
         listed = "".join(f"\n  {printable(str(display_path(each, root)))}" for each in files)
         doubts.append(f"Version files have changes that are not committed:{listed}\nCommit them first.")
     if pushed:
@@ -145,17 +149,6 @@ def _find(project: Project, revision: str | None, onto: str | None) -> _Found | 
     return _Found(move, changes, back, again, tuple(doubts), applied is not None)
 
 
-def _uncommitted(project: Project) -> list[Path]:
-    """The version files that are not as the last commit has them; none without git."""
-    files = {each.file.resolve() for each in project.migrator.graph.revisions}
-    try:
-        changed = Repository.of(project.root).changed({each.parent for each in files})
-    except GitFailed:
-        return []
-    # Of an ignored folder git says nothing more.
-    return sorted(each for each in files if each in changed or not changed.isdisjoint(each.parents))
-
-
 def _resolve(project: Project, name: str | None, flag: str) -> str | None:
     if name is None:
         return None
@@ -167,10 +160,9 @@ def _resolve(project: Project, name: str | None, flag: str) -> str | None:
 
 def _why_unknown(project: Project) -> str:
     try:
-        recorded = project.migrator.state.heads
+        missing = project.migrator.missing
     except DatabaseUnavailable as error:
         return first_line(error)
-    missing = [each for each in recorded if each not in project.migrator.graph]
     return f"the database has {', '.join(missing)}, which no file has. See inv migrate.repair"
 
 
@@ -178,10 +170,8 @@ def _describe_applied(project: Project, found: _Found) -> str:
     graph, there = project.migrator.graph, {step.id for step in found.back}
     applied = project.migrator.known_applied or set()
     kept = graph.heads_of(applied - there)
-    if len(kept) == 1:
-        flag: tuple[str, str | int] = ("to", kept[0])
-    elif not kept:
-        flag = ("to", "base")
+    if len(kept) <= 1:
+        flag: tuple[str, str | int] = ("to", kept[0] if kept else "base")
     else:
         newest_first = [each.id for each in reversed(graph.revisions) if each.id in applied]
         flag = ("steps", max(newest_first.index(each) for each in there) + 1)

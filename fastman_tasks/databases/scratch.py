@@ -117,7 +117,7 @@ def _create(connection: Connection, url: URL) -> str:
     name = f"{_PREFIX}{home}_{secrets.token_hex(6)}"
     _lock(connection, name)
     try:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        connection.exec_driver_sql(f"CREATE DATABASE {name}{_character_set(connection, url)}")
     except DBAPIError as error:
         if not _is_forbidden(error):
             raise
@@ -131,6 +131,16 @@ def _create(connection: Connection, url: URL) -> str:
             f"moment. Allow it ({right}), or set FASTMAN_SCRATCH_URL to a database of another server."
         ) from error
     return name
+
+
+def _character_set(connection: Connection, url: URL) -> str:
+    """That of MySQL's database ``url``, as its tables have it by default, too; of a new one where there is none."""
+    if connection.dialect.name == "postgresql":
+        return ""
+    if not url.database:
+        return " CHARACTER SET utf8mb4"
+    query = "SELECT @@character_set_database, @@collation_database"
+    return " CHARACTER SET {} COLLATE {}".format(*connection.exec_driver_sql(query).one())
 
 
 def _is_forbidden(error: DBAPIError) -> bool:

@@ -161,7 +161,7 @@ def test_what_does_not_fit_any_more(shop: Sandbox) -> None:
 
 
 def test_what_fails_when_it_is_applied_again(shop: Sandbox) -> None:
-    """While rolling back: nothing is rebased. While applying: the files are rebased by then."""
+    """While rolling back: nothing is rebased. While applying: the files are rebased by then, none half."""
     shop.inv("database.migrate", "--to=b2")
     shop.replace("database/migrations/versions/c1.py", 'op.create_table("c1"', 'op.create_table("a1"')
     commit(shop)

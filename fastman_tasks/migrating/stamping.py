@@ -78,6 +78,13 @@ def _failure(
     return failure
 
 
+def may_be_recorded(error: BaseException) -> bool:
+    """Whether ``stamp`` may have recorded what it was to, although it has raised ``error``."""
+    report: Report | None = getattr(error, "report", None)
+    found = report.steps if report is not None else ()
+    return any(each.step.action == "stamp" and each.state in ("done", "unknown") for each in found)
+
+
 def steps(environment: Environment, gone: Sequence[str], new: Sequence[str]) -> list[StampStep]:
     """Returns what Alembic runs to record the revisions ``new`` instead of those that are ``gone``."""
     revision_map = environment.scripts.revision_map

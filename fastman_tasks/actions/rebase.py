@@ -168,8 +168,7 @@ def _why_unknown(project: Project) -> str:
 
 def _describe_applied(project: Project, found: _Found) -> str:
     graph, there = project.migrator.graph, {step.id for step in found.back}
-    applied = project.migrator.known_applied or set()
-    kept = graph.heads_of(applied - there)
+    kept = graph.heads_of((project.migrator.known_applied or set()) - there)
     if len(kept) <= 1:
         flag: tuple[str, str | int] = ("to", kept[0] if kept else "base")
     else:

@@ -168,22 +168,20 @@ def _why_unknown(project: Project) -> str:
 
 def _describe_applied(project: Project, found: _Found) -> str:
     graph, there = project.migrator.graph, {step.id for step in found.back}
-    kept = graph.heads_of((project.migrator.known_applied or set()) - there)
+    applied = project.migrator.known_applied or set()
+    kept = graph.heads_of(applied - there)
     if len(kept) <= 1:
         flag: tuple[str, str | int] = ("to", kept[0] if kept else "base")
     else:
         newest_first = [each.id for each in reversed(graph.revisions) if each.id in applied]
         flag = ("steps", max(newest_first.index(each) for each in there) + 1)
-    commands = (
-        Command("migrate.rollback", flags=(flag,)),
-        Command("migrate.rebase", (found.move.revision.id,), (("onto", found.move.onto.id),)),
-        Command("database.migrate"),
-    )
-    names = ", ".join(step.name for step in found.back)
+    move = (found.move.revision.id,), (("onto", found.move.onto.id),)
+    commands = Command("migrate.rollback", flags=(flag,)), Command("migrate.rebase", *move), Command("database.migrate")
     listed = "".join(f"\n  {each}" for each in commands)
     return (
-        f"Applied here: {names}. If it were rebased now, what it then follows would never run. Nothing was changed. "
-        f"On a terminal this command asks, and does all of it; otherwise run one after the other:{listed}"
+        f"Applied here: {', '.join(step.name for step in found.back)}. If it were rebased now, what it then "
+        "follows would never run. Nothing was changed. On a terminal this command asks, and does all of it; otherwise "
+        f"run one after the other:{listed}"
     )
 
 

@@ -136,6 +136,21 @@ def test_a_protected_database_without_the_program(project: Sandbox, postgresql: 
     assert "t" not in tables(url)
 
 
+def test_version_files_are_not_needed(project: Sandbox) -> None:
+    """Neither to back up nor to restore: there may be several heads, or one that cannot be read."""
+    project.add_environment()
+    project.add_migration("1_m", "r1", None, TABLE.format("t"), "op.drop_table('t')")
+    project.run("invoke", "database.migrate")
+    project.add_migration("2_m", "r2", "r1", "pass", "pass")
+    project.add_migration("3_m", "r3", "r1", "pass", "pass")
+    project.run("invoke", "database.backup", "--to=b.db")
+    execute(f"sqlite:///{project.root}/app.db", "INSERT INTO t VALUES (1)")
+    project.run("invoke", "database.restore", "b.db", "--force")
+    assert execute(f"sqlite:///{project.root}/app.db", "SELECT id FROM t") == []
+    project.write("database/migrations/versions/3_m.py", "revision = (")
+    project.run("invoke", "database.restore", "b.db", "--force")
+
+
 def test_what_cannot_be_restored(project: Sandbox) -> None:
     """No file, another database's, a damaged one, one that exists; a database in memory."""
     project.add_environment()

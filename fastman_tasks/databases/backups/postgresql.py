@@ -56,12 +56,8 @@ def _version(database: Database) -> int:
 
 
 def _drop(connection: Connection) -> tuple[str, ...]:
-    query = (
-        """SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1"""
-    )
-    schemas = list(connection.exec_driver_sql(query).scalars())
     others = connection.exec_driver_sql(_OTHERS).scalars().all()
-    return (*wipe.find(connection, schemas).statements, *others)
+    return (*wipe.find(connection, wipe.list_schemas(connection)).statements, *others)
 
 
 def _contents(listed: str, database: Database) -> str:

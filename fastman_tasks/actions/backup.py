@@ -93,7 +93,8 @@ def _prefix(project: Project) -> str:
 
 def _remove_old(project: Project, file: Path) -> None:
     pattern = re.compile(rf"{re.escape(_prefix(project))}-\d{{8}}-\d{{6}}(-\d{{6}})?{re.escape(file.suffix)}")
-    found = sorted(each for each in file.parent.iterdir() if pattern.fullmatch(each.name))
+    # The first of a second has no microseconds.
+    found = sorted((each for each in file.parent.iterdir() if pattern.fullmatch(each.name)), key=lambda each: each.stem)
     for old in found[:-_KEPT]:
         old.unlink(missing_ok=True)
     for left in file.parent.glob(f".{_prefix(project)}-*{backups.TEMPORARY}"):

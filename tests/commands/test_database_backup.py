@@ -70,6 +70,10 @@ def test_rows_come_back(place: Place) -> None:
     assert "newer" in tables(place.url)
     project.run("invoke", "database.restore", name, "--force", env=env)
     assert place.look() == before
+    if place.server is not None:
+        (project.root / "half").write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        project.run("invoke", "database.restore", "half", "--force", env=env, code=1)
+        assert place.look() == before
     assert "Nothing to migrate" in project.run("invoke", "database.migrate").stdout
     if place.server is not None:
         assert PASSWORD not in (project.root / "said").read_text()
@@ -137,6 +141,21 @@ def test_a_protected_database_without_the_program(project: Sandbox, postgresql: 
     assert "t" not in tables(url)
 
 
+def test_version_files_are_not_needed(project: Sandbox) -> None:
+    """Neither to back up nor to restore: there may be several heads, or one that cannot be read."""
+    project.add_environment()
+    project.add_migration("1_m", "r1", None, TABLE.format("t"), "op.drop_table('t')")
+    project.run("invoke", "database.migrate")
+    project.add_migration("2_m", "r2", "r1", "pass", "pass")
+    project.add_migration("3_m", "r3", "r1", "pass", "pass")
+    project.run("invoke", "database.backup", "--to=b.db")
+    execute(f"sqlite:///{project.root}/app.db", "INSERT INTO t VALUES (1)")
+    project.run("invoke", "database.restore", "b.db", "--force")
+    assert execute(f"sqlite:///{project.root}/app.db", "SELECT id FROM t") == []
+    project.write("database/migrations/versions/3_m.py", "revision = (")
+    project.run("invoke", "database.restore", "b.db", "--force")
+
+
 def test_what_cannot_be_restored(project: Sandbox) -> None:
     """No file, another database's, a damaged one, one that exists; a database in memory."""
     project.add_environment()
@@ -179,6 +198,23 @@ def test_killed_while_restoring(project: Sandbox, postgresql: Server) -> None:
         execute(url, f"SELECT pg_terminate_backend(pid) FROM ({waits}) AS found")
         connection.exec_driver_sql("ROLLBACK")
     assert execute(url, "SELECT id FROM t") == [(1,)]
+
+
+def test_programs_that_would_go_elsewhere(project: Sandbox, postgresql: Server, mariadb: Server) -> None:
+    """Nothing is backed up, and so nothing destroyed."""
+    project.add_environment()
+    (project.root / "bin").mkdir()
+    for name in ("psql", "mariadb"):
+        (project.root / "bin" / name).write_text("#!/bin/sh\necho 'psql (PostgreSQL) 99'")
+        (project.root / "bin" / name).chmod(0o755)
+    for name in ("pg_dump", "mariadb-dump"):
+        (project.root / "bin" / name).write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 99'")
+        (project.root / "bin" / name).chmod(0o755)
+    for url in (postgresql.fresh("postgresql+psycopg"), mariadb.fresh("mariadb+pymysql")):
+        env = {"DATABASE_URL": url, "PATH": f"{project.root}/bin"}
+        told = project.run("invoke", "database.backup", env=env, code=1)
+        assert "connects to another server than the project" in told.stderr
+    assert not backups(project)
 
 
 def test_where_only_env_py_connects(project: Sandbox, postgresql: Server) -> None:

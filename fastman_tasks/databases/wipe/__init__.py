@@ -56,6 +56,14 @@ def find(connection: Connection, schemas: Collection[str] = (), keep: Collection
     return _backend(connection).find(connection, schemas, keep)  # type: ignore[no-any-return]
 
 
+def list_schemas(connection: Connection) -> list[str]:
+    """Returns PostgreSQL's schemas but for its own; none for another database."""
+    if connection.dialect.name != "postgresql":
+        return []
+    query = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1"
+    return list(connection.exec_driver_sql(query).scalars())
+
+
 def drop(connection: Connection, wipe: Wipe) -> None:
     """Drop everything in ``wipe``. The caller has begun a transaction around it if there is no obstacle; otherwise each
     part is committed."""

@@ -52,32 +52,41 @@ class _Setup:
         self._preview = preview
         self._observer = observer or Observer()
         self._results: list[StepResult] = []
+        self._file: StepResult | None = None
 
     def run(self, timeout: float, consent: Consent) -> Report:
         try:
-            file = self._copy_example()
+            self._file = self._copy_example()
             with self._project as project:
                 # Without one nothing is waited for, and nothing is created.
                 _ = project.environment
                 found = wait_for_server(project, timeout, self._observer, may_be_missing=True)
-                for result in file:
-                    self._tell(result)
+                self._tell_file()
                 is_new = self._create(found, consent)
                 if not (self._preview and found.reason == "missing"):
                     self._fill(is_new, force if is_new else consent)
                 return self._report()
         except (FastmanError, KeyboardInterrupt) as error:
+            if self._file is not None and self._file.state == "done":
+                # Of a database that is not valid there is nothing to print.
+                with suppress(FastmanError):
+                    self._tell_file()
             part: Report | None = getattr(error, "report", None)
             error.report = self._report(part.steps if part else ())  # type: ignore[union-attr]
             raise
 
-    def _copy_example(self) -> list[StepResult]:
+    def _tell_file(self) -> None:
+        result, self._file = self._file, None
+        if result is not None:
+            self._tell(result)
+
+    def _copy_example(self) -> StepResult | None:
         root, step = self._project.root, Step("write", ".env", self._project.root / ".env")
         note = "copied from .env.example"
         if not (root / ".env.example").is_file() or self._project.settings.production:
-            return []
+            return None
         if self._preview:
-            return [] if step.file.exists() else [StepResult(step, "planned", note=note)]  # type: ignore[union-attr]
+            return None if step.file.exists() else StepResult(step, "planned", note=note)  # type: ignore[union-attr]
         started = time.monotonic()
         try:
             is_new = copy_example(root)
@@ -85,10 +94,10 @@ class _Setup:
             if self._project.settings.url is None:
                 raise FileNotWritten(f"{step.file} cannot be written: {error.strerror}.") from error
             # Where the environment has what it needs, a read-only folder is as good.
-            return [StepResult(step, "skipped", note=f"cannot be written: {error.strerror}")]
+            return StepResult(step, "skipped", note=f"cannot be written: {error.strerror}")
         # Also if it is another process that has copied it since the settings were read.
         self._project.reload()
-        return [StepResult(step, "done", time.monotonic() - started, note=note) if is_new else _skip(step)]
+        return StepResult(step, "done", time.monotonic() - started, note=note) if is_new else _skip(step)
 
     def _create(self, found: Contact, consent: Consent) -> bool:
         """Whether the database is this run's own."""

@@ -75,7 +75,7 @@ class Server:
             if self.exists():
                 return False
             sleep(_PAUSE)
-        raise DatabaseUnavailable(f"The database {self.url.database} cannot be created: {_said(failure)}") from failure
+        raise DatabaseUnavailable(f"The database {self.url.database} cannot be created: {said(failure)}") from failure
 
     def connections(self) -> int:
         """How many connections to the database there are, as far as the user may see them."""
@@ -110,9 +110,9 @@ class Server:
                 lacking = "only its owner may" if self._is_postgresql else "it lacks the right DROP"
                 raise DatabaseUnavailable(
                     f"{self.url.username or 'The user'} may not drop the database {self.url.database}: {lacking}. "
-                    f"{_said(error)}"
+                    f"{said(error)}"
                 ) from error
-            raise DatabaseUnavailable(f"The database {self.url.database} cannot be dropped: {_said(error)}") from error
+            raise DatabaseUnavailable(f"The database {self.url.database} cannot be dropped: {said(error)}") from error
 
     def close(self) -> None:
         """Close the connection."""
@@ -189,7 +189,7 @@ class Server:
         ) from failure
 
 
-def _said(error: DBAPIError) -> str:
+def said(error: DBAPIError) -> str:
     """What the server says, as one line."""
     return " ".join(str(error.orig.args[-1] if error.orig and error.orig.args else error).split())
 

@@ -118,6 +118,8 @@ def _breaks_on(url: URL, error: Exception) -> bool:
 def connection_failure(dialect: Dialect, arguments: list[Any], options: dict[str, Any], error: Exception) -> str:
     """Returns why a connection with the driver's ``arguments`` and ``options`` failed, and what to do."""
     reason = " ".join(str(error.args[-1] if error.args else error).split()) or type(error).__name__
+    # libpq's own advice; ours follows.
+    reason = reason.partition(" Is the server running")[0]
     if reason == "TimeoutError":
         reason = "no answer in time"
     if dialect.name == "sqlite":

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
+from fastman_tasks.databases.admin import said
 from fastman_tasks.databases.database import Database, HeldConnection
 from fastman_tasks.databases.lock import Lock, for_database
 from fastman_tasks.databases.server_locks import require_session
@@ -46,7 +47,8 @@ def create(database: Database, server: URL | None = None) -> Iterator[Database]:
     home, connection = _connect(Database(server, "from FASTMAN_SCRATCH_URL") if server is not None else database)
     try:
         require_session(home, connection)
-        made = connection.run(lambda connection: _create(connection, home.url))
+        ending = _ending(database)
+        made = connection.run(lambda connection: _create(connection, home.url, ending))
         try:
             yield Database(home.url.set(database=made), "for a moment")
         finally:
@@ -106,7 +108,21 @@ def _connect(home: Database) -> tuple[Database, HeldConnection]:
         raise
 
 
-def _create(connection: Connection, url: URL) -> str:
+def _ending(database: Database) -> str:
+    """What CREATE DATABASE ends with, so that tables have by default what they have in ``database``."""
+    if database.url.get_backend_name() == "postgresql":
+        return ""
+    try:
+        charset, collation = database.run(
+            lambda connection: connection.execute(text("SELECT @@character_set_database, @@collation_database")).one()
+        )
+    except DatabaseUnavailable:
+        # As it would be created.
+        return " CHARACTER SET utf8mb4"
+    return f" CHARACTER SET {charset} COLLATE {collation}"
+
+
+def _create(connection: Connection, url: URL, ending: str) -> str:
     """Returns the name of the new database, which this session has locked: so others see whether it is in use."""
     # Locks are a database's on PostgreSQL: only who has locked it here can tell.
     home = hashlib.sha256((url.database or "").encode()).hexdigest()[:6]
@@ -117,10 +133,10 @@ def _create(connection: Connection, url: URL) -> str:
     name = f"{_PREFIX}{home}_{secrets.token_hex(6)}"
     _lock(connection, name)
     try:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}{_character_set(connection, url)}")
+        connection.exec_driver_sql(f"CREATE DATABASE {name}{ending}")
     except DBAPIError as error:
         if not _is_forbidden(error):
-            raise
+            raise DatabaseUnavailable(f"No scratch database can be created: {said(error)}") from error
         right = (
             f"ALTER ROLE {url.username} CREATEDB"
             if connection.dialect.name == "postgresql"
@@ -131,16 +147,6 @@ def _create(connection: Connection, url: URL) -> str:
             f"moment. Allow it ({right}), or set FASTMAN_SCRATCH_URL to a database of another server."
         ) from error
     return name
-
-
-def _character_set(connection: Connection, url: URL) -> str:
-    """That of MySQL's database ``url``, as its tables have it by default, too; of a new one where there is none."""
-    if connection.dialect.name == "postgresql":
-        return ""
-    if not url.database:
-        return " CHARACTER SET utf8mb4"
-    query = "SELECT @@character_set_database, @@collation_database"
-    return " CHARACTER SET {} COLLATE {}".format(*connection.exec_driver_sql(query).one())
 
 
 def _is_forbidden(error: DBAPIError) -> bool:

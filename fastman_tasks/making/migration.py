@@ -122,7 +122,8 @@ class _Author:
         """Raises MigrationRefused where there are several heads to continue."""
         if len(self._graph.heads) > 1:
             otherwise = 'Or continue one of them with Alembic: alembic revision --head=REVISION -m "…"'
-            raise describe_heads(self._graph, self._environment.root, self._migrator.known_applied, otherwise)
+            applied = None if self._request.scratch else self._migrator.known_applied
+            raise describe_heads(self._graph, self._environment.root, applied, otherwise)
 
     def from_message(self, meaning: Meaning | None, pretend: bool) -> Draft:
         """A skeleton; its body empty, with a note, where ``meaning`` does not fit the tables that exist."""

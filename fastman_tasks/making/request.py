@@ -21,6 +21,8 @@ class Request:
     check: bool = False
     #: The table that was named by a flag, which has to be there.
     table: str | None = None
+    #: Whether the database is a scratch database, in which everything is applied.
+    scratch: bool = False
 
     @classmethod
     def of(
@@ -56,4 +58,4 @@ class Request:
         table = names.require_table(table, "table") if table else None
         meaning = names.Meaning("data", table) if data else names.meaning(message, create=create, table=table)
         skeleton = empty or data or bool(create or table)
-        return cls(message, meaning, skeleton, baseline, check, table if not create else None)
+        return cls(message, meaning, skeleton, baseline, check, table if not create else None, scratch)

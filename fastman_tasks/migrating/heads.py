@@ -28,8 +28,8 @@ class Branch:
 
     @property
     def is_only_here(self) -> bool:
-        """Whether certainly nobody else has any of it, and this database has not either."""
-        return self.published == "" and self.pushed == "" and self.is_applied is False
+        """Whether certainly nobody else has any of it, nor, as far as that is known, this database."""
+        return self.published == "" and self.pushed == "" and not self.is_applied
 
     @property
     def is_settled(self) -> bool:
@@ -92,11 +92,15 @@ def ways_out(graph: RevisionGraph, root: Path, applied: Collection[str] | None) 
     branches = compare(graph, root, applied)
     movable = sorted((each for each in branches if each.is_only_here), key=lambda each: len(each.own))
     merge = Command("migrate.merge")
+    if len(branches) < 2:
+        return WaysOut(f"{printable(branches[0].head.id)} depends on the others. Merge them: {merge}", merge)
     if movable and len(branches) == 2:
         first = movable[0]
         (other,) = (each for each in branches if each is not first)
-        both = "Neither is published, pushed or applied here" if len(movable) == 2 else ""
-        what = both or f"{printable(first.head.id)} is only on this branch, and not applied here"
+        is_known = first.is_applied is not None
+        what = f"{printable(first.head.id)} is only on this branch{', and not applied here' if is_known else ''}"
+        if len(movable) == 2:
+            what = f"Neither is published{', pushed or applied here' if is_known else ' or pushed'}"
         return WaysOut(f"{what}: rebase it. Or merge them: {merge}", rebase_command(first.head, other.head))
     settled = [each for each in branches if each.is_settled]
     if len(settled) >= 2:
@@ -111,8 +115,10 @@ def ways_out(graph: RevisionGraph, root: Path, applied: Collection[str] | None) 
             )
         they = "Both are" if len(branches) == 2 else f"{len(settled)} of them are"
         return WaysOut(f"{they} published, pushed or applied here: merge them. Or rebase one: {rebase}", merge)
-    rebase = rebase_command(branches[-1].head, branches[0].head)
-    return WaysOut(f"Merge them: {merge}. Or, if nobody else has {branches[-1].head.id}, rebase it: {rebase}", None)
+    first = next((each for each in reversed(branches) if not each.is_settled), branches[-1])
+    other = next(each for each in branches if each is not first)
+    rebase = rebase_command(first.head, other.head)
+    return WaysOut(f"Merge them: {merge}. Or, if nobody else has {first.head.id}, rebase it: {rebase}", None)
 
 
 def rebase_command(revision: Revision, onto: Revision) -> Command:
@@ -131,7 +137,8 @@ def describe_heads(
     shared = set.intersection(*lines_of)
     for head, line in zip(heads, lines_of, strict=True):
         lines.append(f"To {head.id}:")
-        own = [revision for revision in graph.revisions if revision.id in line - shared]
+        # What another head depends on has nothing of its own.
+        own = [revision for revision in graph.revisions if revision.id in line - shared] or [head]
         lines += [f"  {revision.name}  {revision.message}" for revision in own]
     ways = ways_out(graph, root, applied)
     return MigrationRefused("\n".join([*lines, ways.text, otherwise]), next=ways.fitting)

@@ -10,6 +10,7 @@ from fastman_tasks.errors import MigrationRefused, RebaseUndecided, UsageError
 from fastman_tasks.migrating import heads
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.revisions.graph import Revision, RevisionGraph
+from fastman_tasks.text import printable
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,12 @@ def choose(
         raise UsageError(f"{revision or onto} leads to every head; there is nothing to move.")
     commands = [heads.rebase_command(*pair) for pair in found]
     listed = "".join(f"\n  {command}" for command in commands)
-    why = "git does not tell which of them only this branch has"
-    if all(each.published == "" for each, _ in clear):
-        why = "more than one of them is only on this branch"
-    raise RebaseUndecided(f"Choose what to move; {why}. Nothing was changed.{listed}", commands)
+    what = "Choose what to move; git does not tell which of them only this branch has"
+    if len({each.id for each, _ in found}) == 1 < len(found):
+        what = f"Choose what {printable(found[0][0].id)} is to follow; there are {len(found)} other heads"
+    elif all(each.published == "" for each, _ in clear):
+        what = "Choose what to move; more than one of them is only on this branch"
+    raise RebaseUndecided(f"{what}. Nothing was changed.{listed}", commands)
 
 
 def find_move(graph: RevisionGraph, environment: Environment, revision: Revision, onto: Revision) -> Move:

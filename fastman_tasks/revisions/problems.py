@@ -106,7 +106,8 @@ def _heads(files: Sequence[VersionFile]) -> list[Finding]:
         return []
     listed = ", ".join(f"{graph[each].name} ({printable(each)})" for each in ends)
     newest = next(each for each, header in reversed(_readable(files)) if header.revision in ends)
-    text = f"there are {pluralize(len(ends), 'head')}: {listed}. To merge them: inv migrate.merge"
+    ways = "Merge them: inv migrate.merge. Or put one after the other: inv migrate.rebase"
+    text = f"there are {pluralize(len(ends), 'head')}: {listed}. {ways}"
     return [Finding(text, newest.path, newest.line("down_revision"))]
 
 

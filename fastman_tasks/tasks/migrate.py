@@ -137,7 +137,7 @@ def check(
 def heads(project: Project, json: bool = False) -> None:
     """Show the newest migration of each branch, to see whether they need a merge."""
     found = [each for each in revisions.read(project, json, lambda: project.migrator.status()) if each.step.is_head]
-    revisions.answer(project, "migrate.heads", found, json, lambda: revisions.lines(found))
+    revisions.answer(project, "migrate.heads", found, json, lambda: revisions.heads(found))
 
 
 @project_task(help={"limit": "How many of the newest to show (default: all).", "json": "Print JSON."})
@@ -168,7 +168,8 @@ def show(project: Project, revision: str, json: bool = False) -> None:
         "message": "What the migration is called (default: merge heads).",
         "pretend": "Say what would be merged; write nothing.",
         "json": "Print JSON.",
-    }
+    },
+    short={"message": "m"},
 )
 def merge(project: Project, message: str | None = None, pretend: bool = False, json: bool = False) -> None:
     """Write a migration that merges the heads, after two branches with migrations of their own."""

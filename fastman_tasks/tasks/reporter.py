@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fastman_tasks.plans import Observer, Report, Step, StepResult
@@ -51,6 +52,9 @@ def run(
     except FastmanError as error:
         if not json:
             shown.fail(error, shows_sql=pretend and not live)
+        elif shown.knows_database(error):
+            with suppress(FastmanError):
+                _ = project.database
         raise
     finally:
         shown.stop()
@@ -188,12 +192,16 @@ class Lines(Observer):
             self._bar.stop()
             self._bar = None
 
-    def fail(self, error: Exception, *, shows_sql: bool) -> None:
-        """Print what is known of an action that failed with ``error``."""
+    def knows_database(self, error: Exception) -> bool:
+        """Whether an action that failed with ``error`` has connected to its database."""
         from fastman_tasks.errors import UsageError
 
         known = self._project.migrator.knows_state if self._project.has_environment else True
-        if known and not isinstance(error, UsageError):
+        return known and not isinstance(error, UsageError)
+
+    def fail(self, error: Exception, *, shows_sql: bool) -> None:
+        """Print what is known of an action that failed with ``error``."""
+        if self.knows_database(error):
             self.header()
         report: Report | None = getattr(error, "report", None)
         if shows_sql and report is not None:

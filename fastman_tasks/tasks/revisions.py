@@ -74,6 +74,13 @@ def lines(found: Sequence[StepResult], after: Callable[[StepResult], str] = lamb
         console.line(text, style=_STYLES[each.state])
 
 
+def heads(found: Sequence[StepResult]) -> None:
+    """Print one line for each migration, which nothing follows."""
+    lines(found)
+    if not found:
+        console.line("No migrations yet.")
+
+
 def history(project: Project, found: Sequence[StepResult]) -> None:
     """Print one line for each migration, with the ids that it revises."""
     graph = project.migrator.graph

@@ -53,6 +53,9 @@ def _database(found: Overview) -> None:
     # SQLite estimates no rows, and not every SQLite knows sizes.
     known = [title for title, cells in columns.items() if any(cells)]
     console.table(known, list(zip(*(columns[title] for title in known), strict=True)), right=known[1:])
+    if "rows" not in known:
+        console.line()
+        console.line("To count the rows: inv database.show --counts")
 
 
 def _table(found: TableDetails) -> None:

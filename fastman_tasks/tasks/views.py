@@ -132,7 +132,7 @@ def report_value(
     root = project.root if project else Path()
     return {
         "command": report.command if report else command,
-        "database": report.database if report else None,
+        "database": report.database if report else _known_url(project),
         "environment": project.settings.environment if project else None,
         "steps": [_step_value(each, root) for each in (report.steps if report else ())],
         "losses": [
@@ -147,6 +147,11 @@ def report_value(
         ],
         "error": error,
     }
+
+
+def _known_url(project: Project | None) -> str | None:
+    """The URL that a command would have printed before it failed."""
+    return project.display_url if project is not None and project.knows_database else None
 
 
 def _step_value(result: StepResult, root: Path) -> dict[str, Any]:

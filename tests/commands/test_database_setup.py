@@ -131,6 +131,19 @@ def test_one_that_fails(shop: tuple[Sandbox, str]) -> None:
     assert count(url) == 0
 
 
+def test_a_project_without_migrations(project: Sandbox) -> None:
+    """It says that it has copied .env.example, also where it cannot go on."""
+    project.write(".env.example", "DATABASE_URL=sqlite:///shop.db\n")
+    refused = project.inv("database.setup", code=1)
+    assert refused.stdout.startswith(
+        "sqlite:///shop.db (development, from .env)\n\n  .env  (copied from .env.example) "
+    )
+    assert "Make the first one" in refused.stderr
+    (project.root / ".env").unlink()
+    answer = json.loads(project.inv("database.setup", "--json", code=1).stdout)
+    assert [(step["name"], step["state"]) for step in answer["steps"]] == [(".env", "done")]
+
+
 def test_create(shop: tuple[Sandbox, str]) -> None:
     """It creates it, once; --if-missing is content with one that is there. It is empty, and can be waited for."""
     project, url = shop

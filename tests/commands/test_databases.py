@@ -269,7 +269,7 @@ def test_no_connection(request: pytest.FixtureRequest, project: Sandbox, driver:
     assert failed.stdout == ""
     (line,) = failed.stderr.splitlines()
     assert line.startswith(f"Cannot connect to {driver.partition('+')[0]} at {server.host}:{port}, database {name}: ")
-    assert line.endswith(remedy)
+    assert line.endswith(f". {remedy}") and "Is the server running" not in line
     assert is_discreet(failed)
     assert "sesame" not in line
 

@@ -67,9 +67,8 @@ def findings(project: Sandbox, *flags: str, code: int = 3) -> dict[str, list[tup
 def test_two_heads_after_a_merge(shop: Sandbox) -> None:
     """Each branch has one head; a merge of both has two. Rebased on the other one, or before its own, it has one."""
     assert "passed   graph        3 migrations\n" in shop.inv("migrate.check").stdout
-    text = (
-        "merged with main: there are 2 heads: create_cars (cars), create_toys (toys). To merge them: inv migrate.merge"
-    )
+    heads = "there are 2 heads: create_cars (cars), create_toys (toys)"
+    text = f"merged with main: {heads}. Merge them: inv migrate.merge. Or put one after the other: inv migrate.rebase"
     assert findings(shop) == {"graph": [(text, "create_toys")], "append only": []}
     shop.replace(f"{VERSIONS}/create_toys.py", "down_revision = 'pets'", "down_revision = 'cars'")
     assert findings(shop)["graph"] == [("create_toys follows cars, which no file has", "create_toys")]

@@ -55,6 +55,9 @@ def url(request: pytest.FixtureRequest, shop: Sandbox) -> str:
         server: Server = request.getfixturevalue(str(request.param).partition("+")[0])
         server.allow_scratch()
         url = server.fresh(str(request.param))
+    if request.param == "mariadb+pymysql":
+        # As database.create does, and not as the server would.
+        execute(url, "ALTER DATABASE CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
     shop.write(".env", f"DATABASE_URL={url}")
     return url
 

@@ -115,6 +115,27 @@ def test_several_heads(project: Sandbox, url: str) -> None:
     assert "1 migration applied." in project.inv("database.migrate").stdout
 
 
+def test_a_head_that_another_one_depends_on(project: Sandbox, url: str) -> None:
+    """It is on the way to that one, and can only be merged with it before another migration is made."""
+    add(project, "1_root", "1a", None)
+    add(project, "2_left", "2b", "1a")
+    add(project, "3_right", "3c", "1a")
+    file = project.root / "database/migrations/versions/3_right.py"
+    file.write_text(file.read_text() + '\ndepends_on = "2b"\n')
+    assert project.inv("make.migration", "more", code=1).stderr == (
+        "There are 2 heads; choose one. Nothing was changed.\n"
+        "To 2b:\n"
+        "  2_left  2 left\n"
+        "To 3c:\n"
+        "  3_right  3 right\n"
+        "3c depends on the others. Merge them: inv migrate.merge\n"
+        'Or continue one of them with Alembic: alembic revision --head=REVISION -m "…"\n'
+        "Next: inv migrate.merge\n"
+    )
+    project.inv("migrate.merge")
+    assert "4 migrations applied." in project.inv("database.migrate").stdout
+
+
 def test_independent_branches(project: Sandbox, url: str) -> None:
     """Branches with a label each are all meant."""
     add(project, "1_shop", "1a", None, label="shop")

@@ -100,7 +100,7 @@ def test_merge(branches: Sandbox) -> None:
     before = branches.files()
     assert branches.run("invoke", "migrate.merge", "--pretend").stdout.count("add_") == 2
     assert branches.files() == before
-    told = branches.run("invoke", "migrate.merge", "--message=email and name").stdout
+    told = branches.run("invoke", "migrate.merge", "-m", "email and name").stdout
     (new,) = branches.files() - before
     assert f"Created {new}" in told and new.endswith("_email_and_name.py")
     branches.write(".env", "DATABASE_URL=sqlite:///shop.db")

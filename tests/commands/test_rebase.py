@@ -81,10 +81,15 @@ MOVED = ["-down_revision = 'a1'", "+down_revision = 'c1'"]
 def test_both_ways_out_are_named_and_work(shop: Sandbox) -> None:
     """database.migrate and make.migration say which fits, and why; --pretend touches nothing; Alembic then sees one
     line, and the second run has nothing to do."""
-    for command in (["database.migrate"], ["make.migration", "add toys"]):
+    for command, where in (
+        (["database.migrate"], ", and not applied here"),
+        (["make.migration", "add toys"], ", and not applied here"),
+        # In the scratch database, everything is applied.
+        (["make.migration", "add toys", "--scratch"], ""),
+    ):
         refused = shop.inv(*command, code=1).stderr
         assert "To b2:\n  b1  b1\n  b2  b2\n" in refused
-        assert "b2 is only on this branch, and not applied here: rebase it. Or merge them: inv migrate.merge" in refused
+        assert f"b2 is only on this branch{where}: rebase it. Or merge them: inv migrate.merge" in refused
         assert refused.endswith("\nNext: inv migrate.rebase b2 --onto=c1\n")
     files = shop.files()
 
@@ -238,6 +243,20 @@ def test_what_was_pushed_needs_force(shop: Sandbox, tmp_path: Path) -> None:
     assert changed(shop) == MOVED
 
 
+def test_several_to_follow(shop: Sandbox) -> None:
+    """Where the others have two heads, each is offered, and taken."""
+    git(shop, "switch", "main")
+    add(shop, "d1", "a1")
+    commit(shop)
+    git(shop, "switch", "feature/pets")
+    git(shop, "merge", "main")
+    refused = shop.inv("migrate.rebase", code=5).stderr
+    assert refused.startswith("Choose what b2 is to follow; there are 2 other heads. Nothing was changed.\n")
+    assert sorted(refused.splitlines()[1:]) == [f"  inv migrate.rebase b2 --onto={each}" for each in ("c1", "d1")]
+    shop.terminal("migrate.rebase", answers=[("Which command?", "1")])
+    assert len(changed(shop)) == 2
+
+
 def test_uncommitted_files_need_force(shop: Sandbox) -> None:
     """What is changed, and what is new; other files do not matter."""
     shop.write("notes.py", "new")
@@ -292,6 +311,8 @@ def test_no_migrations(project: Sandbox) -> None:
     project.inv("migrate.rebase", code=1)
     project.add_environment()
     assert "Nothing to rebase." in project.inv("migrate.rebase").stdout
+    for command in ("heads", "history", "merge", "status"):
+        assert project.inv(f"migrate.{command}").stdout.endswith("No migrations yet.\n")
 
 
 def test_a_merge_that_is_not_needed_any_more(shop: Sandbox) -> None:

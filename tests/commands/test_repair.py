@@ -90,14 +90,16 @@ def test_without_a_terminal_the_ways_are_listed(shop: Sandbox) -> None:
         "  Start over: drop everything, its rows too, and apply all migrations:\n"
         "    inv migrate.fresh\n"
     )
-    error = json.loads(shop.inv("migrate.repair", "--json", code=5).stdout)["error"]
-    assert error["code"] == 5 and "inv migrate.fresh" in error["message"]
+    told = json.loads(shop.inv("migrate.repair", "--json", code=5).stdout)
+    error = told["error"]
+    assert told["database"] == "sqlite:///shop.db" and error["code"] == 5 and "inv migrate.fresh" in error["message"]
     assert versions(shop) == {"a1_é.py"}
 
 
 def test_restore(shop: Sandbox) -> None:
     """The files are there again, and nothing else has changed; --pretend only says so."""
     said = shop.terminal("migrate.repair", "--pretend", answers=[(ASKED, "1")])
+    assert "\n  b2  branch feature/pets: database/migrations/versions/b2_é.py" in said.replace("\r", "")
     assert "Nothing was changed." in said and versions(shop) == {"a1_é.py"}
     said = shop.terminal("migrate.repair", answers=[(ASKED, "1")])
     assert "Restored database/migrations/versions/b1_é.py from branch feature/pets" in said

@@ -17,7 +17,7 @@ def check(project: Project, here: tuple[VersionFile, ...]) -> StepResult:
     from fastman_tasks.making.request import Request
 
     with replay.full(project) as copy:
-        draft = copy.migration_writer.write(Request.of("", check=True))
+        draft = copy.migration_writer.write(Request.of("", check=True, scratch=True))
     if not draft.tables:
         where = f" in {', '.join(draft.models)}" if draft.models else ""
         return outcome("models", "skipped", f"no models found{where}")

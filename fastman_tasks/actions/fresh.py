@@ -61,7 +61,7 @@ def fresh(
         if reason := wipe.obstacle or obstacle(planned):
             notes.append(f"Not in one transaction: {reason}. If a migration fails, what was dropped is gone.")
         seeders = seeding.plan() if seeding is not None else ()
-        steps = (Step("wipe", f"drop {wipe}"), *planned.steps, *seeders)
+        steps = (Step("wipe", f"drop {wipe.brief}"), *planned.steps, *seeders)
         return replace(planned, steps=steps, notes=tuple(notes))
 
     def is_atomic(plan: Plan) -> bool:

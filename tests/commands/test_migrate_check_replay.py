@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -130,7 +131,8 @@ def test_what_is_not_possible(shop: Sandbox, postgresql: Server) -> None:
     shop.write(".env", f"DATABASE_URL={postgresql.url('postgresql+psycopg', 'not_there')}")
     said = shop.inv("migrate.check").stdout
     assert [line.split()[0] for line in said.splitlines()] == ["passed", "skipped", "passed", "skipped", "passed"]
-    assert "failed   database " in shop.inv("migrate.check", "--database", code=1).stdout
+    told = json.loads(shop.inv("migrate.check", "--database", "--json", code=1).stdout)
+    assert [each["state"] for each in told["steps"]] == ["passed", "failed"] and told["error"] is None
     shop.write(".env", "DATABASE_URL=sqlite:///not_there.db")
     (shop.root / "models.py").unlink()
     said = shop.inv("migrate.check", "--database", "--models", code=1).stdout

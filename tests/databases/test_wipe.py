@@ -105,6 +105,7 @@ def test_postgresql(postgresql: Server) -> None:
         "2 views, 1 materialized view, 4 tables, 1 sequence, 2 functions, 1 procedure, 1 aggregate, 1 domain, 1 enum, "
         "2 types"
     )
+    assert found.brief == "4 tables, 12 others"
     assert sorted(found.tables) == ["log", "log_1", "people", 'we%rd "name']
     assert not found.obstacle
     assert left(url) == [

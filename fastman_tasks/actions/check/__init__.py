@@ -76,5 +76,5 @@ def check(
             run("database", lambda: check_database.check(project))
         if replay or everything:
             run("round trip", lambda: round_trip.check(project, here))
-        url = project.display_url if database else None
+        url = project.display_url if database and project.knows_database else None
     return Report("migrate.check", url, project.settings.environment, tuple(results))

@@ -15,6 +15,10 @@ from fastman_tasks.errors import UsageError
 from fastman_tasks.text import pluralize
 
 
+# In letters: what a step's name has beside its state.
+_LINE = 50
+
+
 class Thing(NamedTuple):
     """Something to drop: its ``kind`` ("table", "view", "enum" …), its ``name`` for people, and its name in ``sql``."""
 
@@ -39,6 +43,13 @@ class Wipe:
     def tables(self) -> tuple[str, ...]:
         """The names of the tables."""
         return tuple(thing.name for thing in self.things if thing.kind == "table")
+
+    @property
+    def brief(self) -> str:
+        """As the whole text, and ``8 tables, 12 others`` where that does not fit into a line."""
+        others = len(self.things) - len(self.tables)
+        whole = str(self)
+        return whole if len(whole) <= _LINE else f"{pluralize(len(self.tables), 'table')}, {pluralize(others, 'other')}"
 
     def __str__(self) -> str:
         """``3 tables, 1 view``."""

@@ -73,6 +73,15 @@ def revisions_in(branches: Collection[str], ids: Collection[str], root: Path) ->
     return found
 
 
+def uncommitted(files: Iterable[Path], root: Path) -> list[Path]:
+    """Returns those of ``files`` that are not as the last commit has them. Raises GitFailed without git or a
+    repository."""
+    found = {each.resolve() for each in files}
+    changed = Repository.of(root).changed({each.parent for each in found})
+    # Of an ignored folder git says nothing more.
+    return sorted(each for each in found if each in changed or not changed.isdisjoint(each.parents))
+
+
 def short_name(branch: str) -> str:
     """Returns the full name of a ``branch`` as people write it: ``main``, ``origin/main``."""
     return branch.removeprefix(_BRANCHES).removeprefix(_REMOTES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from fastman_tasks.project import Project
 from fastman_tasks.sources import display_path
 
 _FOLDER = Path("database", "backups")
-_KEPT = 5
+_KEPT, _DAY = 5, 86400.0
 _DESTROYS = {"wipe", "roll back", "drop"}
 
 
@@ -96,6 +97,11 @@ def _remove_old(project: Project, file: Path) -> None:
     # Not by their names: local time runs backwards once a year.
     for old in sorted(found, key=lambda each: each.stat().st_mtime_ns)[:-_KEPT]:
         old.unlink(missing_ok=True)
+    for left in file.parent.glob(f".{_prefix(project)}-*{backups.TEMPORARY}"):
+        # Of a process that was killed.
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _DAY:
+                left.unlink()
 
 
 def _size(size: float) -> str:

@@ -21,7 +21,8 @@ def baseline(
     """
     written: list[Draft] = []
 
-    def run(_plan: Plan, _observer: Observer, _confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
+    def run(_plan: Plan, _observer: Observer, confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
+        confirm("the migration was written")
         written.append(write())
         file = written[0].file
         return () if file is None else (StepResult(Step("stamp", file.stem, file), "done"),)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from fastman_tasks import git
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.actions.migrate import run_migrations
 from fastman_tasks.consent import Consent, level_to_roll_back, refuse
-from fastman_tasks.errors import Command, ConsentMissing, DatabaseUnavailable, GitFailed, MigrationRefused, UsageError
-from fastman_tasks.git import Repository
+from fastman_tasks.errors import (
+    Command,
+    ConsentMissing,
+    DatabaseUnavailable,
+    GitFailed,
+    MigrationFailed,
+    MigrationRefused,
+    UsageError,
+)
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.revisions import rewrite
@@ -51,11 +60,11 @@ def rebase(
         if found is None:
             database = None if project.migrator.known_applied is None else project.display_url
             return Report(command.task, database, project.settings.environment, preview=preview)
-        if found.back and not roll_back:
+        if found.back and not (roll_back or preview):
             raise ConsentMissing(_describe_applied(project, found))
         if not (unchecked or preview) and (reasons := found.doubts):
             raise ConsentMissing("\n".join(reasons), next=replace(command, flags=(*command.flags, ("force", True))))
-        rebasing = _Rebasing(project, lambda: _find(project, revision, onto), preview)
+        rebasing = _Rebasing(project, command, lambda: _find(project, revision, onto), preview)
         if not found.knows_database:
             results = rebasing.run(Plan(found.steps), observer or Observer(), lambda what: None)
             return Report(command.task, None, project.settings.environment, results, preview=preview)
@@ -118,7 +127,10 @@ def _find(project: Project, revision: str | None, onto: str | None) -> _Found | 
         )
     changes = tuple(rewrite.change_parents(graph[each].file, old, new) for each, (old, new) in move.parents.items())
     doubts = []
-    if files := _uncommitted(project):
+    files: list[Path] = []
+    with suppress(GitFailed):
+        files = git.uncommitted((each.file for each in graph.revisions), root)
+    if files:
         listed = "".join(f"\n  {printable(str(display_path(each, root)))}" for each in files)
         doubts.append(f"Version files have changes that are not committed:{listed}\nCommit them first.")
     if pushed:
@@ -137,15 +149,6 @@ def _find(project: Project, revision: str | None, onto: str | None) -> _Found | 
     return _Found(move, changes, back, again, tuple(doubts), applied is not None)
 
 
-def _uncommitted(project: Project) -> list[Path]:
-    """The version files that are not as the last commit has them; none without git."""
-    files = {each.file.resolve() for each in project.migrator.graph.revisions}
-    try:
-        return sorted(files & Repository.of(project.root).changed({each.parent for each in files}))
-    except GitFailed:
-        return []
-
-
 def _resolve(project: Project, name: str | None, flag: str) -> str | None:
     if name is None:
         return None
@@ -157,10 +160,9 @@ def _resolve(project: Project, name: str | None, flag: str) -> str | None:
 
 def _why_unknown(project: Project) -> str:
     try:
-        recorded = project.migrator.state.heads
+        missing = project.migrator.missing
     except DatabaseUnavailable as error:
         return first_line(error)
-    missing = [each for each in recorded if each not in project.migrator.graph]
     return f"the database has {', '.join(missing)}, which no file has. See inv migrate.repair"
 
 
@@ -168,23 +170,18 @@ def _describe_applied(project: Project, found: _Found) -> str:
     graph, there = project.migrator.graph, {step.id for step in found.back}
     applied = project.migrator.known_applied or set()
     kept = graph.heads_of(applied - there)
-    if len(kept) == 1:
-        flag: tuple[str, str | int] = ("to", kept[0])
-    elif not kept:
-        flag = ("to", "base")
+    if len(kept) <= 1:
+        flag: tuple[str, str | int] = ("to", kept[0] if kept else "base")
     else:
         newest_first = [each.id for each in reversed(graph.revisions) if each.id in applied]
         flag = ("steps", max(newest_first.index(each) for each in there) + 1)
-    commands = (
-        Command("migrate.rollback", flags=(flag,)),
-        Command("migrate.rebase", (found.move.revision.id,), (("onto", found.move.onto.id),)),
-        Command("database.migrate"),
-    )
-    names = ", ".join(step.name for step in found.back)
+    move = (found.move.revision.id,), (("onto", found.move.onto.id),)
+    commands = Command("migrate.rollback", flags=(flag,)), Command("migrate.rebase", *move), Command("database.migrate")
     listed = "".join(f"\n  {each}" for each in commands)
     return (
-        f"Applied here: {names}. If it were rebased now, what it then follows would never run. Nothing was changed. "
-        f"On a terminal this command asks, and does all of it; otherwise run one after the other:{listed}"
+        f"Applied here: {', '.join(step.name for step in found.back)}. If it were rebased now, what it then "
+        "follows would never run. Nothing was changed. On a terminal this command asks, and does all of it; otherwise "
+        f"run one after the other:{listed}"
     )
 
 
@@ -199,6 +196,7 @@ class _Rebasing:
     """Plans and runs in ``project`` what ``find`` finds, each time anew."""
 
     project: Project
+    command: Command
     find: Callable[[], _Found | None]
     preview: bool
 
@@ -217,11 +215,17 @@ class _Rebasing:
             return tuple(self._result(found, step, "planned") for step in plan.steps)
         project, migrator = self.project, self.project.migrator
         results: tuple[StepResult, ...] = ()
-        if found.back:
-            part = replace(plan, steps=found.back, state=migrator.state)
-            results = run_migrations(project, part, observer, confirm)
-        confirm("rebasing")
-        rewrite.write(found.changes)
+        # Whether the files can be written is known before anything is rolled back.
+        with rewrite.prepare(found.changes) as move:
+            if found.back:
+                part = replace(plan, steps=found.back, state=migrator.state)
+                try:
+                    results = run_migrations(project, part, observer, confirm)
+                except MigrationFailed as error:
+                    error.next = self.command
+                    raise
+            confirm("rebasing")
+            move()
         project.environment.forget_files()
         migrator.forget_state()
         for step in plan.steps:

@@ -12,15 +12,15 @@ from typing import Literal
 from fastman_tasks.actions import replay
 from fastman_tasks.actions.fresh import fresh
 from fastman_tasks.actions.rollback import roll_back_planned
-from fastman_tasks.actions.stamp import stamp
+from fastman_tasks.actions.stamp import record
 from fastman_tasks.consent import Consent, refuse
 from fastman_tasks.databases.snapshot import Snapshot
-from fastman_tasks.errors import Command, FastmanError, RepairUndecided, UsageError
+from fastman_tasks.errors import Command, FastmanError, MigrationFailed, RepairUndecided, UsageError
 from fastman_tasks.making import files
 from fastman_tasks.migrating import lost_files, missing
 from fastman_tasks.migrating.downgrades import steps_back
 from fastman_tasks.migrating.lost_files import LostFile
-from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
+from fastman_tasks.plans import Observer, Plan, Report, State, Step, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.text import printable
 
@@ -60,19 +60,19 @@ def repair(
         if way == "roll back":
             return found.roll_back(preview, consent, observer)
         if way == "stamp":
-            return stamp(project, found.before or "base", preview=preview, consent=consent, observer=observer)
+            return found.stamp(preview, consent, observer)
         return fresh(project, preview=preview, consent=consent, observer=observer)
 
 
 @dataclass(frozen=True)
 class _Found:
-    """The ``missing`` revisions; the ``files`` that git has of them; and the revision ``before`` them, if it is known:
-    an empty one is none at all."""
+    """The ``missing`` revisions; the ``files`` that git has of them; and the revisions ``before`` them, None if those
+    are not known."""
 
     project: Project
     missing: list[str]
     files: tuple[LostFile, ...]
-    before: str | None
+    before: tuple[str, ...] | None
 
     @classmethod
     def of(cls, project: Project) -> _Found | None:
@@ -85,8 +85,7 @@ class _Found:
         found = lost_files.find(project.environment, graph, lost)
         if found:
             parents = {parent for each in found for parent in each.parents if parent in graph}
-            ends = graph.heads_of(graph.with_ancestors(parents))
-            before = ends[0] if len(ends) == 1 else None if ends else ""
+            before: tuple[str, ...] | None = tuple(parents)
         else:
             before = _find_fitting(project)
         return cls(project, lost, found, before)
@@ -97,29 +96,38 @@ class _Found:
         found = {}
         undone = ", ".join([each.id for each in self.files] or self.missing)
         if self.files:
-            names, branches = (", ".join(dict.fromkeys(each)) for each in self._named())
-            found["restore"] = (f"Restore {names} from branch {branches}", missing.restore_command(self._sources()))
-            back = Command("migrate.rollback", flags=(("steps", len(self.files)),))
+            sources: dict[str, list[str]] = {}
+            for each in self.files:
+                sources.setdefault(each.branch, []).append(each.source)
+            names, places = ", ".join(each.path.name for each in self.files), " and ".join(sources)
+            restoring = missing.restore_command(sources)
+            back = str(Command("migrate.rollback", flags=(("steps", len(self.files)),)))
+            found["restore"] = (f"Restore {names} from {places}", restoring)
             found["roll back"] = (
-                f"Roll back {undone} with the files of branch {branches}, which are not kept",
-                missing.switch_command(self.files[0].branch, str(back)),
+                f"Roll back {undone} with these files, which are not kept",
+                missing.switch_command(self.files[0].branch, back)
+                if len(sources) == 1
+                else f"{restoring}, then {back}, and remove them",
             )
         if self.before is not None:
-            name = self.before or "base"
-            stamping = Command("migrate.stamp", (name,))
-            found["stamp"] = (f"Record {name} instead: what {undone} did is not in the database", str(stamping))
+            names = ", ".join(self._after(self.project.migrator.state)) or "base"
+            what = f"Record {names} instead: what {undone} did is not in the database"
+            found["stamp"] = (what, str(self._stamp_command()))
         again = str(Command("migrate.fresh"))
         found["start over"] = ("Start over: drop everything, its rows too, and apply all migrations", again)
         return {way: (printable(what), how) for way, (what, how) in found.items()}
 
-    def _named(self) -> tuple[list[str], list[str]]:
-        return [each.path.name for each in self.files], [each.branch for each in self.files]
+    def _after(self, state: State) -> tuple[str, ...]:
+        """What is to be recorded: what is before the missing revisions, and what else is applied."""
+        graph = self.project.migrator.graph
+        return graph.heads_of(graph.with_ancestors([*(self.before or ()), *state.heads]))
 
-    def _sources(self) -> dict[str, list[str]]:
-        sources: dict[str, list[str]] = {}
-        for each in self.files:
-            sources.setdefault(each.branch, []).append(each.source)
-        return sources
+    def _stamp_command(self) -> Command:
+        after = self._after(self.project.migrator.state) or ("base",)
+        return Command("migrate.stamp", after) if len(after) == 1 else Command("migrate.repair")
+
+    def stamp(self, preview: bool, consent: Consent, observer: Observer | None) -> Report:
+        return record(self.project, self._stamp_command(), self._after, preview, consent, observer, strictly=True)
 
     def restore(self, preview: bool) -> Report:
         if not preview:
@@ -149,8 +157,14 @@ class _Found:
 
             return migrator.plan(find)
 
-        with self._restored():
-            return roll_back_planned(project, Command("migrate.repair"), plan, False, consent, observer)
+        command = Command("migrate.repair")
+        try:
+            with self._restored():
+                return roll_back_planned(project, command, plan, False, consent, observer)
+        except MigrationFailed as error:
+            # A plain rollback would not have the files.
+            error.next = command
+            raise
 
     @contextmanager
     def _restored(self) -> Iterator[None]:
@@ -182,19 +196,19 @@ def _write(found: tuple[LostFile, ...]) -> None:
         raise
 
 
-def _find_fitting(project: Project) -> str | None:
+def _find_fitting(project: Project) -> tuple[str, ...] | None:
     """The newest revision of which the database has everything; None if there is none, or it is not known."""
     graph = project.migrator.graph
     if not graph.revisions or len(graph.heads) > 1 or len(graph.revisions) > _ENOUGH:
         return None
-    fitting = None
+    fitting: tuple[str, ...] | None = None
     try:
         live = replay.snapshot(project)
 
         def look(step: Step, after: Snapshot) -> None:
             nonlocal fitting
             if not any(each.after is None for each in after.differences(live)):
-                fitting = step.id
+                fitting = (step.id,)
 
         with replay.empty(project) as copy:
             replay.migrate(copy, after=look)

@@ -103,8 +103,14 @@ def load(copy: Project, step: Step) -> None:
 def read_dump(copy: Project) -> Dump:
     """Returns the schema and the rows of ``copy``, without Alembic's version table."""
     state = copy.migrator.state
-    own = {state.version_table, ".".join(filter(None, (state.schema, state.version_table)))}
-    return copy.database.run(lambda connection: dump.read(connection, without=own))
+
+    def read(connection: Connection) -> Dump:
+        quote = connection.dialect.identifier_preparer.quote
+        parts = [each for each in (state.schema, state.version_table) if each]
+        names = {".".join(parts), ".".join(map(quote, parts)), parts[-1], quote(parts[-1])}
+        return dump.read(connection, without=names)
+
+    return copy.database.run(read)
 
 
 def _require_copy(project: Project) -> None:

@@ -37,7 +37,7 @@ def restore(
         step = Step("restore", file.name, file)
         if not project.has_environment:
             return Plan((step,))
-        found, _ = fresh.find(project.environment, project.migrator)
+        found = fresh.find_losses(project.environment, project.migrator)
         is_committed = project.database.url.get_backend_name() in ("mysql", "mariadb")
         notes = ("Not in one transaction: if it fails, what was there is gone.",) if is_committed else ()
         return replace(found, steps=(step,), notes=("Everything in the database is replaced.", *notes))

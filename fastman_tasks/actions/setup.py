@@ -153,6 +153,8 @@ class _Setup:
                 return (*ignored, *shown, *self._plan_seeders(plan.seeders))
             # Under the lock: it may be another process by now that has made the file.
             seeds = self._seed or (is_new and (not is_file or is_missing(project, _FOUND)))
+            if not migrations.steps:
+                self._tell(_skip(Step("apply", "migrations")))
             results = run_migrations(project, plan, observer, confirm) if migrations.steps else ()
             if not (seeds and plan.seeders):
                 return (*ignored, *results)
@@ -173,7 +175,7 @@ class _Setup:
             self._observer,
         )
         self._results += report.steps
-        if not any(result.step.action in ("apply", "load") for result in report.steps):
+        if not any(result.step.action in ("apply", "load") for result in self._results):
             self._tell(_skip(Step("apply", "migrations")))
         if not any(result.step.action == "seed" for result in report.steps) and self._seeders(seeding):
             self._tell(_skip(Step("seed", "seeders"), "only in a new database, or with --seed"))

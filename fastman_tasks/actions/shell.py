@@ -31,7 +31,7 @@ def find_shell(project: Project, command: str | None = None) -> Client:
         if attempt is None:
             raise DatabaseUnavailable("Only env.py can connect to this database: its engine has a creator= of its own.")
         if backend == "postgresql":
-            return clients.postgresql(attempt, command)
+            return clients.postgresql(project.database, attempt, command)
         if backend in ("mysql", "mariadb"):
             return clients.mysql(attempt, command, is_mariadb=project.database.run(_is_mariadb))
         raise UsageError(f"There is no shell for a {backend} database: only for PostgreSQL, SQLite, MySQL, MariaDB.")

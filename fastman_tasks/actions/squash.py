@@ -123,9 +123,8 @@ def _require_outside(project: Project, archive: Path) -> None:
 
 def _require_kept(project: Project, squashed: tuple[Revision, ...], archive: Path | None) -> None:
     """Refuse to remove what nothing else has."""
-    files = {each.file.resolve() for each in squashed}
     try:
-        changed = sorted(files & git.Repository.of(project.root).changed({each.parent for each in files}))
+        changed = git.uncommitted((each.file for each in squashed), project.root)
     except GitFailed as error:
         if archive is not None:
             return

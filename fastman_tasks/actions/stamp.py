@@ -8,7 +8,7 @@ from fastman_tasks.actions import replay
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.consent import Consent, refuse
 from fastman_tasks.errors import Command, FastmanError, UsageError
-from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
+from fastman_tasks.plans import Observer, Plan, Report, State, Step, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.sources import first_line
 
@@ -26,39 +26,57 @@ def stamp(
     Nothing runs. What is recorded of branches that share nothing with it stays; a revision that no file has does not.
     ``consent`` is always needed. Returns a Report. Raises UsageError for an unknown revision.
     """
+    if not revision:
+        raise UsageError("Which revision? inv migrate.status lists them.")
+
+    def find(state: State) -> tuple[str, ...]:
+        from fastman_tasks.migrating.stamping import heads_after
+
+        migrator = project.migrator
+        return () if revision == "base" else heads_after(migrator.graph, state.heads, migrator.resolve(revision, ""))
+
+    return record(project, Command("migrate.stamp", (revision,)), find, preview, consent, observer)
+
+
+def record(
+    project: Project,
+    command: Command,
+    find: Callable[[State], Collection[str]],
+    preview: bool,
+    consent: Consent,
+    observer: Observer | None,
+    *,
+    strictly: bool = False,
+) -> Report:
+    """Record the heads that ``find`` returns instead of those of the state; ``strictly`` also tells of what they do not
+    make. Otherwise as ``stamp``."""
     migrator = project.migrator
 
     def plan() -> Plan:
-        from fastman_tasks.migrating.stamping import heads_after
-
-        targets = [] if revision == "base" else migrator.resolve(revision, "")
         state = migrator.state
-        after = heads_after(migrator.graph, state.heads, targets) if targets else ()
+        after = find(state)
         if set(after) == set(state.heads):
             return Plan((), state)
-        graph = migrator.graph
-        steps = [Step("stamp", graph[each].name, graph[each].file, each, graph[each].message) for each in after]
-        return Plan(tuple(steps or [Step("stamp", "base")]), state, notes=_missing(project, targets))
+        steps = [migrator.graph[each].step("stamp") for each in after]
+        return Plan(tuple(steps or [Step("stamp", "base")]), state, notes=_differences(project, after, strictly))
 
     def run(plan: Plan, observer: Observer, confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
-        from fastman_tasks.migrating.stamping import stamp as record
+        from fastman_tasks.migrating import stamping
 
         if not preview:
             assert plan.state is not None
             confirm("stamping")
-            record(project.environment, [step.id for step in plan.steps if step.id], plan.state.heads)
+            stamping.stamp(project.environment, plan.steps, plan.state.heads)
             migrator.forget_state()
         results = tuple(StepResult(step, "planned" if preview else "done") for step in plan.steps)
         for result in results:
             observer.step_finished(result)
         return results
 
-    if not revision:
-        raise UsageError("Which revision? inv migrate.status lists them.")
     return carry_out(
         Action(
             project,
-            Command("migrate.stamp", (revision,)),
+            command,
             plan,
             run,
             level=lambda _plan: "name" if project.settings.protects(project.database.url) else "yes",
@@ -71,16 +89,17 @@ def stamp(
     )
 
 
-def _missing(project: Project, targets: Collection[str]) -> tuple[str, ...]:
-    """What the migrations up to ``targets`` make, and this database does not have."""
+def _differences(project: Project, targets: Collection[str], strictly: bool) -> tuple[str, ...]:
+    """What the migrations up to ``targets`` make, and this database does not have; ``strictly`` also the reverse."""
     try:
         with replay.empty(project) as copy:
             replay.migrate(copy, targets)
             expected = replay.snapshot(copy)
     except FastmanError as error:
         return (f"Whether the database looks like that is not known: {first_line(error)}",)
-    missing = [str(each) for each in expected.differences(replay.snapshot(project)) if each.after is None]
-    return ("The database does not look like that:", *(f"  {each}" for each in missing)) if missing else ()
+    found = expected.differences(replay.snapshot(project))
+    different = [str(each) for each in found if strictly or each.after is None]
+    return ("The database does not look like that:", *(f"  {each}" for each in different)) if different else ()
 
 
 def _question(plan: Plan) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from fastman_tasks.databases import places, urls
 from fastman_tasks.databases.attempts import Attempt
 from fastman_tasks.databases.database import Database, HeldConnection
+from fastman_tasks.databases.verbatim import execute
 from fastman_tasks.errors import DatabaseInUse, DatabaseUnavailable
 from fastman_tasks.text import pluralize
 
@@ -60,7 +61,7 @@ class Server:
         that is missing."""
         for _ in range(int(_PATIENCE / _PAUSE)):
             try:
-                self._run(lambda connection: connection.exec_driver_sql(self.creation().replace("%", "%%")))
+                self._run(lambda connection: execute(connection, self.creation()))
                 return True
             except DBAPIError as error:
                 codes = _codes(error)
@@ -100,7 +101,7 @@ class Server:
                 self._run(self._end_connections)
             elif not end_connections:
                 self._require_unused(sleep)
-            self._run(lambda connection: connection.exec_driver_sql(statement.replace("%", "%%")))
+            self._run(lambda connection: execute(connection, statement))
         except DBAPIError as error:
             codes = _codes(error)
             if codes & _IN_USE:

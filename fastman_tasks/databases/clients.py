@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 
 from fastman_tasks.databases import programs
 from fastman_tasks.databases.attempts import Attempt
+from fastman_tasks.databases.database import Database
 
 # These connect to localhost over TCP; MySQL's own client would look for a socket.
 _OVER_TCP = {"pymysql", "aiomysql", "asyncmy"}
@@ -48,11 +49,13 @@ class Client:
         return code if code >= 0 else 128 - code
 
 
-def postgresql(attempt: Attempt, command: str | None) -> Client:
-    """Returns psql on the database of ``attempt``, for ``command`` or for a user. Raises ProgramFailed if it is not
-    installed."""
+def postgresql(database: Database, attempt: Attempt, command: str | None) -> Client:
+    """Returns psql on ``database``, which is that of ``attempt``, for ``command`` or for a user. Raises ProgramFailed
+    if it is not installed."""
     run = () if command is None else (f"--command={command}",)
-    return Client(programs.find(["psql"], "postgresql-client"), run, programs.libpq(_with_options(attempt)))
+    return Client(
+        programs.find(["psql"], "postgresql-client"), run, programs.libpq(database, url=_with_options(attempt))
+    )
 
 
 def mysql(attempt: Attempt, command: str | None, *, is_mariadb: bool) -> Client:

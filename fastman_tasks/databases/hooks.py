@@ -50,7 +50,7 @@ def watch_connections(
                     return made
         if dialect.name == "sqlite" and arguments[0] != ":memory:":
             if copies is not None:
-                copy = _copy(arguments[0], bool(options.get("uri")), copies)
+                copy = _copy(arguments[0], options, copies)
                 return dialect.connect(str(copy), *arguments[1:], **{**options, "uri": False})
             file = urls.uri_file(arguments[0]) if options.get("uri") else Path(arguments[0])
             if reading and file is not None and not file.exists():
@@ -138,13 +138,19 @@ def is_copy(connection: Connection, copies: Path) -> bool:
         return all(not file or Path(file).is_relative_to(copies) for _, _, file in cursor.fetchall())
 
 
-def _copy(name: str, uri: bool, copies: Path) -> Path:
-    """Returns the copy in ``copies`` of a SQLite file, created on first use; empty if there is no such file."""
+def _copy(name: str, options: dict[str, Any], copies: Path) -> Path:
+    """Returns the copy in ``copies`` of the SQLite file that is connected to with ``options``, created on first use;
+    empty if there is no such file."""
+    uri = bool(options.get("uri"))
     name = name if uri else str(Path(name).resolve())
     copy = copies / hashlib.sha256(name.encode()).hexdigest()
     if not copy.exists() and (uri or Path(name).exists()):
-        with closing(sqlite3.connect(name, uri=uri)) as original, closing(sqlite3.connect(copy)) as made:
-            original.backup(made)
+        with closing(sqlite3.connect(name, uri=uri, timeout=options.get("timeout", 5.0))) as original:
+            # Another process may have it locked, for which backup() itself would wait without an end.
+            original.execute("BEGIN")
+            original.execute("SELECT 1 FROM sqlite_master").fetchone()
+            with closing(sqlite3.connect(copy)) as made:
+                original.backup(made)
     return copy
 
 

@@ -10,17 +10,26 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
+from fastman_tasks.databases.database import Database
 from fastman_tasks.errors import ProgramFailed
 
 # Where Debian, and others after it, have each version's own; PATH has one of them, not always the newest.
 _POSTGRESQL = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
-# libpq's variables for what a URL says in its query.
-_SAME = ("host", "hostaddr", "port", "service", "passfile", "options", "sslmode", "sslrootcert", "sslcert", "sslkey")
-_LIBPQ = {**{name: f"PG{name.upper()}" for name in _SAME}, "ssl": "PGSSLMODE"}
+# libpq's variables for its parameters, and for asyncpg's.
+_SAME = (
+    *("host", "hostaddr", "port", "user", "password", "service", "passfile", "options"),
+    *("sslmode", "sslrootcert", "sslcert", "sslkey"),
+)
+_LIBPQ = {**{name: f"PG{name.upper()}" for name in _SAME}, "dbname": "PGDATABASE", "ssl": "PGSSLMODE"}
 _MYSQL = {"unix_socket": "socket", "ssl_ca": "ssl-ca", "ssl_cert": "ssl-cert", "ssl_key": "ssl-key"}
+
+# MySQL's drivers that take localhost for a socket, as its programs do.
+_SOCKETS = {"mysqldb", "mariadbconnector"}
 
 
 def find(names: Sequence[str], package: str, version: int | None = None) -> Path:
@@ -64,40 +73,57 @@ def _major(program: Path) -> int | None:
     return int(found[1]) if found else None
 
 
-def libpq(url: URL, lock_timeout: float = 0.0) -> dict[str, str]:
-    """Returns the environment in which PostgreSQL's programs connect to ``url``, and wait ``lock_timeout`` seconds for
-    the lock of a table (0: no limit)."""
-    found = {"PGCONNECT_TIMEOUT": "10", "PGAPPNAME": "fastman-tasks"}
-    for name, value in url.query.items():
-        if name in _LIBPQ:
-            found[_LIBPQ[name]] = ",".join(value) if isinstance(value, tuple) else value
-    parts = {
-        "PGHOST": url.host,
-        "PGPORT": url.port,
-        "PGUSER": url.username,
-        "PGPASSWORD": url.password,
-        "PGDATABASE": url.database,
+def libpq(database: Database, lock_timeout: float = 0.0, url: URL | None = None) -> dict[str, str]:
+    """Returns the environment in which PostgreSQL's programs connect to ``database``, and wait ``lock_timeout`` seconds
+    for the lock of a table (0: no limit). ``url`` has more options than the database's own. Raises
+    DatabaseUnavailable."""
+    # A service of the user's own would go before everything else that is said here.
+    found = {name: value for name, value in os.environ.items() if name not in ("PGSERVICE", "PGHOSTADDR")}
+    found |= {"PGCONNECT_TIMEOUT": "10", "PGAPPNAME": "fastman-tasks"}
+    url = url or database.url
+    said: dict[str, Any] = {
+        name: ",".join(value) if isinstance(value, tuple) else value for name, value in url.query.items()
     }
-    found |= {name: str(value) for name, value in parts.items() if value is not None}
+    said |= {"host": url.host, "port": url.port, "user": url.username, "password": url.password, "dbname": url.database}
+    said |= database.run(_parameters)
+    found |= {_LIBPQ[name]: str(value) for name, value in said.items() if name in _LIBPQ and value is not None}
     if lock_timeout:
         limit = f"-c lock_timeout={round(lock_timeout * 1000)}"
         found["PGOPTIONS"] = f"{found['PGOPTIONS']} {limit}" if found.get("PGOPTIONS") else limit
-    return {**os.environ, **found}
+    return found
+
+
+def _parameters(connection: Connection) -> dict[str, Any]:
+    """What libpq has connected with, where it is the driver's: env.py may have said what no URL says."""
+    info: Any = getattr(connection.connection.driver_connection, "info", None)
+    own = {"service": None, "password": getattr(info, "password", None) or None}
+    if hasattr(info, "get_parameters"):
+        return {**info.get_parameters(), **own}
+    if hasattr(info, "dsn_parameters"):
+        return {**info.dsn_parameters, **own}
+    return {}
 
 
 @contextmanager
 def option_file(url: URL) -> Iterator[str]:
-    """Yields the argument, which has to be the first, that lets MySQL's and MariaDB's programs connect to ``url``: a
-    file that only this user can read, for the time of the block."""
+    """Yields the argument, which has to be the first, that lets MySQL's and MariaDB's programs connect to ``url``, as
+    its driver does: a file that only this user can read, for the time of the block. They read no other, as one in the
+    home folder would go before it and may lead to another server."""
+    named = url.query.get("read_default_file")
     parts = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
     parts |= {option: value for name, option in _MYSQL.items() if isinstance(value := url.query.get(name), str)}
+    if not named:
+        parts["host"] = url.host or "localhost"
+    if "unix_socket" not in url.query and url.get_driver_name() not in _SOCKETS:
+        # They take localhost for a socket.
+        parts["protocol"] = "TCP"
     lines = [f"{name}={_quote(str(value))}" for name, value in parts.items() if value is not None]
     # mkstemp: nobody else may read it.
     descriptor, name = tempfile.mkstemp(prefix="fastman-", suffix=".cnf")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write("\n".join(["[client]", *lines, ""]))
-        yield f"--defaults-extra-file={name}"
+            file.write("\n".join([*([f"!include {named}"] if named else []), "[client]", *lines, ""]))
+        yield f"--defaults-file={name}"
     finally:
         Path(name).unlink(missing_ok=True)
 

@@ -34,7 +34,7 @@ class ServerLock:
         self._descriptor: int | None = None
         self._owner = 0
         self._is_pooled = False
-        self._confirmed = 0.0
+        self._confirmed: tuple[float, float] | None = None
 
     def acquire(self) -> bool:
         if self._connection is None:
@@ -47,17 +47,19 @@ class ServerLock:
             self._run(self._introduce)
         acquired = self._run(self._try)
         if acquired:
-            self._confirmed = time.monotonic()
+            self._confirmed = _clocks()
         return acquired
 
     def confirm(self, what: str) -> None:
         # A session that ends says so before its lock is free. Behind a pooler it is the pooler that would have to.
-        is_recent = time.monotonic() < self._confirmed + _CONFIRMED and not self._is_pooled
-        if is_recent and not sockets.has_news(self._driver_connection):
+        is_recent = self._confirmed is not None and all(
+            0 <= now - then < _CONFIRMED for now, then in zip(_clocks(), self._confirmed, strict=True)
+        )
+        if is_recent and not self._is_pooled and not sockets.has_news(self._driver_connection):
             return
         if not self._run(self._is_held, what):
             raise _lost("its session was replaced", what)
-        self._confirmed = time.monotonic()
+        self._confirmed = _clocks()
 
     def holder(self) -> str | None:
         return self._run(self._holder) if self._connection else None
@@ -102,6 +104,11 @@ class ServerLock:
 
     def _holder(self, connection: Connection) -> str | None:
         raise NotImplementedError
+
+
+def _clocks() -> tuple[float, float]:
+    # The first stands still while the machine sleeps, the second can be set.
+    return time.monotonic(), time.time()
 
 
 def _lost(reason: str, what: str) -> LockLost:

@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, Connection, ForeignKeyConstraint, Inspector, Table, UniqueConstraint, inspect
 from sqlalchemy.sql.elements import conv
 
-from fastman_tasks.errors import MigrationRefused
+from fastman_tasks.errors import MigrationFailed, MigrationRefused
 from fastman_tasks.making import environment as scaffolding
 from fastman_tasks.making.comparing.reflection import own_indexes, reflect
 from fastman_tasks.making.constraints import names as constraint_names
@@ -21,6 +21,7 @@ from fastman_tasks.making.constraints.naming import lets_through
 from fastman_tasks.making.sql.text import WrittenCondition
 from fastman_tasks.migrating import stamping
 from fastman_tasks.migrating.environment import Environment
+from fastman_tasks.plans import Step
 from fastman_tasks.revisions.graph import Revision
 from fastman_tasks.text import pluralize
 
@@ -145,12 +146,19 @@ def _named_as_there(table: Table, inspector: Inspector) -> ops.CreateTableOp:
 
 
 def stamp(environment: Environment, revision: str, file: Path) -> None:
-    """Mark ``revision``, the only one, as applied; its ``file`` is removed where that fails.
+    """Mark ``revision``, the only one, as applied; its ``file`` is removed where that fails for certain.
 
-    Raises MigrationRefused where the database has another one by now.
+    Raises MigrationRefused where the database has another one by now, and MigrationFailed.
     """
     try:
-        stamping.stamp(environment, [revision], expected=[])
+        stamping.stamp(environment, [Step("stamp", file.stem, file, revision)], expected=[])
+    except MigrationFailed as failure:
+        assert failure.report is not None
+        if failure.report.in_state("failed"):
+            scaffolding.remove([file], environment.root)
+        elif failure.report.in_state("unknown"):
+            failure.args = (f"{failure} The migration was written; if it is pending: inv migrate.stamp {revision}",)
+        raise
     except BaseException:
         scaffolding.remove([file], environment.root)
         raise

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fastman_tasks.errors import FileNotWritten
 from fastman_tasks.making import files
-from fastman_tasks.migrating import config
+from fastman_tasks.migrating import config, stamping
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.settings import Settings
 
@@ -50,7 +50,8 @@ def provide(
     """The project's Alembic environment for this block, and the files that were written because it had none.
 
     ``environment`` opens the one that a file configures, for None the project's own. With ``pretend`` the files are
-    somewhere else, and gone afterwards; they are removed where the block raises an error.
+    somewhere else, and gone afterwards; they are removed where the block raises an error, unless a revision may be
+    recorded by then.
     """
     if config.find(settings) is not None:
         yield environment(None), ()
@@ -62,8 +63,10 @@ def provide(
         written = install(settings.root)
         try:
             yield environment(None), written
-        except BaseException:
-            remove(written, settings.root)
+        except BaseException as error:
+            # What the database may have recorded needs its files.
+            if not stamping.may_be_recorded(error):
+                remove(written, settings.root)
             raise
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from sqlalchemy import Connection, inspect
@@ -33,13 +33,32 @@ def find(
     What is lost is not counted again if it is ``agreed``. Without ``schemas`` those count that search_path, the version
     table and the migrations name. Raises what ``wipe.find`` and ``Migrator.plan_fresh`` raise.
     """
+    plan, dropped = _look(
+        environment, migrator, lambda now, connection: schemas or _schemas(environment, now, connection), keep, agreed
+    )
+    return replace(plan, steps=migrator.plan_fresh().steps), dropped
+
+
+def find_losses(environment: Environment, migrator: Migrator) -> Plan:
+    """Returns the plan, without steps, with every table in the database, which is lost if all schemas are emptied. Only
+    reads; no version file is needed."""
+    return _look(environment, migrator, lambda _now, connection: wipe.list_schemas(connection))[0]
+
+
+def _look(
+    environment: Environment,
+    migrator: Migrator,
+    choose: Callable[[State, Connection], Collection[str]],
+    keep: Collection[str] = (),
+    agreed: tuple[Loss, ...] | None = None,
+) -> tuple[Plan, Wipe]:
     found: list[tuple[Wipe, Plan]] = []
     refused: list[FastmanError] = []
 
     def look(now: State, connection: Connection) -> None:
         # Not through env.py, which may make something else of an error.
         try:
-            dropped = wipe.find(connection, schemas or _schemas(environment, now, connection), keep)
+            dropped = wipe.find(connection, choose(now, connection), keep)
             uncounted = tuple(UncountedLoss(table) for table in dropped.tables if not _is_version_table(table, now))
             lost = loss_counts.count(uncounted, connection) if agreed is None else agreed
             plan = Plan((), replace(now, heads=()), lost, uncounted=uncounted)
@@ -60,7 +79,7 @@ def find(
     if refused:
         raise refused[0]
     dropped, plan = found[0]
-    return replace(plan, steps=migrator.plan_fresh().steps), dropped
+    return plan, dropped
 
 
 def _names_missing_table(error: BaseException | None) -> bool:

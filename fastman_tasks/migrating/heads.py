@@ -107,6 +107,12 @@ def ways_out(graph: RevisionGraph, root: Path, applied: Collection[str] | None) 
         also = next((each for each in settled if each.published == ""), None)
         other = next((each for each in branches if each is not also), branches[0])
         rebase = rebase_command(also.head, other.head) if also else "inv migrate.rebase REVISION --onto=REVISION"
+        if also is not None and not also.pushed and len(branches) == 2:
+            return WaysOut(
+                f"{printable(also.head.id)} is only on this branch, but applied here: merge them, which keeps its "
+                f"rows. Or rebase it, which rolls it back first: {rebase}",
+                merge,
+            )
         they = "Both are" if len(branches) == 2 else f"{len(settled)} of them are"
         return WaysOut(f"{they} published, pushed or applied here: merge them. Or rebase one: {rebase}", merge)
     first = next((each for each in reversed(branches) if not each.is_settled), branches[-1])

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 from alembic.runtime.migration import MigrationContext, StampStep
 
-from fastman_tasks.errors import MigrationRefused
+from fastman_tasks.databases import commits
+from fastman_tasks.databases.outages import advise, is_lost
+from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused
+from fastman_tasks.migrating import state
 from fastman_tasks.migrating.environment import Environment
+from fastman_tasks.plans import Report, Step, StepResult, StepState
 from fastman_tasks.revisions.graph import RevisionGraph
+from fastman_tasks.sources import blame
 
 
-def stamp(environment: Environment, heads: Collection[str], expected: Collection[str]) -> None:
-    """Let the version table record ``heads`` alone, which are revisions with a file. The caller holds the lock.
+def stamp(environment: Environment, wanted: Sequence[Step], expected: Collection[str]) -> None:
+    """Let the version table record the revisions of the steps that are ``wanted`` alone, which have files. The caller
+    holds the lock.
 
-    Raises MigrationRefused, before anything is written, if it does not record the ``expected`` revisions any more.
+    Raises MigrationRefused, before anything is written, if it does not record the ``expected`` revisions any more, and
+    MigrationFailed, with a report of the steps, if the connection is lost or a signal comes.
     """
+    heads = [step.id for step in wanted if step.id]
     stamped = False
 
     def run(recorded: tuple[str, ...], _context: MigrationContext) -> list[StampStep]:
@@ -32,7 +41,48 @@ def stamp(environment: Environment, heads: Collection[str], expected: Collection
             [each for each in heads if each not in recorded],
         )
 
-    environment.run(run, reading=False, models=False)
+    try:
+        environment.run(run, reading=False, models=False)
+    except (Exception, KeyboardInterrupt) as error:
+        if not stamped or not (isinstance(error, KeyboardInterrupt) or is_lost(error)):
+            raise
+        raise _failure(environment, wanted, expected, error) from error
+
+
+def _failure(
+    environment: Environment, wanted: Sequence[Step], expected: Collection[str], error: BaseException
+) -> MigrationFailed:
+    """Returns what to raise after ``error``, which may have met the commit."""
+    names = ", ".join(step.name for step in wanted)
+    lines = [f"Recording {names} was interrupted."]
+    if not isinstance(error, KeyboardInterrupt):
+        cause = error.__cause__ if isinstance(error, EnvironmentFailed) and error.__cause__ else error
+        lines = [f"Recording {names} failed: {blame(cause, environment.root)}"]
+    became: StepState = "unknown"
+    # Where it cannot be asked, or while another signal comes, it is not known.
+    with suppress(FastmanError, KeyboardInterrupt):
+        if commits.wait(lambda: state.has_settled(environment)):
+            now = set(state.read(environment).heads)
+            became = "done" if now == {step.id for step in wanted if step.id} else became
+            became = "failed" if now == set(expected) else became
+    next = None
+    if became == "done":
+        lines.append("It was committed all the same.")
+    elif became == "failed":
+        lines += ["All changes were rolled back.", *advise(error)]
+    else:
+        lines.append("The outcome is unknown.")
+        next = Command("migrate.status")
+    failure = MigrationFailed("\n".join(lines), next=next)
+    failure.report = Report("", None, None, tuple(StepResult(step, became) for step in wanted))
+    return failure
+
+
+def may_be_recorded(error: BaseException) -> bool:
+    """Whether ``stamp`` may have recorded what it was to, although it has raised ``error``."""
+    report: Report | None = getattr(error, "report", None)
+    found = report.steps if report is not None else ()
+    return any(each.step.action == "stamp" and each.state in ("done", "unknown") for each in found)
 
 
 def steps(environment: Environment, gone: Sequence[str], new: Sequence[str]) -> list[StampStep]:

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tokenize
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,23 +69,35 @@ def rewrite(content: bytes, old: Sequence[str], new: Sequence[str]) -> bytes:
 
 
 def write(changes: Sequence[Change]) -> None:
-    """Write all ``changes``, or none: each is written beside its file first. Raises FileNotWritten."""
-    done: list[Change] = []
+    """Write all ``changes``, or none. Raises FileNotWritten."""
+    with prepare(changes) as move:
+        move()
+
+
+@contextmanager
+def prepare(changes: Sequence[Change]) -> Iterator[Callable[[], None]]:
+    """Write ``changes`` beside their files for this block. Yields a function that puts all of them in place, or none.
+    Both raise FileNotWritten."""
     with ExitStack() as stack:
         prepared = [(change, stack.enter_context(_written_beside(change))) for change in changes]
-        try:
-            for change, temporary in prepared:
-                if change.file.read_bytes() != change.before:
-                    raise FileNotWritten(f"{change.file} has been changed in the meantime. Run the command again.")
-                done.append(change)
-                temporary.replace(change.file)
-        except BaseException as error:
-            for change in done:
-                change.file.write_bytes(change.before)
-            if isinstance(error, OSError):
-                raise FileNotWritten(f"{error.filename} cannot be written: {error.strerror}.") from error
-            raise
-    for change in changes:
+        yield lambda: _move(prepared)
+
+
+def _move(prepared: Sequence[tuple[Change, Path]]) -> None:
+    done: list[Change] = []
+    try:
+        for change, temporary in prepared:
+            if change.file.read_bytes() != change.before:
+                raise FileNotWritten(f"{change.file} has been changed in the meantime. Run the command again.")
+            done.append(change)
+            temporary.replace(change.file.resolve())
+    except BaseException as error:
+        for change in done:
+            change.file.write_bytes(change.before)
+        if isinstance(error, OSError):
+            raise _unwritable(error) from error
+        raise
+    for change, _ in prepared:
         # Bytecode knows its source by the second and the size, which may both be what they were.
         with suppress(OSError, NotImplementedError):
             Path(importlib.util.cache_from_source(change.file)).unlink(missing_ok=True)
@@ -93,19 +105,25 @@ def write(changes: Sequence[Change]) -> None:
 
 @contextmanager
 def _written_beside(change: Change) -> Iterator[Path]:
-    temporary = change.file.with_name(f".fastman-{os.getpid()}-{change.file.stem}.tmp")
+    file = change.file.resolve()
+    temporary = file.with_name(f".fastman-{os.getpid()}-{file.stem}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(change.after)
-            file.flush()
-            # Some disks only say now that they are full.
-            os.fsync(file.fileno())
-        shutil.copymode(change.file, temporary)
+        try:
+            with temporary.open("wb") as written:
+                written.write(change.after)
+                written.flush()
+                # Some disks only say now that they are full.
+                os.fsync(written.fileno())
+            shutil.copymode(file, temporary)
+        except OSError as error:
+            raise _unwritable(error) from error
         yield temporary
-    except OSError as error:
-        raise FileNotWritten(f"{change.file} cannot be written: {error.strerror}.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _unwritable(error: OSError) -> FileNotWritten:
+    return FileNotWritten(f"{error.filename} cannot be written: {error.strerror}.")
 
 
 _Span = tuple[int, int, str]

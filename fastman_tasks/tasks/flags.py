@@ -58,6 +58,9 @@ class Flag:
             return str(typed)
         if not text:
             raise UsageError(f"--{self.name} needs a value: --{self.name}=…")
+        if self.name == "confirm":
+            # A database's name may begin with a dash, and any other than that name is refused.
+            return text
         if text.startswith("-") and not text[1:].replace(".", "", 1).isdigit():
             raise UsageError(f"--{self.name} needs a value, not {text!r}.")
         return text

@@ -35,6 +35,11 @@ class LifecycleLines(Lines):
         else:
             super().step_finished(result)
 
+    def _begin_seeding(self) -> None:
+        # That there was nothing to migrate has a line of its own.
+        self._migrates = any(result.step.action in ("apply", "load") for result in self._results)
+        super()._begin_seeding()
+
     def end(self, report: Report, *, shows_sql: bool) -> None:
         self.header()
         if shows_sql and report.steps:

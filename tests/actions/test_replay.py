@@ -160,3 +160,18 @@ def test_who_may_not_create_a_database(postgresql: Server, mariadb: Server) -> N
                 assert made.run(lambda connection: connection.exec_driver_sql("SELECT 1").scalar()) == 1
         finally:
             server.allow_scratch()
+
+
+def test_character_set_of_the_live_database(project: Sandbox, mariadb: Server) -> None:
+    """Not that of the server: the tables that are replayed would be others. Where there is no database yet, that of
+    database.create."""
+    project.add_environment()
+    mariadb.allow_scratch()
+    url, missing = mariadb.fresh("mariadb+pymysql"), mariadb.url("mariadb+pymysql", "db_missing")
+    execute(url, f"ALTER DATABASE {url.rpartition('/')[2]} CHARACTER SET latin1")
+    for each, expected in ((url, "latin1"), (missing, "utf8mb4")):
+        with opened(project, DATABASE_URL=each) as live, replay.empty(live) as copy:
+            assert execute(copy.database.url, "SELECT @@character_set_database") == [(expected,)]
+    execute(url, f"ALTER DATABASE {url.rpartition('/')[2]} CHARACTER SET utf8mb4")
+    with opened(project, DATABASE_URL=url) as live, replay.empty(live) as copy:
+        assert execute(copy.database.url, "SELECT @@character_set_database") == [("utf8mb4",)]

@@ -109,6 +109,20 @@ def test_answering(shop: Sandbox) -> None:
     assert execute(f"sqlite:///{shop.root}/my shop.db", "SELECT * FROM alembic_version") == []
 
 
+def test_a_name_that_begins_with_a_dash(project: Sandbox) -> None:
+    """It is refused with a command that can be typed."""
+    project.add_environment()
+    project.add_migration("1_users", "1a", None, 'op.execute("CREATE TABLE users (id INT)")', 'op.drop_table("users")')
+    env = {"ENVIRONMENT": "production", "DATABASE_URL": "sqlite:///-x"}
+    project.inv("database.migrate", "--force", env=env)
+    execute(f"sqlite:///{project.root}/-x", "INSERT INTO users VALUES (1)")
+    refused = project.inv("migrate.rollback", env=env, code=5)
+    assert refused.stderr.endswith("--confirm=-x\n")
+    wrong = project.inv("migrate.reset", "--confirm=-y", env=env, code=2)
+    assert "--confirm=-y is not this database's name" in wrong.stderr
+    assert "1 migration rolled back." in project.inv("migrate.rollback", "--confirm=-x", env=env).stdout
+
+
 @pytest.mark.parametrize("driver", ["postgresql+psycopg", "mysql+pymysql"])
 def test_rows_that_come_while_it_waits_for_the_lock(
     request: pytest.FixtureRequest, project: Sandbox, driver: str

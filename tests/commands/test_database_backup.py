@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from command import Sandbox
 from processes import Running, wait_for
@@ -30,7 +31,7 @@ def place(project: Sandbox, request: pytest.FixtureRequest) -> Place:
 
 
 def backups(project: Sandbox) -> list[Path]:
-    found = [each for each in (project.root / "database/backups").glob("*") if each.name != ".gitignore"]
+    found = (project.root / "database/backups").glob("[!.]*")
     return sorted(found, key=lambda each: each.stat().st_mtime_ns)
 
 
@@ -44,6 +45,11 @@ def test_rows_come_back(place: Place) -> None:
         (path / name).write_text(script)
         (path / name).chmod(0o755)
     env = {"PATH": os.pathsep.join([str(path), os.environ["PATH"]]), "FASTMAN_BACKUP": "off"}
+    if place.server is not None and place.backend[0] == "m":
+        # It is the driver's server that counts, not that of the user's own settings or of a socket.
+        project.write("home/.my.cnf", "[client]\nuser = somebody\nport = 1\n")
+        env["HOME"] = str(project.root / "home")
+        project.replace(".env", "127.0.0.1", "localhost")
     project.run("invoke", "database.migrate")
     before = place.look()
     told = project.run("invoke", "database.backup", env=env)
@@ -64,6 +70,10 @@ def test_rows_come_back(place: Place) -> None:
     assert "newer" in tables(place.url)
     project.run("invoke", "database.restore", name, "--force", env=env)
     assert place.look() == before
+    if place.server is not None:
+        (project.root / "half").write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        project.run("invoke", "database.restore", "half", "--force", env=env, code=1)
+        assert place.look() == before
     assert "Nothing to migrate" in project.run("invoke", "database.migrate").stdout
     if place.server is not None:
         assert PASSWORD not in (project.root / "said").read_text()
@@ -82,13 +92,15 @@ def test_before_what_destroys(project: Sandbox) -> None:
     project.run("invoke", "database.migrate")
     project.run("invoke", "migrate.fresh", "--force")
     assert not backups(project)
+    left = project.write("database/backups/.app-20200101-000000.db.x.tmp", "of a process that was killed")
+    os.utime(left, (0, 0))
     for number in range(7):
         execute(url, f"INSERT INTO t VALUES ({number})")
         told = project.run("invoke", *(["migrate.fresh"] if number % 2 else ["migrate.reset"]), "--force")
         assert "back up to database/backups/app-" in told.stdout
         project.run("invoke", "database.migrate")
     kept = backups(project)
-    assert len(kept) == 5
+    assert len(kept) == 5 and not left.exists()
     assert execute(f"sqlite:///{kept[-1]}", "SELECT id FROM t") == [(6,)]
     assert (project.root / "database/backups/.gitignore").read_text() == "*\n"
     execute(url, "INSERT INTO t VALUES (8)")
@@ -127,6 +139,21 @@ def test_a_protected_database_without_the_program(project: Sandbox, postgresql: 
     done = project.run("invoke", "migrate.reset", "--force", env={"PATH": programs()})
     assert "back up to database/backups/" in done.stdout
     assert "t" not in tables(url)
+
+
+def test_version_files_are_not_needed(project: Sandbox) -> None:
+    """Neither to back up nor to restore: there may be several heads, or one that cannot be read."""
+    project.add_environment()
+    project.add_migration("1_m", "r1", None, TABLE.format("t"), "op.drop_table('t')")
+    project.run("invoke", "database.migrate")
+    project.add_migration("2_m", "r2", "r1", "pass", "pass")
+    project.add_migration("3_m", "r3", "r1", "pass", "pass")
+    project.run("invoke", "database.backup", "--to=b.db")
+    execute(f"sqlite:///{project.root}/app.db", "INSERT INTO t VALUES (1)")
+    project.run("invoke", "database.restore", "b.db", "--force")
+    assert execute(f"sqlite:///{project.root}/app.db", "SELECT id FROM t") == []
+    project.write("database/migrations/versions/3_m.py", "revision = (")
+    project.run("invoke", "database.restore", "b.db", "--force")
 
 
 def test_what_cannot_be_restored(project: Sandbox) -> None:
@@ -171,3 +198,60 @@ def test_killed_while_restoring(project: Sandbox, postgresql: Server) -> None:
         execute(url, f"SELECT pg_terminate_backend(pid) FROM ({waits}) AS found")
         connection.exec_driver_sql("ROLLBACK")
     assert execute(url, "SELECT id FROM t") == [(1,)]
+
+
+def test_programs_that_would_go_elsewhere(project: Sandbox, postgresql: Server, mariadb: Server) -> None:
+    """Nothing is backed up, and so nothing destroyed."""
+    project.add_environment()
+    (project.root / "bin").mkdir()
+    for name in ("psql", "mariadb"):
+        (project.root / "bin" / name).write_text("#!/bin/sh\necho 'psql (PostgreSQL) 99'")
+        (project.root / "bin" / name).chmod(0o755)
+    for name in ("pg_dump", "mariadb-dump"):
+        (project.root / "bin" / name).write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 99'")
+        (project.root / "bin" / name).chmod(0o755)
+    for url in (postgresql.fresh("postgresql+psycopg"), mariadb.fresh("mariadb+pymysql")):
+        env = {"DATABASE_URL": url, "PATH": f"{project.root}/bin"}
+        told = project.run("invoke", "database.backup", env=env, code=1)
+        assert "connects to another server than the project" in told.stderr
+    assert not backups(project)
+
+
+def test_where_only_env_py_connects(project: Sandbox, postgresql: Server) -> None:
+    """The programs go where it does, whatever service libpq is told of, and what belongs to no table is dropped before
+    it is restored; schemas may have spaces."""
+    project.add_environment()
+    url = postgresql.fresh("postgresql+psycopg")
+    parts = make_url(url)
+    connect = {"host": parts.host, "port": parts.port, "user": parts.username, "dbname": parts.database}
+    project.write(
+        "database/migrations/env.py",
+        f"""
+        import psycopg
+        from alembic import context
+        from sqlalchemy import create_engine
+
+        def connect():
+            return psycopg.connect(password={parts.password!r}, **{connect!r})
+
+        with create_engine("postgresql+psycopg://", creator=connect).connect() as connection:
+            context.configure(connection=connection)
+            with context.begin_transaction():
+                context.run_migrations()
+        """,
+    )
+    project.write("services", "[other]\nhost=127.0.0.1\nport=1\ndbname=other\n")
+    created = (
+        *('CREATE SCHEMA "a b"', """COMMENT ON SCHEMA "a b" IS 'c'""", 'CREATE TABLE "a b".t (id int)'),
+        *("CREATE OPERATOR === (leftarg = int, rightarg = int, function = int4eq)", "SELECT lo_create(0)"),
+        *("CREATE TEXT SEARCH CONFIGURATION c (copy = simple)", "CREATE PUBLICATION p"),
+        'CREATE COLLATION "C c" FROM "C"',
+    )
+    project.add_migration("1_m", "r1", None, "\n".join(f"op.execute({each!r})" for each in created), "pass")
+    project.run("invoke", "database.migrate")
+    env = {"PATH": programs(), "PGSERVICE": "other", "PGSERVICEFILE": str(project.root / "services")}
+    project.run("invoke", "database.backup", "--to=b.dump", env=env)
+    execute(url, 'INSERT INTO "a b".t VALUES (1)')
+    project.run("invoke", "database.restore", "b.dump", "--force", env=env)
+    assert execute(url, 'SELECT id FROM "a b".t') == []
+    assert execute(url, "SELECT count(*) FROM pg_largeobject_metadata") == [(1,)]

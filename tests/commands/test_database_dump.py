@@ -139,6 +139,34 @@ def test_what_it_cannot_carry_is_named(project: Sandbox, postgresql: Server) -> 
     assert not (project.root / "database/schema").exists()
 
 
+def test_a_version_table_whose_name_is_quoted(project: Sandbox, postgresql: Server) -> None:
+    """It is not in the dump: Alembic makes its own."""
+    project.add_environment()
+    url = postgresql.fresh("postgresql+psycopg")
+    project.write(".env", f"DATABASE_URL={url}\nFASTMAN_EXPORT_ENV=1")
+    postgresql.allow_scratch()
+    project.write(
+        "database/migrations/env.py",
+        """
+        import os
+        from alembic import context
+        from sqlalchemy import create_engine
+
+        with create_engine(os.environ["DATABASE_URL"]).connect() as connection:
+            connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS meta")
+            connection.commit()
+            context.configure(connection=connection, version_table="v v", version_table_schema="meta")
+            with context.begin_transaction():
+                context.run_migrations()
+        """,
+    )
+    project.add_migration("1_m", "r1", None, TABLE.format("t"), "pass")
+    project.run("invoke", "database.dump")
+    assert '"v v"' not in (project.root / "database/schema/postgresql.sql").read_text()
+    assert "1 migration loaded" in project.run("invoke", "database.migrate").stdout
+    assert execute(url, 'SELECT * FROM meta."v v"') == [("r1",)]
+
+
 def test_killed_while_loading(project: Sandbox, postgresql: Server) -> None:
     """Nothing is kept, and the next run loads it."""
     project.add_environment()

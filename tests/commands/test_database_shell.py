@@ -20,19 +20,19 @@ from servers import Server
 PROGRAM = """
     import json, os, pathlib, sys
 
-    options = [word.partition("=")[2] for word in sys.argv if word.startswith("--defaults-extra-file=")]
+    options = [word.partition("=")[2] for word in sys.argv if word.startswith("--defaults-file=")]
     file = pathlib.Path(options[0]) if options else None
-    print(json.dumps({
-        "arguments": sys.argv[1:],
-        "environ": dict(os.environ),
-        "options": file.read_text() if file else None,
-        "mode": oct(file.stat().st_mode & 0o777) if file else None,
-    }), flush=True)
-    if sys.stdin.isatty():
-        try:
+    try:
+        print(json.dumps({
+            "arguments": sys.argv[1:],
+            "environ": dict(os.environ),
+            "options": file.read_text() if file else None,
+            "mode": oct(file.stat().st_mode & 0o777) if file else None,
+        }), flush=True)
+        if sys.stdin.isatty():
             sys.stdin.read()
-        except KeyboardInterrupt:
-            print("the program was interrupted", flush=True)
+    except KeyboardInterrupt:
+        print("the program was interrupted", flush=True)
     sys.exit(7)
 """
 

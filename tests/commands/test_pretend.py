@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -161,6 +162,32 @@ def test_an_engine_that_makes_its_connections_by_itself(project: Sandbox, alembi
     refused = project.inv("database.migrate", "--pretend", code=1)
     assert "creator=" in refused.stderr
     assert (project.root / "shop.db").read_bytes() == before
+
+
+def test_a_file_that_is_locked(project: Sandbox) -> None:
+    """Whenever another process locks it: the wait ends with the driver's timeout, and the report says what it was."""
+    project.write(".env", "DATABASE_URL=sqlite:///shop.db?timeout=0.1")
+    project.add_environment()
+    project.add_migration("1_one", "1a", None, 'op.execute("CREATE TABLE one (a INT)")')
+    project.inv("database.migrate")
+    project.add_migration("2_two", "2b", "1a", 'op.execute("CREATE TABLE two (a INT)")')
+    env = (project.root / "database/migrations/env.py").read_text("utf-8")
+    # Before it is read what is applied, and after that, before the file is copied.
+    for run in (0, 1):
+        lock = f"""
+            import pathlib, sqlite3, sys
+
+            runs = pathlib.Path("runs").read_text() if pathlib.Path("runs").exists() else ""
+            if len(runs) == {run}:
+                sys.holder = sqlite3.connect("shop.db", isolation_level=None)
+                sys.holder.execute("BEGIN EXCLUSIVE")
+            pathlib.Path("runs").write_text(runs + "x")
+        """
+        project.write("database/migrations/env.py", f"{dedent(lock)}\n{env}")
+        failed = project.inv("database.migrate", "--pretend", code=1)
+        assert "Another process is writing to the database" in failed.stderr
+        assert (project.root / "runs").read_text() == "x" * (run + 1)
+        (project.root / "runs").unlink()
 
 
 @pytest.mark.parametrize("driver", ["sqlite", "postgresql+psycopg"])

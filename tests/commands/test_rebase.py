@@ -116,12 +116,19 @@ def test_both_ways_out_are_named_and_work(shop: Sandbox) -> None:
 def test_what_is_applied_is_refused(shop: Sandbox) -> None:
     """Without a terminal the three commands are named, one after the other, and they work."""
     shop.inv("database.migrate", "--to=b2")
+    refused = shop.inv("database.migrate", code=1).stderr
+    assert "b2 is only on this branch, but applied here: merge them, which keeps its rows. Or rebase it" in refused
+    assert refused.endswith("Next: inv migrate.merge\n")
     refused = shop.inv("migrate.rebase", code=5).stderr
     assert "Applied here: b2, b1." in refused
     commands = [line.strip() for line in refused.splitlines() if line.startswith("  inv ")]
     assert commands == ["inv migrate.rollback --to=a1", "inv migrate.rebase b2 --onto=c1", "inv database.migrate"]
     assert not changed(shop)
     assert json.loads(shop.inv("migrate.rebase", "--json", code=5).stdout)["error"]["code"] == 5
+    planned = json.loads(shop.inv("migrate.rebase", "--pretend", "--json").stdout)["steps"]
+    assert [f"{each['action']} {each['revision']}" for each in planned] == [
+        *("roll back b2", "roll back b1", "rebase b1", "apply c1", "apply b1", "apply b2"),
+    ]
     shop.inv("migrate.rollback", "--to=a1", "--force")
     shop.inv("migrate.rebase", "b2", "--onto=c1")
     shop.inv("database.migrate")
@@ -141,6 +148,41 @@ def test_what_is_applied_is_rolled_back_and_applied_again(project: Sandbox, url:
     assert project.alembic("current").stdout == "b1\n"
     assert tables(url) == {"a1", "b1", "c1", "alembic_version"}
     assert execute(url, "SELECT id FROM a1") == [(7,)]
+
+
+def test_what_does_not_fit_any_more(shop: Sandbox) -> None:
+    """A migration that fails after what it follows now: the files are rebased, and database.migrate goes on."""
+    file = "database/migrations/versions/b1.py"
+    shop.replace(file, "def upgrade():", "def upgrade():\n    op.execute('CREATE TABLE c1 (a INT)')")
+    shop.replace(file, "def downgrade():", "def downgrade():\n    op.drop_table('c1')")
+    git(shop, "commit", "-qam", "c1, too")
+    shop.inv("database.migrate", "--to=b2")
+    said = shop.terminal("migrate.rebase", answers=[("[y/N]", "y")], code=1)
+    assert "b1.py" in said and "table c1 already exists" in said and "Next: inv database.migrate" in said
+    assert changed(shop) == MOVED
+    assert shop.alembic("current").stdout == "c1\n"
+    shop.replace(file, "    op.execute('CREATE TABLE c1 (a INT)')\n", "")
+    assert "2 migrations applied." in shop.inv("database.migrate").stdout
+
+
+def test_what_fails_when_it_is_applied_again(shop: Sandbox) -> None:
+    """While rolling back: nothing is rebased. While applying: the files are rebased by then, none half."""
+    shop.inv("database.migrate", "--to=b2")
+    shop.replace("database/migrations/versions/c1.py", 'op.create_table("c1"', 'op.create_table("a1"')
+    commit(shop)
+    shop.replace("database/migrations/versions/b1.py", 'op.drop_table("b1")', 'op.drop_table("b7")')
+    commit(shop)
+    said = shop.terminal("migrate.rebase", answers=[("Roll back 2 migrations", "y")], code=1)
+    assert "b1 failed" in said and "Next: inv migrate.rebase" in said
+    assert not changed(shop)
+    shop.replace("database/migrations/versions/b1.py", 'op.drop_table("b7")', 'op.drop_table("b1")')
+    commit(shop)
+    said = shop.terminal("migrate.rebase", answers=[("Roll back 1 migration", "y")], code=1)
+    assert "c1 failed" in said and "Next: inv database.migrate" in said
+    assert changed(shop) == MOVED
+    assert shop.alembic("current").stdout == "a1\n"
+    shop.replace("database/migrations/versions/c1.py", 'op.create_table("a1"', 'op.create_table("c1"')
+    assert "3 migrations applied." in shop.inv("database.migrate").stdout
 
 
 def test_protected_databases_want_their_name(shop: Sandbox) -> None:
@@ -223,6 +265,11 @@ def test_uncommitted_files_need_force(shop: Sandbox) -> None:
     refused = shop.inv("migrate.rebase", code=5).stderr
     assert "changes that are not committed:\n  database/migrations/versions/b3.py\nCommit them first." in refused
     assert not changed(shop)
+    git(shop, "rm", "-r", "-q", "--cached", "database")
+    shop.write(".git/info/exclude", "/database/")
+    git(shop, "commit", "-m", "ignored")
+    assert "versions/b2.py" in shop.inv("migrate.rebase", code=5).stderr
+    git(shop, "reset", "-q", "HEAD^")
     shop.inv("migrate.rebase", "--force")
     assert changed(shop) == MOVED
 
@@ -254,7 +301,8 @@ def test_wrong_usage(shop: Sandbox) -> None:
     assert "leads to every head" in shop.inv("migrate.rebase", "a1", code=2).stderr
     assert not changed(shop)
     git(shop, "switch", "--detach")
-    shop.inv("migrate.rebase")
+    # A word by itself is the revision, wherever it stands, and ends before the next command.
+    shop.inv("migrate.rebase", "--onto", "c1", "b2", "migrate.heads")
     assert changed(shop) == MOVED
 
 

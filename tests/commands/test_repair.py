@@ -81,9 +81,9 @@ def test_without_a_terminal_the_ways_are_listed(shop: Sandbox) -> None:
         "The database has a revision that no file here has. Nothing was changed.\n"
         "  b2  branch feature/pets: database/migrations/versions/b2_é.py\n"
         "Choose one on a terminal, or by these commands:\n"
-        "  Restore b2_é.py, b1_é.py from branch feature/pets:\n"
+        "  Restore b2_é.py, b1_é.py from feature/pets:\n"
         f"    git restore --source=feature/pets -- {paths}\n"
-        "  Roll back b2, b1 with the files of branch feature/pets, which are not kept:\n"
+        "  Roll back b2, b1 with these files, which are not kept:\n"
         "    git switch feature/pets, then inv migrate.rollback --steps=2\n"
         "  Record a1 instead: what b2, b1 did is not in the database:\n"
         "    inv migrate.stamp a1\n"
@@ -122,6 +122,36 @@ def test_roll_back(project: Sandbox, url: str) -> None:
     assert project.alembic("current").stdout == "a1 (head)\n"
 
 
+def test_of_two_branches(shop: Sandbox) -> None:
+    """Both are rolled back, whatever else is pending here."""
+    git(shop, "switch", "-c", "toys")
+    add(shop, "d1", "a1")
+    git(shop, "add", ".")
+    git(shop, "commit", "-m", "toys")
+    git(shop, "merge", "feature/pets")
+    shop.inv("database.migrate", "--to=heads")
+    git(shop, "switch", "main")
+    git(shop, "branch", "-f", "toys", "toys~1")
+    add(shop, "c1", "a1")
+    said = shop.terminal("migrate.repair", answers=[(ASKED, "2"), ("Roll back 3 migrations", "y")])
+    assert "\n  b2  branch feature/pets: database/" in said and "\n  d1  branch toys: database/" in said
+    assert "1 applied, 1 pending." in shop.inv("migrate.status").stdout
+    assert versions(shop) == {"a1_é.py", "c1_é.py"}
+
+
+def test_interrupted(shop: Sandbox) -> None:
+    """No file stays; the report says what is applied, and to run it again, as only this command has the files."""
+    git(shop, "switch", "feature/pets")
+    stop = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+    shop.replace("database/migrations/versions/b1_é.py", 'op.drop_table("b1")', f'op.drop_table("b1"); {stop}')
+    git(shop, "commit", "-am", "stop")
+    git(shop, "switch", "main")
+    said = shop.terminal("migrate.repair", answers=[(ASKED, "2"), ("Roll back 2 migrations", "y")], code=1)
+    assert "1 migration before it was rolled back; 2 applied now." in said and "Next: inv migrate.repair\n" in said
+    assert versions(shop) == {"a1_é.py"}
+    assert tables(f"sqlite:///{shop.root}/shop.db") == {"a1", "b1", "alembic_version"}
+
+
 def test_record_another_revision(shop: Sandbox) -> None:
     """Where what they did is not in the database."""
     url = f"sqlite:///{shop.root}/shop.db"
@@ -129,6 +159,23 @@ def test_record_another_revision(shop: Sandbox) -> None:
     execute(url, "DROP TABLE b2")
     shop.terminal("migrate.repair", answers=[(ASKED, "3"), ("Record a1_é as applied, instead of b2", "y")])
     assert "1 applied, 0 pending." in shop.inv("migrate.status").stdout
+
+
+def test_what_else_is_applied_stays_recorded(shop: Sandbox) -> None:
+    """A migration of this branch that is applied too; what the database still has of the other one is said."""
+    url = f"sqlite:///{shop.root}/shop.db"
+    git(shop, "switch", "feature/pets")
+    add(shop, "c1", "a1")
+    shop.inv("database.migrate", "--to=heads")
+    (shop.root / "database/migrations/versions/c1_é.py").rename(shop.root / "c1_é.py")
+    git(shop, "switch", "main")
+    (shop.root / "c1_é.py").rename(shop.root / "database/migrations/versions/c1_é.py")
+    execute(url, "DROP TABLE b2")
+    listed = shop.inv("migrate.repair", code=5).stderr
+    assert "Record c1 instead: what b2, b1 did is not in the database" in listed and "inv migrate.stamp c1\n" in listed
+    said = shop.terminal("migrate.repair", answers=[(ASKED, "3"), ("Record c1_é as applied, instead of b2, c1", "y")])
+    assert "table b1 is in no migration" in said and "a1" not in said.partition("does not look like that")[2]
+    assert shop.alembic("current").stdout == "c1 (head)\n"
 
 
 def test_start_over(project: Sandbox, url: str) -> None:

@@ -13,6 +13,8 @@ COMMANDS = {
     "db:seed": "database.seed",
     "database:seed": "database.seed",
     "db:migrate": "database.migrate",
+    "db:prepare": "database.setup",
+    "dbshell": "database.shell",
     "migrate:rollback": "migrate.rollback",
     "migrate:fresh": "migrate.fresh",
     "showmigrations": "migrate.status",

@@ -285,6 +285,31 @@ def test_the_files_that_contributors_are_sent_to_exist() -> None:
     assert [p for p in paths if not ((ROOT / p).exists() or (ROOT / "fastman_tasks" / p).exists())] == [placeholder]
 
 
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+def test_each_guarantee_under_failures_names_its_tests() -> None:
+    """Fourteen promises; the tests that are named exist."""
+    _, _, section = DOCUMENTS["docs/guarantees.md"].partition("## When connections, disks and terminals fail\n")
+    rows = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == 14
+    assert [row for row in rows if not NAMED_TEST.search(row.rpartition(" | ")[2])] == []
+
+
+def test_the_tests_that_are_named_exist() -> None:
+    """In every document."""
+    named = {found for text in DOCUMENTS.values() for found in NAMED_TEST.findall(text)}
+    defined = {
+        (file, each.name)
+        for file in {file for file, _ in named}
+        if (ROOT / file).is_file()
+        for each in ast.walk(ast.parse((ROOT / file).read_text("utf-8")))
+        if isinstance(each, ast.FunctionDef)
+    }
+    assert named - defined == set()
+    assert named
+
+
 def test_the_exit_codes_are_those_of_the_errors() -> None:
     """0 and 3 are no errors; every other code in the table is one of errors.py's, and none is left out."""
     documented = {int(code) for code in re.findall(r"^\| (\d) \|", section(COMMANDS, "Exit codes"), re.MULTILINE)}

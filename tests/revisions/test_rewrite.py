@@ -62,7 +62,7 @@ def test_what_cannot_be_rewritten_is_named(tmp_path: Path, source: str | bytes) 
         rewrite.change_parents(file, ["a1"], ["c1"])
 
 
-def prepare(folder: Path) -> list[rewrite.Change]:
+def two(folder: Path) -> list[rewrite.Change]:
     """Two files, and the change of both."""
     for name in ("one", "two"):
         (folder / f"{name}.py").write_text("down_revision = 'a1'\n")
@@ -72,7 +72,7 @@ def prepare(folder: Path) -> list[rewrite.Change]:
 
 def test_files_are_replaced_as_a_whole(tmp_path: Path) -> None:
     """Nothing is left beside them, and who may read them stays."""
-    rewrite.write(prepare(tmp_path))
+    rewrite.write(two(tmp_path))
     assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {
         "one.py": "down_revision = 'c1'\n",
         "two.py": "down_revision = 'c1'\n",
@@ -82,7 +82,7 @@ def test_files_are_replaced_as_a_whole(tmp_path: Path) -> None:
 
 def test_all_files_or_none(tmp_path: Path) -> None:
     """The second one has been edited in the meantime, or cannot be replaced: the first one is as it was."""
-    changes = prepare(tmp_path)
+    changes = two(tmp_path)
     (tmp_path / "two.py").write_text("down_revision = 'a1'  # edited\n")
     with pytest.raises(FileNotWritten, match=r"two\.py has been changed in the meantime"):
         rewrite.write(changes)
@@ -93,3 +93,23 @@ def test_all_files_or_none(tmp_path: Path) -> None:
         rewrite.write(changes)
     assert (tmp_path / "one.py").read_text() == "down_revision = 'a1'\n"
     assert {each.name for each in tmp_path.iterdir()} == {"one.py", "two.py"}
+
+
+def test_files_are_written_before_anything_else_is_done(tmp_path: Path) -> None:
+    """A full disk is noticed before a migration is rolled back."""
+    changes = two(tmp_path)
+    with rewrite.prepare(changes) as move:
+        assert sum(each.read_bytes() == changes[0].after for each in tmp_path.iterdir()) == 2
+        assert [each.file.read_bytes() for each in changes] == [each.before for each in changes]
+        move()
+    assert [each.file.read_bytes() for each in changes] == [each.after for each in changes]
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    """What it leads to is rewritten."""
+    (tmp_path / "elsewhere").mkdir()
+    change, _ = two(tmp_path / "elsewhere")
+    link = tmp_path / "one.py"
+    link.symlink_to(change.file)
+    rewrite.write([rewrite.change_parents(link, ["a1"], ["c1"])])
+    assert link.is_symlink() and change.file.read_bytes() == change.after

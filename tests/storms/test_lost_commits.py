@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from collections.abc import Callable
 
@@ -10,7 +11,9 @@ import pytest
 
 from command import Sandbox
 from fastman_tasks import actions
-from fastman_tasks.errors import FastmanError
+from fastman_tasks.actions.baseline import baseline
+from fastman_tasks.errors import FastmanError, MigrationFailed
+from fastman_tasks.making.request import Request
 from fastman_tasks.plans import Observer, Report, Step, StepResult
 from fastman_tasks.project import Project
 from processes import Running, wait_for
@@ -33,6 +36,12 @@ class {name}Seeder:
 TRUNCATES = """
         db.execute(sa.text("TRUNCATE b"))
         db.execute(sa.text("INSERT INTO b VALUES (1)"))
+"""
+MODELS = """
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+sa.Table("users", metadata, sa.Column("id", sa.Integer, primary_key=True))
 """
 UP = 'op.execute("CREATE TABLE {0} (id INT)")\nop.execute("INSERT INTO {0} VALUES (0)")'
 COMMITS = {"postgresql": b"COMMIT", "mysql": b"\x03COMMIT"}
@@ -190,6 +199,65 @@ def test_a_seeder_that_commits_by_itself(project: Sandbox, mariadb: Server, at: 
         assert "All changes were rolled back" not in str(error)
         assert "may have been committed" in str(error)
         assert "done" not in reported(error).values()
+
+
+@pytest.mark.parametrize("driver", ["postgresql+psycopg", "postgresql+asyncpg", "mysql+pymysql"])
+@pytest.mark.parametrize("command", ["make.migration", "migrate.stamp"])
+def test_stamps(request: pytest.FixtureRequest, project: Sandbox, driver: str, command: str) -> None:
+    """The version table tells it, and the file of a baseline stays only if the database may have its revision."""
+    server: Server = request.getfixturevalue("mariadb" if "mysql" in driver else "postgresql")
+    project.add_environment()
+    versions = project.root / "database/migrations/versions"
+    if command == "migrate.stamp":
+        project.add_migration("1_a", "1", None)
+    else:
+        project.write("models.py", MODELS)
+
+    def run(here: Project) -> None:
+        if command == "migrate.stamp":
+            actions.stamp(here, "heads", consent=agree)
+        else:
+            written = here.migration_writer
+            options = Request.of("initial", baseline=True)
+            baseline(here, "initial", lambda: written.write(options), consent=agree, observer=Observer())
+
+    with proxy(server.port) as between:
+        urls = [server.fresh(driver) for _ in range(4)]
+        for url in urls:
+            execute(url, "CREATE TABLE users (id INT PRIMARY KEY)")
+        with opened(project, DATABASE_URL=between.url(urls[0])) as here:
+            run(here)
+        sent = next(at for at, message in enumerate(between.seen) if b"INSERT INTO alembic_version" in message)
+        commit = COMMITS[driver.partition("+")[0]]
+        nth = sum(commit in message for message in between.seen[:sent]) + 1
+        if command == "make.migration":
+            shutil.rmtree(versions, ignore_errors=True)
+            versions.mkdir()
+
+        for failure, url in zip(("swallow", "cut", "stop"), urls[1:], strict=True):
+            with opened(project, DATABASE_URL=between.url(url)) as here:
+                between.all_connections = failure == "stop"
+                between.fail("swallow" if failure == "swallow" else "cut", commit, nth=nth)
+                if failure == "stop":
+                    between.refuse()
+                with pytest.raises(MigrationFailed) as raised:
+                    run(here)
+                assert between.failed.is_set()
+            found = execute(url, "SELECT version_num FROM alembic_version") if "alembic_version" in tables(url) else []
+            assert len(found) == (failure == "swallow")
+            state = {"swallow": "done", "cut": "failed", "stop": "unknown"}[failure]
+            assert set(reported(raised.value).values()) == {state}
+            said = {
+                "done": "It was committed all the same.",
+                "failed": "All changes were rolled back.",
+                "unknown": "The outcome is unknown.",
+            }
+            assert [text for text in said.values() if text in str(raised.value)] == [said[state]]
+            if command == "make.migration":
+                assert len(list(versions.glob("*.py"))) == (state != "failed")
+                assert ("inv migrate.stamp " in str(raised.value)) == (state == "unknown")
+                shutil.rmtree(versions, ignore_errors=True)
+                versions.mkdir()
 
 
 # Long enough for a signal to meet it; what {handles} a cancelled statement commits all the same.

@@ -33,6 +33,7 @@ class Proxy:
     _mutex: threading.Lock = field(default_factory=threading.Lock)
     _failure: tuple[Failure, bytes, int] | None = None
     _stalled: bool = False
+    _refuses: bool = False
 
     def url(self, url: str) -> str:
         """``url`` of the server, with this proxy's address instead."""
@@ -45,6 +46,10 @@ class Proxy:
         with self._mutex:
             self._failure = failure, text, nth
             self.failed.clear()
+
+    def refuse(self) -> None:
+        """From the failure on, accept no further connection."""
+        self._refuses = True
 
     def _due(self, message: bytes) -> Failure | None:
         with self._mutex:
@@ -102,6 +107,8 @@ class Proxy:
             _close(server)
 
     def _cut(self, pair: tuple[socket.socket, socket.socket]) -> None:
+        if self._refuses:
+            _close(self._listener)
         for both in list(self._pairs) if self.all_connections else [pair]:
             self._pairs.remove(both)
             for end in both:

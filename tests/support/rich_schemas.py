@@ -15,7 +15,8 @@ CREATE VIRTUAL TABLE ft USING fts5(t);
 INSERT INTO a (t, b, r, n) VALUES ('it''s %', x'00ff', 0.1, 3), (NULL, NULL, 1e300, NULL);
 INSERT INTO b VALUES (1, 2, NULL);
 CREATE TABLE no_key (x);
-INSERT INTO no_key VALUES (2), (1), ('text')
+INSERT INTO no_key VALUES (2), (1), ('text'), (9e999), (-9e999), ('a' || char(0) || 'b'), (x'0062');
+PRAGMA user_version = 7
 """
 MARIADB = r"""
 CREATE TABLE a (id int PRIMARY KEY AUTO_INCREMENT, t varchar(50) DEFAULT 'x:y' COMMENT 'it''s %', b blob, f float,
@@ -31,6 +32,9 @@ CREATE PROCEDURE pr() BEGIN SELECT 1; SELECT '%'; END;
 CREATE TRIGGER tr BEFORE INSERT ON b FOR EACH ROW BEGIN SET NEW.a_id = 1; END;
 CREATE EVENT ev ON SCHEDULE EVERY 1 DAY DO SELECT 1;
 CREATE INDEX ixt ON a (t(5));
+CREATE TABLE noted (id int PRIMARY KEY AUTO_INCREMENT, at timestamp NOT NULL DEFAULT '2020-01-01 10:00:00')
+    COMMENT 'one (more)';
+INSERT INTO noted VALUES (5, '2020-06-01 10:00:00');
 INSERT INTO a (t, b, f, d, e, s, j, bi, dt, de, bn) VALUES ('it''s \\ %s', x'00ff', 0.1, 0.1, 'x', 'a,b', '{"a": 1}',
     b'101', '2020-01-01 10:00:00.123', 1.5, 'ab'), (NULL, '', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 INSERT INTO b VALUES (1, 1, NULL), (2, 1, 1)
@@ -79,6 +83,10 @@ CREATE POLICY pol ON users AS RESTRICTIVE FOR SELECT USING (age > 1);
 CREATE STATISTICS stat (dependencies) ON name, age FROM users;
 CREATE SEQUENCE lonely START 5 INCREMENT 2 CYCLE;
 CREATE TABLE uses (id int DEFAULT nextval('lonely'));
+ALTER TABLE uses REPLICA IDENTITY FULL;
+CREATE TABLE "50%:x" ("a%b" text, at timestamptz, f float8, d date, i interval, bin bytea);
+ALTER TABLE "50%:x" ALTER "a%b" SET STORAGE EXTERNAL;
+INSERT INTO "50%:x" VALUES ('%s', '2020-05-06 07:08:09+00', 0.1::float8 + 0.2, '2020-05-06', '-1 day +02:03', 'a\\');
 COMMENT ON TABLE users IS 'people''s';
 COMMENT ON COLUMN users.name IS 'the name';
 COMMENT ON CONSTRAINT pos ON DOMAIN positive IS 'dc';

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
+from fastman_tasks.databases import urls
 from fastman_tasks.databases.database import Database
 from fastman_tasks.errors import BackupFailed, UsageError
 from fastman_tasks.text import printable
 
+#: How the name of one that is being written ends.
+TEMPORARY = ".tmp"
 _ENDINGS = {"sqlite": "db", "postgresql": "dump", "mysql": "sql", "mariadb": "sql"}
 _SIGNATURES = {"sqlite": (b"SQLite format 3\0",), "postgresql": (b"PGDMP",), "mysql": (b"-- My", b"-- Maria", b"/*M!")}
 
@@ -28,19 +32,35 @@ def write(database: Database, file: Path) -> None:
 
     Raises BackupFailed or ProgramFailed; then there is no such file.
     """
-    temporary = file.with_name(f".{file.name}.tmp")
+    temporary = None
     try:
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        # Of a name of its own: one that a killed process has left is not in the way.
+        descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", suffix=TEMPORARY, dir=file.parent)
+        os.close(descriptor)
+        temporary = Path(name)
         _backend(database).write(database, temporary)
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
-        # A link, unlike a rename, does not replace what is there.
-        os.link(temporary, file)
+        _rename(temporary, file)
     except OSError as error:
         raise BackupFailed(f"{file} cannot be written: {error.strerror}.") from error
     finally:
-        with suppress(OSError):
-            temporary.unlink()
+        if temporary is not None:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def _rename(old: Path, new: Path) -> None:
+    try:
+        # A link, unlike a rename, does not replace what is there.
+        os.link(old, new)
+    except FileExistsError:
+        raise
+    except OSError:
+        # Memory sticks and some network folders have no links.
+        if new.exists():
+            raise
+        old.rename(new)
 
 
 def restore(database: Database, file: Path, lock_timeout: float = 0.0) -> None:
@@ -53,8 +73,11 @@ def restore(database: Database, file: Path, lock_timeout: float = 0.0) -> None:
 
 
 def require_backup(database: Database, file: Path) -> None:
-    """Raises UsageError if ``file`` is no backup of such a database."""
+    """Raises UsageError if ``file`` is no backup of such a database, or is the database."""
     try:
+        own = urls.sqlite_file(database.url)
+        if own is not None and own.exists() and own.samefile(file):
+            raise UsageError(f"{printable(str(file))} is the database itself. Nothing was changed.")
         with file.open("rb") as opened:
             first = opened.read(16)
     except OSError as error:

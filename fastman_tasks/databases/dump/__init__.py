@@ -10,6 +10,7 @@ from types import ModuleType
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from fastman_tasks.databases.verbatim import execute
 from fastman_tasks.errors import UsageError
 
 # Drivers that send several statements at once, which takes a quarter of the time.
@@ -47,18 +48,12 @@ def load(
         before(start)
         if size > 1:
             with suppress(DBAPIError), connection.begin_nested():
-                _execute(connection, "\n;\n".join(batch))
+                execute(connection, "\n;\n".join(batch))
                 continue
         # Also to find out which of them has failed.
         for number, statement in enumerate(batch, start):
             before(number)
-            _execute(connection, statement)
-
-
-def _execute(connection: Connection, sql: str) -> None:
-    # Drivers that take % for a parameter have it doubled.
-    is_format = connection.dialect.paramstyle in ("format", "pyformat")
-    connection.exec_driver_sql(sql.replace("%", "%%") if is_format else sql)
+            execute(connection, statement)
 
 
 def _backend(name: str) -> ModuleType:

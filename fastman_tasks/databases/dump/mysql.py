@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from fastman_tasks.databases.dump import Dump
 from fastman_tasks.databases.dump.order import Part, sort
 from fastman_tasks.databases.dump.rows import insert
+from fastman_tasks.databases.verbatim import execute
 
 _TABLES = """SELECT table_name, CASE table_type WHEN 'VIEW' THEN 'view' WHEN 'SEQUENCE' THEN 'sequence' ELSE 'table' END
     FROM information_schema.tables WHERE table_schema = database()"""
@@ -28,7 +29,10 @@ _PLACES = {"function": 2, "procedure": 2, "trigger": 2, "event": 3}
 _ROWS = 2
 # Whose it is, and what is so by default.
 _DEFINER = re.compile(r" DEFINER\s*=\s*`(?:[^`]|``)*`@`(?:[^`]|``)*`| ALGORITHM=UNDEFINED| SQL SECURITY DEFINER")
-_COUNTER = re.compile(r"\sAUTO_INCREMENT=\d+(?=[^)]*$)")
+_COUNTER = re.compile(r"(?<=\n\) )(ENGINE=\w+)\sAUTO_INCREMENT=\d+")
+# A server, and whoever loads it, may have another time zone; it is theirs again afterwards.
+_UTC = ("SET @fastman_zone = @@time_zone", "SET time_zone = '+00:00'")
+_OWN_ZONE = "SET time_zone = @fastman_zone"
 _BINARY = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"}
 _GEOMETRY = {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon"}
 _GEOMETRY |= {"geometrycollection", "geomcollection"}
@@ -38,6 +42,8 @@ _NUMBERS = {"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "yea
 def read(connection: Connection, without: Collection[str]) -> Dump:
     """See ``dump.read``."""
     own = str(connection.exec_driver_sql("SELECT database()").scalar_one())
+    for each in _UTC:
+        connection.exec_driver_sql(each)
     found = [(*map(_text, row), "") for row in connection.exec_driver_sql(_TABLES) if _text(row[0]) not in without]
     found += [tuple(map(_text, row)) for row in connection.exec_driver_sql(_OTHERS)]
     parts, depends = [], []
@@ -53,14 +59,17 @@ def read(connection: Connection, without: Collection[str]) -> Dump:
     if any("FOREIGN KEY" in sql for sql in statements):
         # Tables, and rows, may refer to each other.
         statements = ("SET foreign_key_checks = 0", *statements, "SET foreign_key_checks = 1")
+    if any("` timestamp" in sql for sql in statements):
+        statements = (*_UTC, *statements, _OWN_ZONE)
+    connection.exec_driver_sql(_OWN_ZONE)
     return Dump(statements)
 
 
 def _create(connection: Connection, database: str, kind: str, name: str) -> str:
-    row = connection.exec_driver_sql(f"SHOW CREATE {kind.upper()} {_quote(name)}".replace("%", "%%")).one()
+    row = execute(connection, f"SHOW CREATE {kind.upper()} {_quote(name)}").one()
     sql = _text(row[_PLACES.get(kind, 1)]).replace(f"{_quote(database)}.", "")
     if kind == "table":
-        return _COUNTER.sub("", sql)
+        return _COUNTER.sub(r"\1", sql)
     head, rest = sql[:400], sql[400:]
     return _DEFINER.sub("", head) + rest
 
@@ -71,7 +80,7 @@ def _rows(connection: Connection, table: str) -> Iterator[str]:
     key = [name for name, (_, _, is_key) in zip(names, columns, strict=True) if is_key]
     literals = ", ".join(_literal(name, _text(type)) for name, (_, type, _) in zip(names, columns, strict=True))
     query = f"SELECT {literals} FROM {_quote(table)} ORDER BY {', '.join(key or names)}"
-    rows = connection.exec_driver_sql(query.replace("%", "%%"))
+    rows = execute(connection, query)
     return insert(_quote(table), names, (tuple(map(_text, row)) for row in rows))
 
 

@@ -14,18 +14,23 @@ from fastman_tasks.databases.dump import Dump
 from fastman_tasks.databases.dump.order import Part, sort
 from fastman_tasks.databases.dump.postgresql_parts import ALIASES, DEPENDS, LEFT_OUT, PARTS, POSITIONS, TABLES
 from fastman_tasks.databases.dump.rows import insert
+from fastman_tasks.databases.verbatim import execute
 
 # The catalog, and the id in it.
 _Key: TypeAlias = tuple[Any, ...]
 _ROWS, _POSITION = 20, 30
+_MANNER = """SELECT set_config(name, value, true) FROM (VALUES ('datestyle', 'ISO'), ('intervalstyle', 'postgres'),
+    ('timezone', 'UTC'), ('bytea_output', 'hex'), ('extra_float_digits', '1')) s (name, value)"""
 
 
 def read(connection: Connection, without: Collection[str]) -> Dump:
     """See ``dump.read``."""
 
     def rows(query: str) -> list[Any]:
-        return [tuple(row) for row in connection.exec_driver_sql(query.replace("%", "%%"))]
+        return [tuple(row) for row in execute(connection, query)]
 
+    # Until the transaction ends: values are not to be written in the manner of this user or server.
+    execute(connection, _MANNER)
     parts: dict[_Key, Part] = {}
     for query in PARTS:
         for catalog, id, kind, rank, name, sql, table in rows(query):
@@ -65,5 +70,5 @@ def _rows(
         return iter(())
     literals = ", ".join(f"quote_nullable({column}::text)" for column in columns)
     order = ", ".join(key or [f"{column}::text" for column in columns])
-    found = connection.exec_driver_sql(f"SELECT {literals} FROM ONLY {table} ORDER BY {order}".replace("%", "%%"))
+    found = execute(connection, f"SELECT {literals} FROM ONLY {table} ORDER BY {order}")
     return insert(table, columns, found, " OVERRIDING SYSTEM VALUE" if is_always else "")

@@ -66,6 +66,19 @@ PARTS = (
             ' PARTITION BY ' || pg_get_partkeydef(c.oid),
             ' WITH (' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(c.reloptions) o) || ')'), {_NAME}
     FROM {_TABLE} WHERE c.relkind IN ('r', 'p') AND {own("pg_class", "c.oid")}""",
+    f"""SELECT 'pg_class', c.oid, 'columns', 11, {_NAME}, concat('ALTER TABLE ONLY ', {_NAME}, string_agg(concat(
+            ' ALTER COLUMN ' || quote_ident(a.attname) || ' SET STORAGE ' || CASE WHEN a.attstorage <> t.typstorage
+                THEN CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN'
+                ELSE 'EXTENDED' END END), ',' ORDER BY a.attnum)), {_NAME}
+    FROM {_TABLE} JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        JOIN pg_type t ON t.oid = a.atttypid
+    WHERE c.relkind IN ('r', 'p') AND a.attstorage <> t.typstorage AND {own("pg_class", "c.oid")}
+    GROUP BY c.oid""",
+    f"""SELECT 'pg_class', c.oid, 'replicated', 29, {_NAME}, concat('ALTER TABLE ONLY ', {_NAME}, ' REPLICA IDENTITY ',
+        CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' ELSE (
+            SELECT 'USING INDEX ' || quote_ident(i.relname) FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+            WHERE x.indrelid = c.oid AND x.indisreplident) END), {_NAME}
+    FROM {_TABLE} WHERE c.relkind IN ('r', 'p') AND c.relreplident <> 'd' AND {own("pg_class", "c.oid")}""",
     f"""SELECT 'pg_constraint', k.oid, '', CASE k.contype WHEN 'c' THEN 21 WHEN 'f' THEN 40 ELSE 24 END,
         concat({_NAME}, ' ', k.conname), concat(
             CASE WHEN c.relkind = 'p' AND k.contype IN ('p', 'u', 'x') THEN 'ALTER TABLE ONLY ' ELSE 'ALTER TABLE ' END,
@@ -169,6 +182,11 @@ DEPENDS = """
         JOIN pg_class q ON q.oid = s.objid WHERE q.relkind = 'S' AND s.deptype = 'a'
     UNION ALL SELECT 'pg_class', inhrelid, 'attached', 'pg_class', inhparent FROM pg_inherits
     UNION ALL SELECT 'pg_class', inhrelid, 'attached', 'pg_class', inhrelid FROM pg_inherits
+    UNION ALL SELECT 'pg_class', attrelid, 'columns', 'pg_class', attrelid FROM pg_attribute
+        WHERE attnum = 1 AND attrelid >= 16384
+    UNION ALL SELECT 'pg_class', oid, 'replicated', 'pg_class', oid FROM pg_class WHERE oid >= 16384
+    UNION ALL SELECT 'pg_class', indrelid, 'replicated', 'pg_class', indexrelid FROM pg_index
+        WHERE indisreplident
     UNION ALL SELECT 'pg_class', oid, 'secured', 'pg_class', oid FROM pg_class WHERE relrowsecurity
     UNION ALL SELECT 'pg_trigger', oid, 'switched', 'pg_trigger', oid FROM pg_trigger WHERE tgenabled <> 'O'"""
 
@@ -207,6 +225,10 @@ LEFT_OUT = " UNION ALL ".join(
             for each in _OTHERS
         ),
         f"SELECT 'the grants on ' || {_NAME} FROM {_TABLE} WHERE c.relacl IS NOT NULL AND {own('pg_class', 'c.oid')}",
+        f"""SELECT DISTINCT 'the grants on columns of ' || {_NAME} FROM {_TABLE}
+        JOIN pg_attribute a ON a.attrelid = c.oid WHERE a.attacl IS NOT NULL AND {own("pg_class", "c.oid")}""",
+        f"""SELECT 'the grants on type ' || t.oid::regtype FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+        WHERE t.typacl IS NOT NULL AND {own("pg_type", "t.oid")}""",
         f"""SELECT 'the grants on schema ' || quote_ident(n.nspname) FROM pg_namespace n
         WHERE n.nspacl IS NOT NULL AND n.nspname <> 'public' AND {own("pg_namespace", "n.oid")}""",
         f"""SELECT 'the grants on ' || p.oid::regprocedure FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace

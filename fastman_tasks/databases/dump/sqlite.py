@@ -18,6 +18,12 @@ _ALL = """SELECT type, name, tbl_name, sql FROM sqlite_master
 _COLUMNS = "SELECT name FROM pragma_table_xinfo(:table) WHERE hidden = 0"
 _KEY = "SELECT name FROM pragma_table_xinfo(:table) WHERE pk ORDER BY pk"
 _REFERRED = 'SELECT DISTINCT "table" FROM pragma_foreign_key_list(:table)'
+# quote() ends a text at its first NUL, and has no literal of infinity.
+_LITERAL = """CASE WHEN typeof({0}) = 'text' AND instr({0}, char(0)) THEN 'CAST(X''' || hex({0}) || ''' AS TEXT)'
+    WHEN typeof({0}) = 'real' AND abs({0}) = 9e999 THEN CASE WHEN {0} < 0 THEN '-9e999' ELSE '9e999' END
+    ELSE quote({0}) END"""
+# What a migration may have set, which SQLite itself does not look at.
+_NUMBERS = ("user_version", "application_id")
 _RANKS = {"table": 0, "index": 2, "view": 3, "trigger": 4}
 
 
@@ -27,6 +33,9 @@ def read(connection: Connection, without: Collection[str]) -> Dump:
     virtual = {name for kind, name, _, sql in found if kind == "table" and definition.parse(sql) is None}
     own = [each for each in found if each[2] not in without and not is_shadow(each[2], virtual)]
     parts = [Part((kind, name), _RANKS[kind], name, (sql,)) for kind, name, _, sql in own]
+    for name in _NUMBERS:
+        if value := connection.exec_driver_sql(f"PRAGMA {name}").scalar_one():
+            parts.append(Part((name,), 5, name, (f"PRAGMA {name} = {value}",)))
     depends: list[tuple[object, object]] = []
     left_out = []
     for kind, name, _, _ in own:
@@ -46,7 +55,7 @@ def _rows(connection: Connection, table: str) -> Iterator[str]:
     quote = connection.dialect.identifier_preparer.quote_identifier
     columns = _names(connection, _COLUMNS, table)
     key = _names(connection, _KEY, table)
-    literals = ", ".join(f"quote({quote(column)})" for column in columns)
+    literals = ", ".join(_LITERAL.format(quote(column)) for column in columns)
     order = ", ".join(quote(column) for column in key or columns)
     rows = connection.exec_driver_sql(f"SELECT {literals} FROM {quote(table)} ORDER BY {order}")
     return insert(quote(table), [quote(column) for column in columns], rows)

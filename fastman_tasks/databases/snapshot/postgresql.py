@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, text
 
 from fastman_tasks.databases.snapshot import Entry, Known
+from fastman_tasks.databases.verbatim import execute
 
 # What nobody but the user has made: no catalog of the server's, and nothing that an extension brought.
 _SCHEMAS = """n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"""
@@ -133,6 +134,6 @@ def read(connection: Connection, _known: Known) -> Iterator[Entry]:
     set_path = text("SELECT set_config('search_path', :path, false)")
     connection.execute(set_path, {"path": ""})
     for query in _QUERIES:
-        yield from (Entry(*row) for row in connection.exec_driver_sql(query.replace("%", "%%")))
+        yield from (Entry(*tuple(row)) for row in execute(connection, query))
     # An error ends the transaction, and this setting with it.
     connection.execute(set_path, {"path": path})

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from fastman_tasks.databases.verbatim import execute
 from fastman_tasks.errors import UsageError
 from fastman_tasks.text import pluralize
 
@@ -65,13 +66,19 @@ def find(connection: Connection, schemas: Collection[str] = (), keep: Collection
     return _backend(connection).find(connection, schemas, keep)  # type: ignore[no-any-return]
 
 
+def list_schemas(connection: Connection) -> list[str]:
+    """Returns PostgreSQL's schemas but for its own; none for another database."""
+    if connection.dialect.name != "postgresql":
+        return []
+    query = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1"
+    return list(connection.exec_driver_sql(query).scalars())
+
+
 def drop(connection: Connection, wipe: Wipe) -> None:
     """Drop everything in ``wipe``. The caller has begun a transaction around it if there is no obstacle; otherwise each
     part is committed."""
     for statement in wipe.statements:
-        # Drivers that take % for a parameter have it doubled.
-        escaped = statement.replace("%", "%%") if connection.dialect.paramstyle in ("format", "pyformat") else statement
-        connection.exec_driver_sql(escaped)
+        execute(connection, statement)
         if wipe.obstacle:
             connection.commit()
 

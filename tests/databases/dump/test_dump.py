@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
 
 from fastman_tasks.databases import dump, snapshot
+from fastman_tasks.databases.database import Database
 from fastman_tasks.databases.dump import Dump
 from fastman_tasks.databases.dump.order import Part, sort
 from fastman_tasks.databases.snapshot import Snapshot
 from rich_schemas import SCRIPTS
-from servers import connected
+from servers import Server, connected
 
 
 def make(url: str, script: str) -> None:
@@ -25,6 +30,14 @@ def make(url: str, script: str) -> None:
 def look(url: str) -> tuple[Snapshot, Dump]:
     with connected(url) as connection:
         return snapshot.read(connection), dump.read(connection)
+
+
+@contextmanager
+def own_transaction(url: str) -> Iterator[sa.Connection]:
+    engine = sa.create_engine(make_url(url).set(drivername=url.partition(":")[0].replace("mariadb+", "mysql+")))
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "mariadb+pymysql", "postgresql+psycopg"])
@@ -47,6 +60,50 @@ def test_what_is_loaded_is_equal(backend: str, tmp_path: Path, request: pytest.F
     with connected(second) as connection:
         without = dump.read(connection, without={"users", "a"})
     assert not [each for each in without.statements if re.search(r'INTO ("?users|`?a`?|"a") ', each)]
+
+
+def test_whose_manner_values_are_written_in(postgresql: Server, mariadb: Server) -> None:
+    """Nobody's: not that of the user, of the server, or of the time zone that it is loaded in."""
+    for server, backend, manner in (
+        (
+            postgresql,
+            "postgresql+psycopg",
+            "SET timezone = 'Asia/Kolkata'; SET datestyle = 'SQL, DMY'; SET intervalstyle = sql_standard; "
+            "SET bytea_output = escape; SET extra_float_digits = -5",
+        ),
+        (mariadb, "mariadb+pymysql", "SET time_zone = '+05:00'"),
+    ):
+        url, other = server.fresh(backend), server.fresh(backend)
+        make(url, SCRIPTS[backend.partition("+")[0]])
+        _, found = look(url)
+        with own_transaction(url) as connection:
+            for each in manner.split("; "):
+                connection.exec_driver_sql(each)
+            assert dump.read(connection).statements == found.statements
+        with own_transaction(other) as connection:
+            connection.exec_driver_sql(manner.split("; ")[0])
+            dump.load(connection, found.statements)
+            if backend[0] == "m":
+                assert connection.exec_driver_sql("SELECT @@time_zone").scalar_one() == "+05:00"
+            connection.commit()
+        assert look(other)[1].statements == found.statements
+
+
+def test_grants_are_named(postgresql: Server) -> None:
+    url = postgresql.fresh("postgresql+psycopg")
+    make(
+        url,
+        "CREATE TABLE t (a int);\nGRANT SELECT (a) ON t TO PUBLIC;\nCREATE TYPE e AS ENUM ('x');\n"
+        "REVOKE USAGE ON TYPE e FROM PUBLIC",
+    )
+    assert look(url)[1].left_out == ("the grants on columns of t", "the grants on type e")
+
+
+def test_names_with_a_percent_sign_on_asyncpg(postgresql: Server) -> None:
+    url = postgresql.fresh("postgresql+psycopg")
+    make(url, SCRIPTS["postgresql"])
+    there = Database(make_url(url).set(drivername="postgresql+asyncpg"))
+    assert there.run(dump.read).statements == look(url)[1].statements
 
 
 def test_rows_of_a_virtual_table_are_named(tmp_path: Path) -> None:

@@ -68,7 +68,8 @@ def record(
             confirm("stamping")
             stamping.stamp(project.environment, plan.steps, plan.state.heads)
             migrator.forget_state()
-        results = tuple(StepResult(step, "planned" if preview else "done") for step in plan.steps)
+        note = "\n".join(plan.notes) if preview else ""
+        results = tuple(StepResult(step, "planned" if preview else "done", note=note) for step in plan.steps)
         for result in results:
             observer.step_finished(result)
         return results

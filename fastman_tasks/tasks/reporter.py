@@ -217,6 +217,8 @@ class Lines(Observer):
             summary.nothing(report)
         elif report.command == "migrate.rebase":
             summary.rebase(report)
+        elif report.preview and report.steps[0].step.action == "stamp":
+            summary.stamp(report)
         elif report.command == "migrate.repair" and (report.preview or report.steps[0].step.action == "write"):
             summary.repair(report, self._project.root)
         elif shows_sql:

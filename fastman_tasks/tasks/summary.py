@@ -68,6 +68,17 @@ def rebase(report: Report) -> None:
         console.line("To apply what is pending: inv database.migrate")
 
 
+def stamp(report: Report) -> None:
+    """Say what would be recorded, and what the database does not have of it."""
+    for result in report.steps:
+        console.line(f"  record {result.step.name}")
+    for note in dict.fromkeys(result.note for result in report.steps if result.note):
+        console.line()
+        console.lines(note)
+    console.line()
+    console.line("Nothing was changed.")
+
+
 def repair(report: Report, root: Path) -> None:
     """Say which files were written, or what would be done."""
     for result in report.steps:

@@ -59,7 +59,9 @@ def test_it_says_what_is_missing_and_asks(shop: tuple[Sandbox, str]) -> None:
     missing = [line for line in refused.stdout.splitlines() if line.endswith("is missing") and " table " in line]
     assert len(missing) == 1 and "pets" in missing[0]
     assert "To go ahead: inv migrate.stamp b_pets --force" in refused.stderr
-    project.run("invoke", "migrate.stamp", "b_pets", "--pretend")
+    planned = project.run("invoke", "migrate.stamp", "b_pets", "--pretend").stdout
+    assert "\n  record create_pets\n\nThe database does not look like that:\n" in planned and missing[0] in planned
+    assert planned.endswith("\nNothing was changed.\n")
     assert "alembic_version" not in tables(url)
 
 
@@ -80,6 +82,9 @@ def test_a_protected_database_wants_its_name(shop: tuple[Sandbox, str]) -> None:
     project.write(".env", (project.root / ".env").read_text("utf-8") + "\nENVIRONMENT=production\n")
     refused = project.run("invoke", "migrate.stamp", "a1", "--force", code=5)
     name = url.rpartition("/")[2]
-    assert f"--confirm={name}" in refused.stderr
+    assert (
+        f"--force is not enough here: the database is protected. To go ahead: inv migrate.stamp a1 --confirm={name}"
+        in (refused.stderr)
+    )
     project.run("invoke", "migrate.stamp", "a1", f"--confirm={name}")
     assert recorded(url) == ["a1"]

@@ -134,6 +134,8 @@ def connection_failure(dialect: Dialect, arguments: list[Any], options: dict[str
     said = reason.lower()
     if secret:
         remedy = "In a URL, write an @ in the password as %40."
+    elif re.search("access denied .*to database", said):
+        remedy = "Grant the user rights on the database, or correct its name."
     elif "password" in said or "access denied" in said or "authentication" in said:
         remedy = "Check the user and the password."
     elif "permission denied" in said:

@@ -177,6 +177,9 @@ def test_no_right_to_create(project: Sandbox, request: pytest.FixtureRequest, dr
             right, grant = ("CREATE", "GRANT ALL ON `other_shop`.* TO 'fastman'@'127.0.0.1';")
         assert f"fastman may not create the database other_shop: it lacks the right {right}." in refused
         assert grant in refused and server.password not in refused
+    refused = project.inv("database.wait", code=1).stderr
+    remedy = "Grant the user rights on the database" if driver.startswith("mysql") else "Create the database"
+    assert refused.endswith(f". {remedy}, or correct its name.\n")
 
 
 def test_a_server_that_creates_and_drops_nothing(project: Sandbox, postgresql: Server) -> None:

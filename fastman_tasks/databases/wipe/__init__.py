@@ -14,7 +14,6 @@ from fastman_tasks.databases.verbatim import execute
 from fastman_tasks.errors import UsageError
 from fastman_tasks.text import pluralize
 
-
 # In letters: what a step's name has beside its state.
 _LINE = 50
 

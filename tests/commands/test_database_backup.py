@@ -200,6 +200,28 @@ def test_killed_while_restoring(project: Sandbox, postgresql: Server) -> None:
     assert execute(url, "SELECT id FROM t") == [(1,)]
 
 
+def test_killed_while_backing_up(project: Sandbox, postgresql: Server) -> None:
+    """There is no file that looks like a backup, and the next one is written."""
+    project.add_environment()
+    url = postgresql.fresh("postgresql+psycopg")
+    project.write(".env", f"DATABASE_URL={url}")
+    project.add_migration("1_m", "r1", None, TABLE.format("t"), "op.drop_table('t')")
+    project.run("invoke", "database.migrate")
+    env = {"PATH": programs()}
+    waits = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with connected(url) as connection:
+        connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql("LOCK t")
+        running = Running(project, "database.backup", env=env)
+        wait_for(lambda: execute(url, waits))
+        running.kill()
+        execute(url, f"SELECT pg_terminate_backend(pid) FROM ({waits}) AS found")
+        connection.exec_driver_sql("ROLLBACK")
+    assert not backups(project)
+    project.run("invoke", "database.backup", env=env)
+    assert len(backups(project)) == 1
+
+
 def test_programs_that_would_go_elsewhere(project: Sandbox, postgresql: Server, mariadb: Server) -> None:
     """Nothing is backed up, and so nothing destroyed."""
     project.add_environment()

@@ -113,6 +113,12 @@ rm database/fill
 echo "There is room."
 inv database.migrate
 inv database.seed
+echo "Full again."
+dd if=/dev/zero of=database/fill bs=1k 2>/dev/null || true
+inv migrate.fresh --force 2>&1
+find database/backups -name "*shop*"
+rm database/fill
+inv database.show --counts
 """
 
 
@@ -146,9 +152,13 @@ def test_a_small_disk(project: Sandbox) -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    full, room = done.stdout.split("There is room.\n")
+    full, rest = done.stdout.split("There is room.\n")
+    room, again = rest.split("Full again.\n")
     assert len(re.findall(r"_more\.py cannot be written: No space left on device\.\ncode 1\n", full)) == 1, full
     assert "role_seeder.py cannot be written: No space left on device.\ncode 1\n" in full
     assert f"2_large\n{FULL}\nNext: inv database.migrate\ncode 1\n" in full
     assert "1 migration applied." in room
     assert "1 seeder ran." in room
+    assert "There is no backup, so migrate.fresh was not started" in again and "code 1" in again
+    assert "backups/" not in again.partition("code 1")[2]
+    assert re.search(r"users +2 ", again), again

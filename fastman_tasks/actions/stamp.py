@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from fastman_tasks.actions import replay
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.consent import Consent, refuse
-from fastman_tasks.errors import Command, FastmanError, UsageError
+from fastman_tasks.errors import Command, FastmanError
 from fastman_tasks.plans import Observer, Plan, Report, State, Step, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.sources import first_line
@@ -26,8 +26,6 @@ def stamp(
     Nothing runs. What is recorded of branches that share nothing with it stays; a revision that no file has does not.
     ``consent`` is always needed. Returns a Report. Raises UsageError for an unknown revision.
     """
-    if not revision:
-        raise UsageError("Which revision? inv migrate.status lists them.")
 
     def find(state: State) -> tuple[str, ...]:
         from fastman_tasks.migrating.stamping import heads_after

@@ -15,6 +15,8 @@ def resolve(name: str, graph: RevisionGraph, scripts: ScriptDirectory, flag: str
 
     Raises UsageError, which quotes the ``flag`` that it came with.
     """
+    if not name and not flag:
+        raise UsageError("Which revision? inv migrate.status lists them.")
     try:
         # Alembic asserts that something stands after a label's @.
         found = () if not name or name.endswith("@") else scripts.get_revisions(name)

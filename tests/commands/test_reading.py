@@ -74,6 +74,9 @@ def test_an_unknown_revision(branches: Sandbox) -> None:
     """The nearest one is named; several are not guessed from."""
     told = branches.run("invoke", "migrate.show", "add_emial", code=2).stderr
     assert "Did you mean:\n  add_email  b_email" in told
+    for command in ("show", "stamp"):
+        empty = branches.run("invoke", f"migrate.{command}", "", code=2).stderr
+        assert empty == "Which revision? inv migrate.status lists them.\n"
     assert "heads means 2 revisions" in branches.run("invoke", "migrate.show", "heads", code=2).stderr
 
 

@@ -8,7 +8,7 @@ from command import Sandbox
 from fastman_tasks.databases import dump, snapshot
 from fastman_tasks.databases.snapshot import Snapshot
 from rich_schemas import SCRIPTS
-from servers import Server, connected
+from servers import Server, in_transaction
 
 RUN_SCRIPT = r"""# CREATE SCHEMA audit
 import re
@@ -49,5 +49,5 @@ class Place:
 
     def look(self) -> tuple[Snapshot, tuple[str, ...]]:
         """The schema, and the schema and the rows as statements."""
-        with connected(self.url) as connection:
+        with in_transaction(self.url) as connection:
             return snapshot.read(connection), dump.read(connection).statements

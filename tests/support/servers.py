@@ -63,12 +63,10 @@ class Server:
 
 
 @contextmanager
-def _engine(url: str | URL) -> Iterator[sa.Engine]:
+def _engine(url: str | URL, **options: Any) -> Iterator[sa.Engine]:
     parsed = make_url(url)
     backend = parsed.get_backend_name()
-    engine = sa.create_engine(
-        parsed.set(drivername=_READERS.get(backend, backend)), poolclass=sa.NullPool, isolation_level="AUTOCOMMIT"
-    )
+    engine = sa.create_engine(parsed.set(drivername=_READERS.get(backend, backend)), poolclass=sa.NullPool, **options)
     try:
         yield engine
     finally:
@@ -78,13 +76,20 @@ def _engine(url: str | URL) -> Iterator[sa.Engine]:
 @contextmanager
 def connected(url: str | URL) -> Iterator[sa.Connection]:
     """A connection to the database at ``url``, whichever driver it names; each statement is committed."""
+    with _engine(url, isolation_level="AUTOCOMMIT") as engine, engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def in_transaction(url: str | URL) -> Iterator[sa.Connection]:
+    """A connection to the database at ``url``, whichever driver it names, whose transaction is rolled back."""
     with _engine(url) as engine, engine.connect() as connection:
         yield connection
 
 
 def execute(url: str | URL, statement: str) -> list[tuple[Any, ...]]:
     """Run ``statement`` by itself and return its rows; none for one that returns nothing."""
-    with _engine(url) as engine, engine.connect() as connection:
+    with _engine(url, isolation_level="AUTOCOMMIT") as engine, engine.connect() as connection:
         result = connection.exec_driver_sql(statement)
         return [tuple(row) for row in result] if result.returns_rows else []
 

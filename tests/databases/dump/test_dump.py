@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from fastman_tasks.databases import dump, snapshot
@@ -17,7 +14,7 @@ from fastman_tasks.databases.dump import Dump
 from fastman_tasks.databases.dump.order import Part, sort
 from fastman_tasks.databases.snapshot import Snapshot
 from rich_schemas import SCRIPTS
-from servers import Server, connected
+from servers import Server, connected, in_transaction
 
 
 def make(url: str, script: str) -> None:
@@ -28,16 +25,8 @@ def make(url: str, script: str) -> None:
 
 
 def look(url: str) -> tuple[Snapshot, Dump]:
-    with connected(url) as connection:
+    with in_transaction(url) as connection:
         return snapshot.read(connection), dump.read(connection)
-
-
-@contextmanager
-def own_transaction(url: str) -> Iterator[sa.Connection]:
-    engine = sa.create_engine(make_url(url).set(drivername=url.partition(":")[0].replace("mariadb+", "mysql+")))
-    with engine.connect() as connection:
-        yield connection
-    engine.dispose()
 
 
 @pytest.mark.parametrize("backend", ["sqlite", "mariadb+pymysql", "postgresql+psycopg"])
@@ -76,11 +65,11 @@ def test_whose_manner_values_are_written_in(postgresql: Server, mariadb: Server)
         url, other = server.fresh(backend), server.fresh(backend)
         make(url, SCRIPTS[backend.partition("+")[0]])
         _, found = look(url)
-        with own_transaction(url) as connection:
+        with in_transaction(url) as connection:
             for each in manner.split("; "):
                 connection.exec_driver_sql(each)
             assert dump.read(connection).statements == found.statements
-        with own_transaction(other) as connection:
+        with in_transaction(other) as connection:
             connection.exec_driver_sql(manner.split("; ")[0])
             dump.load(connection, found.statements)
             if backend[0] == "m":

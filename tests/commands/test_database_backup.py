@@ -15,6 +15,9 @@ from processes import Running, wait_for
 from rich_project import BACKENDS, TABLE, Place
 from servers import PASSWORD, Server, connected, execute, tables
 
+# What it asks of the libraries, other tests ask of their oldest versions.
+pytestmark = pytest.mark.thorough
+
 
 def programs() -> str:
     """PATH with PostgreSQL's programs of the version of the tests' server in front."""

@@ -16,6 +16,9 @@ import pytest
 from command import Sandbox
 from servers import Server
 
+# What it asks of the libraries, other tests ask of their oldest versions.
+pytestmark = pytest.mark.thorough
+
 # Says what it was called with. It can be interrupted, and has an exit code.
 PROGRAM = """
     import json, os, pathlib, sys

@@ -81,9 +81,9 @@ def test_another_port(request: pytest.FixtureRequest, project: Sandbox, driver: 
         assert f":{shown.port}/" not in said
         lock = b"pg_try_advisory_lock" if driver.startswith("postgresql") else b"GET_LOCK"
         assert sum(lock in message for message in real.seen) >= 3
-        # A statement without a name, which a pooler wants, is parsed once to be described and once to be executed.
-        times = 2 if "asyncpg" in driver else 1
-        assert sum(b"INSERT INTO users" in message for message in real.seen) == times
+        # A statement without a name, which a pooler wants, newer asyncpg parses to be described and to be executed.
+        times = {1, 2} if "asyncpg" in driver else {1}
+        assert sum(b"INSERT INTO users" in message for message in real.seen) in times
         assert named.seen == []
     assert "users" not in tables(url)
 

@@ -38,7 +38,7 @@ def create(
         file = urls.sqlite_file(project.database.url)
         if not is_missing(project, found) or (file is not None and file.exists()):
             if not if_missing:
-                raise DatabaseExists(f"{project.display_url} exists already. With --if-missing that is no error.")
+                raise DatabaseExists(f"{project.display_url} exists already. --if-missing accepts that.")
             return Report("database.create", project.display_url, project.settings.environment, preview=preview)
         return create_missing(
             project,

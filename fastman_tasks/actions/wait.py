@@ -87,7 +87,7 @@ def wait_for_server(
 
 def contact(project: Project, limit: float | None = None) -> Contact:
     """Connect to the database of ``project`` once, within ``limit`` seconds, and return what came of it. Raises
-    whatever env.py raises that is no failed connection."""
+    whatever env.py raises, unless it is a failed connection."""
     settings = project.settings if limit is None else replace(project.settings, connect_timeout=limit)
     copy = Project(project.root, settings, debug=project.debug)
     with note_attempts() as attempts:

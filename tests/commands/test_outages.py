@@ -114,7 +114,7 @@ def test_a_connection_that_is_lost_at_once(
 def test_a_connection_that_is_lost_while_the_lock_connects(
     request: pytest.FixtureRequest, project: Sandbox, driver: str
 ) -> None:
-    """Before the server has answered and afterwards: that is no reason to migrate without the lock."""
+    """Before the server has answered and afterwards: it is not a reason to migrate without the lock."""
     server = server_of(request, driver)
     greeting, locking = (b"fastman\0", b"GET_LOCK") if "mysql" in driver else (b"user\0fastman", b"advisory_lock")
     introduction = b"wait_timeout" if "mysql" in driver else b"application_name"

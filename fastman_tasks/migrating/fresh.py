@@ -71,7 +71,7 @@ def _look(
         state.read(environment, look)
     except EnvironmentFailed as error:
         # Nothing is locked while it is planned, and MySQL drops one table after the other.
-        if _names_missing_table(error.__cause__):
+        if state.met_changing_table(error.__cause__) or _names_missing_table(error.__cause__):
             raise MigrationRefused(
                 "Another process is changing this database's tables. Run the command again."
             ) from error
@@ -83,10 +83,9 @@ def _look(
 
 
 def _names_missing_table(error: BaseException | None) -> bool:
-    """Whether a statement failed for want of a table: PostgreSQL's 42P01, MySQL's 1146."""
+    """Whether a statement on PostgreSQL failed for want of a table."""
     orig = error.orig if isinstance(error, DBAPIError) else None
-    state = getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)
-    return orig is not None and (state == "42P01" or orig.args[:1] == (1146,))
+    return (getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)) == "42P01"
 
 
 def _is_version_table(table: str, now: State) -> bool:

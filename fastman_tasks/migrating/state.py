@@ -42,7 +42,7 @@ def read(environment: Environment, also: Callable[[State, Connection], None] | N
             break
         except EnvironmentFailed as error:
             # MySQL drops one table after the other, also while another process reads what is applied.
-            if not attempts_left or not _met_changing_table(error.__cause__):
+            if not attempts_left or not met_changing_table(error.__cause__):
                 raise
             seen.clear()
     file = display_path(environment.file, environment.root)
@@ -63,7 +63,7 @@ def read(environment: Environment, also: Callable[[State, Connection], None] | N
     return seen[-1]
 
 
-def _met_changing_table(error: BaseException | None) -> bool:
+def met_changing_table(error: BaseException | None) -> bool:
     """Whether a statement on MySQL or MariaDB failed since a table is not there any more, or another one by now."""
     return isinstance(error, DBAPIError) and error.orig is not None and error.orig.args[:1] in ((1146,), (1412,))
 

@@ -38,6 +38,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "FASTMAN_PROTECTED": (),
     "FASTMAN_PROHIBIT_DESTRUCTIVE": (),
     "FASTMAN_BACKUP": (),
+    "FASTMAN_HISTORY": (),
     "FASTMAN_SCRATCH_URL": (),
     "FASTMAN_EXPORT_ENV": (),
     "FASTMAN_ALEMBIC_NAME": (),

@@ -25,6 +25,31 @@ def current_branch(root: Path) -> str | None:
     return found.strip().removeprefix(_BRANCHES) or None
 
 
+@dataclass(frozen=True)
+class Head:
+    """What is checked out: a commit (None before the first one), and a branch (None if it is none). ``is_dirty`` is
+    whether files that git knows have changed since."""
+
+    commit: str | None
+    branch: str | None
+    is_dirty: bool
+
+
+def describe_head(root: Path) -> Head | None:
+    """Returns what is checked out in ``root``; None without git or a repository."""
+    flags = ("--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules")
+    lines = _git(root, "--no-optional-locks", "status", *flags).splitlines()
+    named = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# branch."))
+    if not named:
+        return None
+    commit, branch = named.get("branch.oid", ""), named.get("branch.head", "")
+    return Head(
+        None if commit == "(initial)" else commit,
+        None if branch == "(detached)" else branch,
+        any(not line.startswith("#") for line in lines),
+    )
+
+
 def branches_with_revision(revision_id: str, root: Path) -> list[tuple[str, str]]:
     """Returns the local branches that have a version file with that id: (branch, path from the repository's root)."""
     branches = _git(root, "for-each-ref", "--format=%(refname)", "--", _BRANCHES).splitlines()

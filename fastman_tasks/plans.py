@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy.engine import URL, Engine
 
 Action = Literal[
@@ -14,11 +16,14 @@ Action = Literal[
     "create", "drop", "back up", "restore",
 ]  # fmt: skip
 #: The result of a step; *applied*, *pending* and *missing* are the status of a migration, *planned* is what would run.
+#: So are *edited* (its file does something else than what was applied), *phantom* (no file, but a source that is known)
+#: and *skipped* (it counts as applied, and never ran here); of other steps, *skipped* is what somebody else has done.
 #: *Rolled back* is a seeder that ran before the run failed; *unknown* is whether a step was committed. A check has
 #: *passed* or *found* something.
 StepState = Literal[
-    "done", "skipped", "failed", "rolled back", "unknown", "planned", "applied", "pending", "missing", "passed", "found"
-]
+    "done", "skipped", "failed", "rolled back", "unknown", "planned", "applied", "pending", "missing", "edited",
+    "phantom", "passed", "found",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,42 @@ class Step:
     is_empty: bool = False
 
 
+class Entry(NamedTuple):
+    """One row of the history: what was done with a revision or a seeder, when and by whom.
+
+    ``kind`` is *migration*, *seeder*, *stamp*, *squash* or *outside* (another tool did it). ``action`` is *apply*,
+    *revert*, *mark* and *unmark* (it was recorded as applied, or as not applied, and nothing ran), or *failed*. ``at``
+    is the database's time in UTC.
+    ``batch`` is the number of the run; ``tool`` the version of this package. ``dirty`` is whether git had changes that
+    were not committed. ``file`` is relative to the project; ``message`` the error of what failed, or a remark.
+    ``checksum`` is the SHA-256 of the file.
+    """
+
+    id: int
+    kind: str
+    name: str
+    action: str
+    batch: int
+    at: datetime | None = None
+    seconds: float | None = None
+    os_user: str | None = None
+    host: str | None = None
+    db_user: str | None = None
+    environment: str | None = None
+    git_commit: str | None = None
+    git_branch: str | None = None
+    dirty: bool | None = None
+    tool: str | None = None
+    file: str | None = None
+    message: str | None = None
+    checksum: str | None = None
+
+    @property
+    def by(self) -> str:
+        """``ada@laptop``: who did it, where."""
+        return "@".join(filter(None, (self.os_user, self.host)))
+
+
 @dataclass(frozen=True)
 class Counts:
     """The rows of one table that a step created, updated, deleted or left unchanged."""
@@ -75,7 +116,8 @@ class Finding:
 @dataclass(frozen=True)
 class StepResult:
     """The result of ``step``, and the ``seconds`` it took. ``rows`` are what a seeder wrote, by table; ``statements``
-    the SQL of a preview; ``findings`` what a check found; ``note`` is a remark on the result."""
+    the SQL of a preview; ``findings`` what a check found; ``note`` is a remark on the result. ``entry`` is the newest
+    one of the history on it."""
 
     step: Step
     state: StepState
@@ -84,6 +126,7 @@ class StepResult:
     note: str = ""
     statements: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    entry: Entry | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +180,9 @@ class Observer:
 
     They are called in the thread of the action, between its statements. An exception in one ends the action.
     """
+
+    def warned(self, text: str) -> None:
+        """Something is wrong that stops nothing: ``text`` says what."""
 
     def server_waiting(self, what: str, reason: str, waited: float) -> None:
         """The server of the database ``what`` does not answer yet, for this ``reason``, after ``waited`` seconds.

@@ -84,7 +84,7 @@ class Project:
     def with_database(self, database: Database, live: URL) -> Project:
         """Returns the same project with another ``database``. While it is entered, env.py and the application find that
         one wherever they read ``live`` from the environment."""
-        settings = replace(self.settings, url=database.url, url_source=database.source, url_problem=None)
+        settings = replace(self.settings, url=database.url, url_source=database.source, url_problem=None, history=False)
         project = Project(self.root, settings, debug=self.debug)
         project._instead_of = live
         return project

@@ -38,7 +38,8 @@ class Settings:
     environment does not have; ``export_env`` exports them. ``protected`` are names of environments, in lower case.
     Times are in seconds; ``ddl_lock_timeout`` and ``statement_timeout`` are None if they are not set, 0 for no limit.
     ``alembic_config`` is an absolute file, ``alembic_name`` its section, ``alembic_x`` texts like ``key=value``.
-    ``backup`` is None where it depends on the database whether there is one before it is emptied.
+    ``backup`` is None where it depends on the database whether there is one before it is emptied. ``history`` is
+    whether what is done is written to the history.
     ``scratch_url`` is a database on whose server scratch databases can be created; None for the project's own server.
     """
 
@@ -58,6 +59,7 @@ class Settings:
     protected: frozenset[str]
     prohibit_destructive: bool
     backup: bool | None
+    history: bool
     scratch_url: URL | None
     export_env: bool
     unset: Mapping[str, str] = field(repr=False)
@@ -151,6 +153,7 @@ def load(root: Path, environ: Mapping[str, str], configured: Mapping[str, Any] |
         protected=frozenset(name.lower() for name in _list(text, "FASTMAN_PROTECTED")),
         prohibit_destructive=_switch(text, "FASTMAN_PROHIBIT_DESTRUCTIVE", default=False),
         backup=_switch(text, "FASTMAN_BACKUP", default=None),
+        history=_switch(text, "FASTMAN_HISTORY", default=True),
         scratch_url=_scratch_url(text),
         export_env=_switch(text, "FASTMAN_EXPORT_ENV", default=False),
         unset={name: value for layer in reversed(files) for name, value in layer.values.items() if name not in environ},

@@ -64,7 +64,7 @@ def record(
         if not preview:
             assert plan.state is not None
             confirm("stamping")
-            stamping.stamp(project.environment, plan.steps, plan.state.heads)
+            stamping.stamp(project.environment, plan.steps, plan.state.heads, observer.warned)
             migrator.forget_state()
         note = "\n".join(plan.notes) if preview else ""
         results = tuple(StepResult(step, "planned" if preview else "done", note=note) for step in plan.steps)

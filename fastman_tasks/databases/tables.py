@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, inspect
 
+#: The table of our own, beside the version table.
+HISTORY_TABLE = "fastman_history"
+
 
 def list_tables(connection: Connection) -> tuple[str, ...]:
     """Returns the names of all tables, sorted. On PostgreSQL it is those of every schema that is not the server's own,

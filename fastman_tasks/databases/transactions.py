@@ -47,6 +47,14 @@ def begin(
     return statement, parameters
 
 
+def ensure_begun(connection: Connection) -> None:
+    """Begin the transaction on SQLite, if it has not been yet, for what is sent through the driver's own cursor."""
+    if connection.dialect.name == "sqlite":
+        if not connection.in_transaction():
+            connection.begin()
+        _begin(connection)
+
+
 def _begin(connection: Connection) -> None:
     transaction = connection.get_transaction()
     # What was ended by a COMMIT as text is not begun again behind the back of who sent it.

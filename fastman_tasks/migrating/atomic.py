@@ -13,11 +13,13 @@ from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.consent import require_agreed
 from fastman_tasks.databases import commits, dump, wipe
-from fastman_tasks.databases.outages import advise
+from fastman_tasks.databases.outages import advise, is_lost
 from fastman_tasks.databases.timeouts import limiter
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, LockLost, LossGrew, MigrationFailed, MigrationRefused
+from fastman_tasks.history.recorder import Recorder
 from fastman_tasks.migrating import dumps, loss_counts, stamping, state
 from fastman_tasks.migrating.environment import Environment
+from fastman_tasks.migrating.recording import record_failure, recorded
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult, StepState
 from fastman_tasks.sources import blame, first_line
 from fastman_tasks.text import shorten
@@ -79,6 +81,7 @@ class _Attempt:
         # Of the dump that is being loaded.
         self._line = 0
         self._is_wiped = any(step.action == "wipe" for step in plan.steps)
+        self._recorder = Recorder(environment.settings, observer.warned)
         self.has_begun = False
         self.results: list[StepResult] = []
 
@@ -117,16 +120,23 @@ class _Attempt:
         self._has_run = True
         if not self._is_wiped and set(heads) != set(self._plan.state.heads):
             raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
+        connection = context.connection
+        self._recorder.begin(connection, replace(self._plan.state, heads=heads), self._environment.graph)
         for step in self._plan.steps:
             if step.action not in ("load", "apply", "roll back"):
                 continue
             started = time.perf_counter()
             self._begin(step)
-            yield from self._load(step, context.connection) if step.action == "load" else [self._environment.step(step)]
+            if step.action == "load":
+                yield from self._load(step, connection)
+            else:
+                todo = self._environment.step(step)
+                todo.migration_fn = recorded(todo.migration_fn, self._recorder, connection, step, time.perf_counter)
+                yield todo
             self._end(started)
         self._confirm("the commit")
         # Also where env.py has begun the transaction: it may never commit it.
-        commits.commit(context.connection, self._note_outcome)
+        commits.commit(connection, self._note_outcome)
 
     def _load(self, step: Step, connection: Connection) -> Iterator[MigrationStep]:
         """Load the dump of ``step`` into an empty database, and record what it leads to."""
@@ -143,6 +153,8 @@ class _Attempt:
             dump.load(connection, found.statements, before)
             self._line = 0
             yield from stamping.steps(self._environment, (), found.heads)
+            graph = self._environment.graph
+            self._recorder.mark(graph.with_ancestors(found.heads), graph, f"loaded from {step.name}")
         except BaseException:
             if obstacle((), connection.dialect.name):
                 self._undo(connection, "".join(found.statements))
@@ -189,8 +201,16 @@ class _Attempt:
                 "unknown": "The outcome is unknown. See inv migrate.status",
             }[self._outcome]
         )
+        if step in self._plan.migrations and self._outcome == "rolled back" and not _is_no_failure(error):
+            assert step is not None and self._plan.state is not None
+            record_failure(self._environment, self._recorder, self._plan.state, step, error)
         failure = MigrationFailed("\n".join([*lines, *advise(error)]))
         became: StepState = "done" if self._outcome == "committed" else self._outcome
         steps = [replace(result, state=became) for result in self.results]
         failure.report = Report("", None, None, (*steps, *([StepResult(step, "failed")] if step else [])))
         return failure
+
+
+def _is_no_failure(error: BaseException) -> bool:
+    """Whether the migration is not to blame for ``error``."""
+    return isinstance(error, KeyboardInterrupt) or is_lost(error)

@@ -9,23 +9,21 @@ from dataclasses import replace
 
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.consent import require_agreed
 from fastman_tasks.databases import commits
 from fastman_tasks.databases.hooks import created
-from fastman_tasks.databases.outages import advise
 from fastman_tasks.databases.timeouts import is_lock_timeout, limiter
 from fastman_tasks.databases.transactions import reading
-from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, LockLost, MigrationFailed, MigrationRefused
-from fastman_tasks.migrating import causes, loss_counts, outcome, sent, state
+from fastman_tasks.errors import EnvironmentFailed, FastmanError, LockLost, MigrationFailed, MigrationRefused
+from fastman_tasks.history.recorder import Recorder
+from fastman_tasks.migrating import loss_counts, outcome, sent, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.migrating.progress import Progress
+from fastman_tasks.migrating.recording import record_failure, recorded
 from fastman_tasks.migrating.sent import SentStatements
 from fastman_tasks.plans import Observer, Plan, Report, State, Step, StepResult, StepState
-from fastman_tasks.sources import blame
-from fastman_tasks.text import shorten
 
 #: Seconds to pause before each new try after a lock timeout.
 PAUSES = (1.0, 3.0, 9.0)
@@ -53,6 +51,7 @@ class Executor:
         self._clock = clock
         self._sleep = sleep
         self._after = after
+        self._recorder = Recorder(environment.settings, observer.warned)
 
     def run(self, plan: Plan) -> tuple[StepResult, ...]:
         """Run the migrations of ``plan`` that are still to do, and return the result of each.
@@ -152,12 +151,18 @@ class Executor:
             transactional = context.impl.transactional_ddl or is_postgresql or context.dialect.name == "sqlite"
             # One that cannot be imported stops the run before its first step.
             self._environment.load(left.steps)
+            if left.steps and context.connection is not None and plan.state is not None:
+                self._recorder.begin(context.connection, replace(plan.state, heads=heads), self._environment.graph)
             for step in left.steps:
                 progress.running, progress.sent = step, SentStatements(transactional)
                 self._confirm(step.name)
                 self._observer.step_started(step)
                 progress.started = self._clock()
                 todo = self._environment.step(step)
+                if context.connection is not None:
+                    todo.migration_fn = recorded(
+                        todo.migration_fn, self._recorder, context.connection, step, self._clock
+                    )
                 # The commit of the last one waits for those before it.
                 postpones = is_postgresql and not progress.enclosed and step is not left.steps[-1]
                 if postpones and context.connection is not None:
@@ -173,6 +178,10 @@ class Executor:
                     with reading(context.connection):
                         self._after(step, context.connection)
 
+        def current() -> SentStatements | None:
+            is_ours = not self._recorder.is_writing and bool(progress.running or progress.enclosed)
+            return progress.sent if is_ours else None
+
         def prepare(connection: Connection) -> None:
             progress.enclosed = connection.in_transaction()
             hasten(connection)
@@ -184,12 +193,12 @@ class Executor:
         limit = limiter(settings.table_lock_timeout(plan.state.url), settings.statement_timeout or 0.0)
         # Without the lock another process may be making the same file.
         new_file = created(plan.state.url) if settings.lock else nullcontext(lambda connection: None)
-        with new_file as hasten, sent.watch(lambda: progress.sent if progress.running or progress.enclosed else None):
+        with new_file as hasten, sent.watch(current):
             self._environment.run(steps, reading=False, prepare=prepare)
 
     def _failure(self, progress: Progress, error: BaseException) -> MigrationFailed:
         now, unread = self._find_out(progress)
-        lines, next = self._report(progress, error, now, unread)
+        lines, next = outcome.report(self._environment, progress, error, now, unread)
         left = self._undone(progress.plan, now) if now is not None else progress.plan.steps
         lost = progress.find_lost(left) if now is not None else ()
         results = []
@@ -198,6 +207,8 @@ class Executor:
             became = "unknown" if progress.sent.in_doubt and now is None else became
             results.append(StepResult(step, became, self._clock() - progress.started))
             self._observer.step_finished(results[-1])
+            if became == "failed" and now is not None and not isinstance(error, KeyboardInterrupt):
+                record_failure(self._environment, self._recorder, now, step, error)
         failure = MigrationFailed("\n".join([*lines, *outcome.describe_lost(lost)]), next=next)
         failure.report = Report("", None, None, (*lost, *results))
         return failure
@@ -210,37 +221,3 @@ class Executor:
         except (FastmanError, KeyboardInterrupt) as failure:
             return None, str(failure) or "interrupted before it could be asked."
         return None, "the database is still committing, or holds the lost connection open."
-
-    def _report(
-        self, progress: Progress, error: BaseException, now: State | None, unread: str
-    ) -> tuple[list[str], Command | None]:
-        """The lines that report ``error``, and the command to run next."""
-        plan, step = progress.plan, progress.running
-        name = step.name if step else "The commit"
-        root, graph = self._environment.root, self._environment.graph
-        if isinstance(error, KeyboardInterrupt):
-            lines = [f"{name} was interrupted."]
-        else:
-            lines = [f"{name} failed: {blame(error, root, step.file if step else None)}"]
-        if isinstance(error, DBAPIError) and error.statement:
-            lines.append(f"  Statement: {shorten(error.statement, 1000)}")
-        advice = advise(error)
-        if now is None:
-            if progress.sent.in_doubt:
-                return [*lines, f"The outcome is unknown: {unread}"], Command("migrate.status")
-            lines += [*progress.sent.describe(), f"Could not determine what is applied now: {unread}"]
-            return [*lines, *advice], None
-        if cause := causes.find(error):
-            lines += causes.explain(cause, self._environment)
-        left = self._undone(plan, now)
-        if step is None:
-            lines.append("All changes were rolled back." if left else "It was committed all the same.")
-        elif step in left:
-            lines += progress.sent.describe()
-        else:
-            # A signal, or a lost connection, at its commit.
-            lines.append("It was committed all the same.")
-        lines += outcome.standing(graph, plan, now, step)
-        if left and not isinstance(error, KeyboardInterrupt) and not progress.sent.in_doubt:
-            lines += advice or ["Correct the file first."]
-        return lines, outcome.again(graph, plan, left) if left else None

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlalchemy.exc import DBAPIError
+
+from fastman_tasks.databases.outages import advise
 from fastman_tasks.errors import Command
+from fastman_tasks.migrating import causes
+from fastman_tasks.migrating.environment import Environment
+from fastman_tasks.migrating.progress import Progress
 from fastman_tasks.plans import Plan, State, Step, StepResult
 from fastman_tasks.revisions.graph import RevisionGraph
-from fastman_tasks.text import pluralize
+from fastman_tasks.sources import blame
+from fastman_tasks.text import pluralize, shorten
 
 
 def undone(graph: RevisionGraph, plan: Plan, state: State) -> tuple[Step, ...]:
@@ -50,3 +57,39 @@ def again(graph: RevisionGraph, plan: Plan, left: tuple[Step, ...]) -> Command:
         return Command("database.migrate", flags=(("to", left[-1].id),))
     one = len(graph.heads) == 1 or graph.are_independent(graph.heads)
     return Command("database.migrate", flags=() if one else (("to", "heads"),))
+
+
+def report(
+    environment: Environment, progress: Progress, error: BaseException, now: State | None, unread: str
+) -> tuple[list[str], Command | None]:
+    """Returns the lines that report ``error``, and the command to run next. ``now`` is what the database is in, or
+    ``unread`` says why that is not known."""
+    plan, step = progress.plan, progress.running
+    name = step.name if step else "The commit"
+    root, graph = environment.root, environment.graph
+    if isinstance(error, KeyboardInterrupt):
+        lines = [f"{name} was interrupted."]
+    else:
+        lines = [f"{name} failed: {blame(error, root, step.file if step else None)}"]
+    if isinstance(error, DBAPIError) and error.statement:
+        lines.append(f"  Statement: {shorten(error.statement, 1000)}")
+    advice = advise(error)
+    if now is None:
+        if progress.sent.in_doubt:
+            return [*lines, f"The outcome is unknown: {unread}"], Command("migrate.status")
+        lines += [*progress.sent.describe(), f"Could not determine what is applied now: {unread}"]
+        return [*lines, *advice], None
+    if cause := causes.find(error):
+        lines += causes.explain(cause, environment)
+    left = undone(graph, plan, now)
+    if step is None:
+        lines.append("All changes were rolled back." if left else "It was committed all the same.")
+    elif step in left:
+        lines += progress.sent.describe()
+    else:
+        # A signal, or a lost connection, at its commit.
+        lines.append("It was committed all the same.")
+    lines += standing(graph, plan, now, step)
+    if left and not isinstance(error, KeyboardInterrupt) and not progress.sent.in_doubt:
+        lines += advice or ["Correct the file first."]
+    return lines, again(graph, plan, left) if left else None

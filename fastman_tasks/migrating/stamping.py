@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from functools import partial
 
 from alembic.runtime.migration import MigrationContext, StampStep
+from sqlalchemy import Connection
 
 from fastman_tasks.databases import commits
 from fastman_tasks.databases.outages import advise, is_lost
 from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused
+from fastman_tasks.history.recorder import Recorder
 from fastman_tasks.migrating import state
 from fastman_tasks.migrating.environment import Environment
-from fastman_tasks.plans import Report, Step, StepResult, StepState
+from fastman_tasks.plans import Report, State, Step, StepResult, StepState
 from fastman_tasks.revisions.graph import RevisionGraph
 from fastman_tasks.sources import blame
 
 
-def stamp(environment: Environment, wanted: Sequence[Step], expected: Collection[str]) -> None:
+def stamp(
+    environment: Environment,
+    wanted: Sequence[Step],
+    expected: Collection[str],
+    warn: Callable[[str], None] = lambda text: None,
+) -> None:
     """Let the version table record the revisions of the steps that are ``wanted`` alone, which have files. The caller
-    holds the lock.
+    holds the lock. ``warn`` is called if the history cannot be written.
 
     Raises MigrationRefused, before anything is written, if it does not record the ``expected`` revisions any more, and
     MigrationFailed, with a report of the steps, if the connection is lost or a signal comes.
@@ -27,7 +35,7 @@ def stamp(environment: Environment, wanted: Sequence[Step], expected: Collection
     heads = [step.id for step in wanted if step.id]
     stamped = False
 
-    def run(recorded: tuple[str, ...], _context: MigrationContext) -> list[StampStep]:
+    def run(recorded: tuple[str, ...], context: MigrationContext) -> list[StampStep]:
         nonlocal stamped
         # An env.py that runs migrations twice.
         if stamped:
@@ -35,11 +43,15 @@ def stamp(environment: Environment, wanted: Sequence[Step], expected: Collection
         if set(recorded) != set(expected):
             raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
         stamped = True
-        return steps(
+        todo = steps(
             environment,
             [each for each in recorded if each not in heads],
             [each for each in heads if each not in recorded],
         )
+        if todo and context.bind is not None:
+            found = state.describe(recorded, context, context.bind)
+            todo[0].migration_fn = partial(_write, environment, context.bind, found, heads, warn)
+        return todo
 
     try:
         environment.run(run, reading=False, models=False)
@@ -47,6 +59,21 @@ def stamp(environment: Environment, wanted: Sequence[Step], expected: Collection
         if not stamped or not (isinstance(error, KeyboardInterrupt) or is_lost(error)):
             raise
         raise _failure(environment, wanted, expected, error) from error
+
+
+def _write(
+    environment: Environment,
+    connection: Connection,
+    before: State,
+    heads: Sequence[str],
+    warn: Callable[[str], None],
+    **_arguments: object,
+) -> None:
+    """Write to the history what is stamped, in the same transaction."""
+    graph = environment.graph
+    recorder = Recorder(environment.settings, warn)
+    recorder.begin(connection, before, graph)
+    recorder.mark(graph.with_ancestors(heads), graph, "recorded without running it")
 
 
 def _failure(

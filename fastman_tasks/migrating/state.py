@@ -28,10 +28,7 @@ def read(environment: Environment, also: Callable[[State, Connection], None] | N
 
     def look(heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
         if context.bind is not None:
-            url, schema = places.find(context.bind)
-            schema = context.version_table_schema or schema
-            has_metadata = context.opts.get("target_metadata") is not None
-            seen.append(State(url, heads, context.version_table, schema, has_metadata, context.bind.engine))
+            seen.append(describe(heads, context, context.bind))
             if also is not None:
                 also(seen[-1], context.bind)
         return ()
@@ -61,6 +58,14 @@ def read(environment: Environment, also: Callable[[State, Connection], None] | N
             f"Use alembic itself for this project. It ran migrations on:{listed}"
         )
     return seen[-1]
+
+
+def describe(heads: tuple[str, ...], context: MigrationContext, connection: Connection) -> State:
+    """Returns the state of the database behind ``connection``, which records ``heads``."""
+    url, schema = places.find(connection)
+    schema = context.version_table_schema or schema
+    has_metadata = context.opts.get("target_metadata") is not None
+    return State(url, heads, context.version_table, schema, has_metadata, connection.engine)
 
 
 def met_changing_table(error: BaseException | None) -> bool:

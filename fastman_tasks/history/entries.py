@@ -1,0 +1,94 @@
+"""The rows of the history, read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, or_, select
+from sqlalchemy.exc import DBAPIError
+
+from fastman_tasks.history import table
+from fastman_tasks.plans import Entry, State
+from fastman_tasks.sources import first_line
+
+#: What makes a revision count as applied, and what ends that.
+APPLIED, NOT_APPLIED = ("apply", "mark"), ("revert", "unmark")
+_KINDS = {"migration", "stamp", "squash", "outside"}
+
+
+@dataclass(frozen=True)
+class History:
+    """The entries of one version table, oldest first, and those of seeders. ``problem`` is why they cannot be read."""
+
+    entries: tuple[Entry, ...] = ()
+    problem: str = ""
+
+    @cached_property
+    def standing(self) -> dict[str, Entry]:
+        """The revisions that are applied as far as the history knows, each with the entry that says so."""
+        found: dict[str, Entry] = {}
+        for each in self.entries:
+            if each.kind in _KINDS:
+                if each.action in APPLIED:
+                    found[each.name] = each
+                elif each.action in NOT_APPLIED:
+                    found.pop(each.name, None)
+        return found
+
+    @cached_property
+    def seeders(self) -> dict[str, Entry]:
+        """The seeders that have run, each with its newest entry."""
+        return {each.name: each for each in self.entries if each.kind == "seeder" and each.action == "apply"}
+
+    @property
+    def has_migrations(self) -> bool:
+        """Whether any revision is in it."""
+        return any(each.kind in _KINDS for each in self.entries)
+
+
+def read(connection: Connection, state: State) -> History:
+    """Returns the history of the version table of ``state``; an empty one where there is none. Only reads."""
+    try:
+        # What fails must not end a transaction of PostgreSQL.
+        with connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext():
+            return History(rows(connection, state) if table.exists(connection, state.schema) else ())
+    except DBAPIError as error:
+        return History(problem=first_line(error.orig or error))
+
+
+def rows(connection: Connection, state: State) -> tuple[Entry, ...]:
+    """Returns the entries of ``read``, where there is a table. Raises DBAPIError."""
+    return tuple(map(Entry._make, connection.execute(_all(state.schema), {"version_table": state.version_table})))
+
+
+def sources(connection: Connection, state: State, ids: Collection[int]) -> dict[int, str]:
+    """Returns the texts of the version files of the entries with these ``ids``, as far as they were kept."""
+    columns = table.of(state.schema).c
+    found: dict[int, str] = {}
+    wanted = list(ids)
+    # Databases limit the parameters of a statement.
+    for start in range(0, len(wanted), 500):
+        rows = connection.execute(select(columns.id, columns.source).where(columns.id.in_(wanted[start : start + 500])))
+        found.update((number, source) for number, source in rows if source is not None)
+    return found
+
+
+def runs(entries: Iterable[Entry]) -> dict[int, list[Entry]]:
+    """Returns ``entries`` by the run that they belong to, in their order."""
+    found: dict[int, list[Entry]] = {}
+    for each in entries:
+        found.setdefault(each.batch, []).append(each)
+    return found
+
+
+@lru_cache(maxsize=8)
+def _all(schema: str | None) -> Select[Any]:
+    columns = table.of(schema).c
+    wanted = [columns[name] for name in Entry._fields]
+    # A seeder belongs to no version table.
+    ours = or_(columns.version_table == bindparam("version_table"), columns.kind == "seeder")
+    return select(*wanted).where(ours).order_by(columns.id)

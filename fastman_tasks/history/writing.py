@@ -1,0 +1,69 @@
+"""Add rows to the history's table at little cost: applying a thousand migrations writes a thousand of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, insert, literal_column
+from sqlalchemy.exc import OperationalError
+
+from fastman_tasks.databases.transactions import driver_connection, ensure_begun
+from fastman_tasks.history import table
+
+# The server's clock, in UTC: those of the machines that migrate may differ.
+_NOW = {
+    "postgresql": "CAST(clock_timestamp() AT TIME ZONE 'UTC' AS TIMESTAMP(3))",
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now')",
+    "mysql": "UTC_TIMESTAMP(3)",
+    "mariadb": "UTC_TIMESTAMP(3)",
+}
+_SAVEPOINT = "fastman_history"
+
+
+class NotWritten(Exception):
+    """A row was refused; the transaction is as it was before. The cause says why."""
+
+
+class Writer:
+    """Adds rows through ``connection`` to the table in ``schema``; each has all of ``columns``."""
+
+    def __init__(self, connection: Connection, schema: str | None, columns: Sequence[str]) -> None:
+        dialect = connection.dialect
+        now: ColumnElement[Any] = literal_column(_NOW.get(dialect.name, "CURRENT_TIMESTAMP"))
+        statement = insert(table.of(schema)).values(at=now).inline()
+        compiled: Any = statement.compile(dialect=dialect, column_keys=list(columns))
+        self._connection = connection
+        self._statement = str(compiled)
+        self._order: Sequence[str] | None = compiled.positiontup if compiled.positional else None
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Add ``row`` within the connection's transaction. Raises NotWritten, and DBAPIError if the connection, or the
+        transaction, is lost."""
+        connection = self._connection
+        dialect = connection.dialect
+        dbapi: Any = dialect.loaded_dbapi
+        ensure_begun(connection)
+        # SQLAlchemy's own execution takes twice as long as the insert.
+        with closing(connection.connection.cursor()) as cursor:
+            try:
+                if dialect.name == "postgresql":
+                    # Otherwise a statement that fails ends the transaction.
+                    cursor.execute(f"SAVEPOINT {_SAVEPOINT}")
+                cursor.execute(self._statement, row if self._order is None else [row[each] for each in self._order])
+                if dialect.name == "postgresql":
+                    cursor.execute(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+            except dbapi.Error as error:
+                self._recover(error)
+                raise NotWritten from error
+
+    def _recover(self, error: Exception) -> None:
+        connection = self._connection
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+        elif connection.dialect.name == "sqlite" and not driver_connection(connection).in_transaction:
+            # The disk is full, say.
+            raise OperationalError(self._statement, None, error) from error
+        else:
+            connection.exec_driver_sql("SELECT 1")

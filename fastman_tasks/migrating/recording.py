@@ -1,0 +1,54 @@
+"""Have the history written of what Alembic runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
+
+from fastman_tasks.databases import urls
+from fastman_tasks.errors import FastmanError
+from fastman_tasks.history.recorder import Recorder
+from fastman_tasks.migrating.environment import Environment
+from fastman_tasks.plans import State, Step
+from fastman_tasks.sources import describe_error
+from fastman_tasks.text.secrets import redact
+
+
+def recorded(
+    function: Callable[..., None], recorder: Recorder, connection: Connection, step: Step, clock: Callable[[], float]
+) -> Callable[..., None]:
+    """Returns ``function``, which does ``step``, and then writes so in the same transaction."""
+
+    @wraps(function)
+    def run(**arguments: object) -> None:
+        started = clock()
+        function(**arguments)
+        recorder.step(connection, step, clock() - started)
+
+    return run
+
+
+def record_failure(
+    environment: Environment, recorder: Recorder, state: State, step: Step, error: BaseException
+) -> None:
+    """Write that ``step`` has failed with ``error``, in a transaction of its own; ``state`` is what it has left."""
+    done = False
+    passwords = sorted(urls.passwords(state.url), key=len, reverse=True)
+
+    def write(heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
+        nonlocal done
+        if not done and context.connection is not None:
+            done = True
+            recorder.begin(context.connection, state, environment.graph)
+            recorder.failure(context.connection, step, redact(describe_error(error), passwords))
+            context.connection.commit()
+        return ()
+
+    if recorder.is_on:
+        # What is to be told is why the migration has failed.
+        with suppress(FastmanError):
+            environment.run(write, reading=False, models=False)

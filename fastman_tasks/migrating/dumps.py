@@ -12,6 +12,7 @@ from fastman_tasks.databases import wipe
 from fastman_tasks.databases.database import Database
 from fastman_tasks.databases.dump import file as files
 from fastman_tasks.databases.dump.file import DumpFile
+from fastman_tasks.databases.tables import own_tables
 from fastman_tasks.errors import FastmanError, MigrationRefused
 from fastman_tasks.plans import Plan, State, Step, StepResult
 from fastman_tasks.revisions import content
@@ -60,10 +61,10 @@ def find_problem(dump: DumpFile, dialect: str, graph: RevisionGraph) -> str:
 
 
 def find_content(connection: Connection, state: State) -> str:
-    """Returns what there is in the database behind ``connection``, such as "3 tables", apart from a version table
-    without rows; empty if there is nothing."""
+    """Returns what there is in the database behind ``connection``, such as "3 tables", apart from our history
+    and a version table without rows; empty if there is nothing."""
     found = wipe.find(connection)
-    own = {state.version_table, ".".join(filter(None, (state.schema, state.version_table)))} if not state.heads else ()
+    own = own_tables(state, version_table=not state.heads)
     left = tuple(each for each in found.things if not (each.kind == "table" and each.name in own))
     return str(replace(found, things=left)) if left else ""
 

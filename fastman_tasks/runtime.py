@@ -11,6 +11,7 @@ from sqlalchemy import Connection, MetaData
 from fastman_tasks.databases.hooks import ignore_foreign_keys
 from fastman_tasks.env_file import export_environ
 from fastman_tasks.making import ignored_tables
+from fastman_tasks.migrating import hidden_history
 from fastman_tasks.migrating.environment import MODELS, PROJECT
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def _run(project: Project) -> None:
     def migrate(connection: Connection) -> None:
         sqlite = connection.dialect.name == "sqlite"
         ignored_tables.narrow(options, connection, project.settings.ignore_tables)
+        hidden_history.hide(options, connection)
         # An application may turn them on for every engine there is.
         ignore_foreign_keys(connection)
         context.configure(

@@ -16,7 +16,7 @@ from fastman_tasks.actions.wait import contact
 from fastman_tasks.consent import Consent, refuse, require_agreed
 from fastman_tasks.databases import attempts, urls
 from fastman_tasks.databases.admin import Server
-from fastman_tasks.databases.tables import list_tables
+from fastman_tasks.databases.tables import list_tables, own_tables
 from fastman_tasks.errors import Command, DatabaseInUse, DatabaseUnavailable, UsageError
 from fastman_tasks.plans import Loss, Observer, Plan, Report, Step, StepResult
 from fastman_tasks.project import Project
@@ -92,10 +92,10 @@ class _Drop:
         from fastman_tasks.migrating.losses import UncountedLoss
 
         project = self._project
-        own = project.migrator.state.version_table if project.has_environment else ""
+        own = own_tables(project.migrator.state) if project.has_environment else ()
 
         def count(connection: Connection) -> tuple[Loss, ...]:
-            named = [name for name in list_tables(connection) if name.rpartition(".")[2] != own]
+            named = [name for name in list_tables(connection) if name.rpartition(".")[2] not in own]
             return count_rows([UncountedLoss(name) for name in named], connection)
 
         return project.database.run(count)

@@ -13,6 +13,7 @@ from fastman_tasks.databases import snapshot as snapshots
 from fastman_tasks.databases.database import Database
 from fastman_tasks.databases.dump import Dump
 from fastman_tasks.databases.snapshot import Snapshot
+from fastman_tasks.databases.tables import own_tables
 from fastman_tasks.errors import DatabaseUnavailable, ReplayImpossible
 from fastman_tasks.plans import Observer, Plan, State, Step
 from fastman_tasks.project import Project
@@ -101,14 +102,13 @@ def load(copy: Project, step: Step) -> None:
 
 
 def read_dump(copy: Project) -> Dump:
-    """Returns the schema and the rows of ``copy``, without Alembic's version table."""
+    """Returns the schema and the rows of ``copy``, without Alembic's version table and our history."""
     state = copy.migrator.state
 
     def read(connection: Connection) -> Dump:
         quote = connection.dialect.identifier_preparer.quote
-        parts = [each for each in (state.schema, state.version_table) if each]
-        names = {".".join(parts), ".".join(map(quote, parts)), parts[-1], quote(parts[-1])}
-        return dump.read(connection, without=names)
+        quoted = replace(state, version_table=quote(state.version_table), schema=state.schema and quote(state.schema))
+        return dump.read(connection, without=own_tables(state) | own_tables(quoted))
 
     return copy.database.run(read)
 
@@ -125,7 +125,7 @@ def _run(copy: Project, plan: Plan, observer: Observer | None, after: Callable[[
 
     def look(step: Step, connection: Connection) -> None:
         assert after is not None and plan.state is not None
-        after(step, _without_version_table(snapshots.read(connection, known), plan.state))
+        after(step, _without_own_tables(snapshots.read(connection, known), plan.state))
 
     if plan.steps:
         run = Executor(
@@ -139,13 +139,12 @@ def _run(copy: Project, plan: Plan, observer: Observer | None, after: Callable[[
 
 
 def snapshot(project: Project) -> Snapshot:
-    """Returns the schema of the project's database, without Alembic's version table."""
+    """Returns the schema of the project's database, without Alembic's version table and our history."""
     if not project.database.exists:
         # Connecting to a SQLite file creates it.
         return Snapshot(())
-    return _without_version_table(project.database.run(snapshots.read), project.migrator.state)
+    return _without_own_tables(project.database.run(snapshots.read), project.migrator.state)
 
 
-def _without_version_table(found: Snapshot, state: State) -> Snapshot:
-    table = ".".join(filter(None, (state.schema, state.version_table)))
-    return found.without(tables={table, state.version_table})
+def _without_own_tables(found: Snapshot, state: State) -> Snapshot:
+    return found.without(tables=own_tables(state))

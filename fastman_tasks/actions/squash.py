@@ -14,6 +14,7 @@ from fastman_tasks.actions import replay
 from fastman_tasks.databases import dump, wipe
 from fastman_tasks.databases.dump import Dump
 from fastman_tasks.databases.snapshot import Snapshot
+from fastman_tasks.databases.tables import list_tables, own_tables
 from fastman_tasks.errors import Command, DatabaseUnavailable, GitFailed, MigrationRefused, UsageError
 from fastman_tasks.migrating.running import run_text
 from fastman_tasks.project import Project
@@ -178,7 +179,8 @@ def _find_downgrade(copy: Project, connection: Connection) -> tuple[str, ...]:
             AND nspname <> ALL (current_schemas(false)) ORDER BY 1"""
         own = connection.exec_driver_sql("SELECT unnest(current_schemas(false))").scalars()
         schemas = [*own, *connection.exec_driver_sql(query).scalars()]
-    found = wipe.find(connection, schemas, [copy.migrator.state.version_table]).statements
+    kept = own_tables(copy.migrator.state) & set(list_tables(connection))
+    found = wipe.find(connection, schemas, kept).statements
     # What would take something else along is said before it is rolled back; mostly it is not needed.
     plain = tuple(each.removesuffix(" CASCADE") for each in found)
     try:

@@ -1,11 +1,14 @@
-"""The names of a database's tables."""
+"""The names of a database's tables, and of our own among them."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, inspect
 
-#: The table of our own, beside the version table.
-HISTORY_TABLE = "fastman_history"
+import fastman_alembic
+from fastman_tasks.plans import State
+
+#: Our table, beside the version table.
+HISTORY_TABLE = fastman_alembic.HISTORY_TABLE
 
 
 def list_tables(connection: Connection) -> tuple[str, ...]:
@@ -23,3 +26,10 @@ def list_tables(connection: Connection) -> tuple[str, ...]:
         for name in inspector.get_table_names(schema)
     ]
     return tuple(sorted(names))
+
+
+def own_tables(state: State, *, version_table: bool = True) -> frozenset[str]:
+    """Returns the names of the version table, unless without it, and of our history beside it: plain, and qualified
+    where ``state`` has a schema. A project's schema, and its rows, are without them."""
+    names = (state.version_table, HISTORY_TABLE) if version_table else (HISTORY_TABLE,)
+    return frozenset(each for name in names for each in (name, ".".join(filter(None, (state.schema, name)))))

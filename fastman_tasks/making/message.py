@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
+from fastman_tasks.databases.tables import HISTORY_TABLE
 from fastman_tasks.errors import UsageError
 from fastman_tasks.making import data_skeleton
 from fastman_tasks.making.comparing.reflection import own_indexes, reflect
@@ -48,7 +49,7 @@ def body(meaning: Meaning, connection: Connection) -> Body:
 def require_table(table: str, context: MigrationContext) -> None:
     """Raises UsageError where the database has tables, but not ``table``."""
     there = inspect(context.bind).get_table_names() if context.bind else []
-    known = [each for each in there if each != context.version_table]
+    known = [each for each in there if each not in (context.version_table, HISTORY_TABLE)]
     if known and table not in there:
         raise UsageError(f"There is no table {table} in the database. {suggestion(table, known)}")
 

@@ -22,7 +22,7 @@ from fastman_tasks.making.message import Body, body, require_table
 from fastman_tasks.making.new_revision import NewRevision
 from fastman_tasks.making.request import Request
 from fastman_tasks.making.schemas import Schemas
-from fastman_tasks.migrating import config, target_metadata
+from fastman_tasks.migrating import config, hidden_history, target_metadata
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.heads import describe_heads
 from fastman_tasks.migrating.migrator import Migrator
@@ -163,6 +163,7 @@ class _Author:
             if context.opts.get("target_metadata") is None:
                 context.opts["target_metadata"] = metadata
             ignored_tables.narrow(context.opts, context.bind, self._environment.settings.ignore_tables)
+            hidden_history.hide(context.opts, context.bind)
             tables = sum(len(each.tables) for each in target_metadata.as_list(context.opts["target_metadata"]))
             if not tables:
                 baseline.require([], wanted=self._request.baseline)

@@ -12,7 +12,7 @@ from fastman_tasks.databases import wipe
 from fastman_tasks.databases.database import Database
 from fastman_tasks.databases.dump import file as files
 from fastman_tasks.databases.dump.file import DumpFile
-from fastman_tasks.databases.tables import HISTORY_TABLE
+from fastman_tasks.databases.tables import own_tables
 from fastman_tasks.errors import FastmanError, MigrationRefused
 from fastman_tasks.plans import Plan, State, Step, StepResult
 from fastman_tasks.revisions import content
@@ -61,11 +61,10 @@ def find_problem(dump: DumpFile, dialect: str, graph: RevisionGraph) -> str:
 
 
 def find_content(connection: Connection, state: State) -> str:
-    """Returns what there is in the database behind ``connection``, such as "3 tables", apart from a version table
-    without rows, and the history; empty if there is nothing."""
+    """Returns what there is in the database behind ``connection``, such as "3 tables", apart from our history
+    and a version table without rows; empty if there is nothing."""
     found = wipe.find(connection)
-    tables = (state.version_table, HISTORY_TABLE) if not state.heads else ()
-    own = {name for each in tables for name in (each, ".".join(filter(None, (state.schema, each))))}
+    own = own_tables(state, version_table=not state.heads)
     left = tuple(each for each in found.things if not (each.kind == "table" and each.name in own))
     return str(replace(found, things=left)) if left else ""
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.databases import wipe
+from fastman_tasks.databases.tables import own_tables
 from fastman_tasks.databases.wipe import Wipe
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, MigrationRefused
 from fastman_tasks.migrating import loss_counts, state
@@ -59,7 +60,9 @@ def _look(
         # Not through env.py, which may make something else of an error.
         try:
             dropped = wipe.find(connection, choose(now, connection), keep)
-            uncounted = tuple(UncountedLoss(table) for table in dropped.tables if not _is_version_table(table, now))
+            own = own_tables(now)
+            named = (table for table in dropped.tables if table.rpartition(".")[2] not in own)
+            uncounted = tuple(map(UncountedLoss, named))
             lost = loss_counts.count(uncounted, connection) if agreed is None else agreed
             plan = Plan((), replace(now, heads=()), lost, uncounted=uncounted)
             found[:] = [(dropped, plan)]
@@ -86,10 +89,6 @@ def _names_missing_table(error: BaseException | None) -> bool:
     """Whether a statement on PostgreSQL failed for want of a table."""
     orig = error.orig if isinstance(error, DBAPIError) else None
     return (getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None)) == "42P01"
-
-
-def _is_version_table(table: str, now: State) -> bool:
-    return table.rpartition(".")[2] == now.version_table
 
 
 def _schemas(environment: Environment, now: State, connection: Connection) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from fastman_tasks.revisions import files
@@ -20,7 +20,8 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class Fingerprint(NamedTuple):
-    """What ``upgrade()`` and ``downgrade()`` do, each as 64 hexadecimal digits; empty where there is no such function.
+    """What ``upgrade()`` and ``downgrade()`` do, each as 64 hexadecimal digits; empty where there is no such function,
+    and nothing else that is run.
 
     Equal for two files whose functions, and what these use of their module, differ only in layout, comments,
     docstrings, annotations and imports. What is imported from other modules is not looked at.
@@ -67,56 +68,72 @@ class _Form:
 
     def __init__(self, statement: ast.stmt) -> None:
         self.names: set[str] = set()
-        self.text = "".join(self._value(statement))
         self.binds = set(_bound(statement))
-
-    def _value(self, value: object) -> Iterator[str]:
-        if isinstance(value, ast.Constant):
-            yield _constant(value.value)
-        elif isinstance(value, ast.AnnAssign) and value.value is not None:
-            yield from self._value(ast.Assign([value.target], value.value))
-        elif isinstance(value, ast.JoinedStr):
-            yield from self._joined(value)
-        elif isinstance(value, ast.AST):
-            yield from self._node(value)
-        elif isinstance(value, list):
-            yield "["
-            for each in _meaningful(value):
-                yield from self._value(each)
-                yield ","
-            yield "]"
-        else:
-            yield _constant(value)
-
-    def _node(self, node: ast.AST) -> Iterator[str]:
-        if isinstance(node, ast.Name):
-            self.names.add(node.id)
-        yield f"{type(node).__name__}("
-        for name, value in ast.iter_fields(node):
-            # A field that an older Python does not have is empty in a newer one.
-            if name not in _WITHOUT and value is not None and value != []:
-                yield f"{name}="
-                yield from self._value(value)
-                yield ","
-        yield ")"
-
-    def _joined(self, node: ast.JoinedStr) -> Iterator[str]:
-        """An f-string, whose literal parts are not cut in the same way by each version."""
-        parts: list[object] = []
-        for each in node.values:
-            text = each.value if isinstance(each, ast.Constant) else None
-            if isinstance(text, str) and parts and isinstance(parts[-1], str):
-                parts[-1] += text
+        # Without recursion: how deep it may go depends on the version of Python, and on who asks.
+        written: list[str] = []
+        ahead: list[object] = [statement]
+        while ahead:
+            each = ahead.pop()
+            if type(each) is _Mark:
+                written.append(each)
             else:
-                parts.append(each if text is None else text)
-        if all(isinstance(part, str) for part in parts):
-            yield _constant("".join(map(str, parts)))
-            return
-        yield "JoinedStr("
-        for part in parts:
-            if part != "":
-                yield from self._value(part)
-        yield ")"
+                ahead += self._parts(each)[::-1]
+        self.text = "".join(written)
+
+    def _parts(self, value: object) -> list[object]:
+        """Returns what ``value`` is written as: marks, and values that are written the same way."""
+        if isinstance(value, list):
+            return [_BEGIN, *(part for each in _meaningful(value) for part in (each, _COMMA)), _END]
+        if not isinstance(value, ast.AST):
+            return [_constant(value)]
+        if isinstance(value, ast.Constant):
+            return [_constant(value.value)]
+        if isinstance(value, ast.Name):
+            self.names.add(value.id)
+        elif isinstance(value, ast.AnnAssign) and value.value is not None:
+            return [ast.Assign([value.target], value.value)]
+        elif isinstance(value, ast.Delete):
+            # "del (a, b)", whose parentheses Black removes.
+            value = ast.Delete(_unpack(value.targets))
+        elif isinstance(value, ast.JoinedStr):
+            return _joined(value)
+        parts: list[object] = [_Mark(f"{type(value).__name__}(")]
+        for name in value._fields:
+            field = getattr(value, name, None)
+            # A field that an older Python does not have is empty in a newer one.
+            if name not in _WITHOUT and field is not None and field != []:
+                parts += (_Mark(f"{name}="), field, _COMMA)
+        return [*parts, _CLOSE]
+
+
+class _Mark(str):
+    """Text of a form, in contrast to one that a migration has."""
+
+    __slots__ = ()
+
+
+_BEGIN, _COMMA, _END, _CLOSE = map(_Mark, "[,])")
+
+
+def _joined(node: ast.JoinedStr) -> list[object]:
+    """An f-string, whose literal parts are not cut in the same way by each version."""
+    parts: list[object] = []
+    for each in node.values:
+        text = each.value if isinstance(each, ast.Constant) else None
+        if isinstance(text, str) and parts and isinstance(parts[-1], str):
+            parts[-1] += text
+        else:
+            parts.append(each if text is None else text)
+    if all(isinstance(part, str) for part in parts):
+        return [_constant("".join(map(str, parts)))]
+    return [_Mark("JoinedStr("), *(part for part in parts if part != ""), _CLOSE]
+
+
+def _unpack(targets: Iterable[ast.expr]) -> list[ast.expr]:
+    unpacked: list[ast.expr] = []
+    for each in targets:
+        unpacked += _unpack(each.elts) if isinstance(each, ast.Tuple) else [each]
+    return unpacked
 
 
 def _meaningful(body: Sequence[_Node]) -> Iterator[_Node]:
@@ -128,6 +145,9 @@ def _meaningful(body: Sequence[_Node]) -> Iterator[_Node]:
         if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant):
             continue
         if isinstance(each, ast.AnnAssign) and each.value is None:
+            continue
+        # What later versions of Python have for annotations: "type Name = str".
+        if type(each).__name__ == "TypeAlias":
             continue
         # "if TYPE_CHECKING:" with imports alone.
         if isinstance(each, ast.If) and not each.orelse and not list(_meaningful(each.body)):
@@ -153,6 +173,6 @@ def _is_bound(target: ast.expr) -> bool:
     return not any(isinstance(node, ast.Attribute | ast.Subscript) for node in ast.walk(target))
 
 
-def _constant(value: object) -> str:
+def _constant(value: object) -> _Mark:
     # Of a text, repr() writes what the Unicode of that Python knows; of a long number nothing.
-    return f"{type(value).__name__}:{hex(value) if type(value) is int else ascii(value)}"
+    return _Mark(f"{type(value).__name__}:{hex(value) if type(value) is int else ascii(value)}")

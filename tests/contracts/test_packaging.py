@@ -13,6 +13,7 @@ import venv
 import zipfile
 from email.message import Message
 from email.parser import Parser
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ def installed(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 
 
 def test_the_wheel_holds_the_package_and_its_templates(built: tuple[Path, Path]) -> None:
-    """Every module, py.typed and every template; nothing else but the metadata with the licence."""
+    """Every module, py.typed, every template and the plug-in; nothing else but the metadata with the licence."""
     package = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "fastman_tasks").rglob("*")
@@ -111,8 +112,9 @@ def test_the_wheel_holds_the_package_and_its_templates(built: tuple[Path, Path])
     with zipfile.ZipFile(built[0]) as wheel:
         names = set(wheel.namelist())
     metadata = {name for name in names if name.startswith("fastman_tasks-")}
-    assert names - metadata == package | templates
-    assert {name.partition("/")[2] for name in metadata} == {"METADATA", "WHEEL", "RECORD", "licenses/LICENSE"}
+    assert names - metadata == package | templates | {"fastman_alembic.py"}
+    expected = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
+    assert {name.partition("/")[2] for name in metadata} == expected
 
 
 def test_the_sdist_holds_what_the_documents_speak_of(built: tuple[Path, Path]) -> None:
@@ -175,6 +177,18 @@ def test_the_seven_commands_of_an_installed_wheel(installed: Installed) -> None:
     assert [entry["state"] for entry in json.loads(inv("migrate.status", "--json"))["steps"]] == ["pending"]
 
 
+@pytest.mark.skipif(find_spec("alembic.runtime.plugins") is None, reason="Alembic 1.18 is the first to load plug-ins")
+def test_alembic_finds_the_plug_in_of_an_installed_wheel(installed: Installed) -> None:
+    """By the entry point of the wheel; the package itself is not imported for it."""
+    code = (
+        "import sys, alembic, fastman_alembic as plugin;"
+        "print(plugin.is_set_up, plugin.__file__, 'fastman_tasks' in sys.modules, sep='\\n')"
+    )
+    is_set_up, file, is_imported = installed.run_python("-c", code).splitlines()
+    assert (is_set_up, is_imported) == ("True", "False")
+    assert Path(file).is_relative_to(installed.python.parent.parent)
+
+
 @pytest.mark.parametrize(
     ("url", "extra"),
     [
@@ -203,7 +217,7 @@ def test_a_wheel_from_a_tree_with_litter_is_the_same(built: tuple[Path, Path], t
     tree = tmp_path / "tree"
     for name in ("fastman_tasks", "templates"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+    for name in ("fastman_alembic.py", "pyproject.toml", "README.md", "LICENSE", ".gitignore"):
         shutil.copy(ROOT / name, tree)
     for name in ("fastman_tasks/app.db", "templates/.env", "app.db", ".env", "fastman_tasks/__pycache__/x.pyc"):
         (tree / name).parent.mkdir(exist_ok=True)

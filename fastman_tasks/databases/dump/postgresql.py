@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from fastman_tasks.databases.dump import Dump
 from fastman_tasks.databases.dump.order import Part, sort
-from fastman_tasks.databases.dump.postgresql_parts import ALIASES, DEPENDS, LEFT_OUT, PARTS, POSITIONS, TABLES
+from fastman_tasks.databases.dump.postgresql_parts import ALIASES, DEPENDS, LEFT_OUT, OWNED, PARTS, POSITIONS, TABLES
 from fastman_tasks.databases.dump.rows import insert
 from fastman_tasks.databases.verbatim import execute
 
@@ -32,9 +32,10 @@ def read(connection: Connection, without: Collection[str]) -> Dump:
     # Until the transaction ends: values are not to be written in the manner of this user or server.
     execute(connection, _MANNER)
     parts: dict[_Key, Part] = {}
+    left_out = {("pg_class", id) for id, table in rows(OWNED) if table in without}
     for query in PARTS:
         for catalog, id, kind, rank, name, sql, table in rows(query):
-            if table not in without:
+            if table not in without and (catalog, id) not in left_out:
                 key = (catalog, id, kind)
                 known = parts[key].statements if key in parts else ()
                 parts[key] = Part(key, rank, name, (*known, sql))
@@ -48,6 +49,8 @@ def read(connection: Connection, without: Collection[str]) -> Dump:
             parts["rows", id] = Part(("rows", id), _ROWS, table, found)
             depends.append((("rows", id), ("pg_class", id, "")))
     for id, name, sequence, last, needs in rows(POSITIONS):
+        if ("pg_class", id) in left_out:
+            continue
         sql = f"SELECT setval({sequence}, {last})"
         parts["position", id] = Part(("position", id), _POSITION, name, (sql,))
         depends.append((("position", id), (*_resolve(("pg_class", needs), aliases), "")))

@@ -211,6 +211,11 @@ POSITIONS = f"""SELECT c.oid, {_NAME}, CASE WHEN i.objid IS NULL THEN quote_lite
         LEFT JOIN pg_attribute a ON a.attrelid = i.refobjid AND a.attnum = i.refobjsubid
     WHERE CASE c.relkind WHEN 'S' THEN pg_sequence_last_value(c.oid) END IS NOT NULL AND {own("pg_class", "c.oid")}"""
 
+#: Sequences that belong to a table: their id, and its name.
+OWNED = f"""SELECT s.objid, {_NAME} FROM {_TABLE} JOIN pg_depend s ON s.refobjid = c.oid
+    AND s.refclassid = 'pg_class'::regclass AND s.classid = 'pg_class'::regclass AND s.deptype IN ('a', 'i')
+    JOIN pg_class q ON q.oid = s.objid AND q.relkind = 'S'"""
+
 _OTHERS = (
     *("cast", "operator", "opclass", "opfamily", "conversion", "ts_config", "ts_dict", "ts_parser", "ts_template"),
     *("event_trigger", "foreign_server", "foreign_data_wrapper", "language", "publication", "transform"),

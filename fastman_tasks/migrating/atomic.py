@@ -17,9 +17,8 @@ from fastman_tasks.databases.outages import advise, is_lost
 from fastman_tasks.databases.timeouts import limiter
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, LockLost, LossGrew, MigrationFailed, MigrationRefused
 from fastman_tasks.history.recorder import Recorder
-from fastman_tasks.migrating import dumps, loss_counts, stamping, state
+from fastman_tasks.migrating import dumps, loss_counts, recording, stamping, state
 from fastman_tasks.migrating.environment import Environment
-from fastman_tasks.migrating.recording import record_failure, recorded
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult, StepState
 from fastman_tasks.sources import blame, first_line
 from fastman_tasks.text import shorten
@@ -121,7 +120,7 @@ class _Attempt:
         if not self._is_wiped and set(heads) != set(self._plan.state.heads):
             raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
         connection = context.connection
-        self._recorder.begin(connection, replace(self._plan.state, heads=heads), self._environment.graph)
+        recording.begin(self._recorder, context, replace(self._plan.state, heads=heads), self._environment)
         for step in self._plan.steps:
             if step.action not in ("load", "apply", "roll back"):
                 continue
@@ -131,7 +130,9 @@ class _Attempt:
                 yield from self._load(step, connection)
             else:
                 todo = self._environment.step(step)
-                todo.migration_fn = recorded(todo.migration_fn, self._recorder, connection, step, time.perf_counter)
+                todo.migration_fn = recording.recorded(
+                    todo.migration_fn, self._recorder, connection, step, time.perf_counter
+                )
                 yield todo
             self._end(started)
         self._confirm("the commit")
@@ -203,7 +204,7 @@ class _Attempt:
         )
         if step in self._plan.migrations and self._outcome == "rolled back" and not _is_no_failure(error):
             assert step is not None and self._plan.state is not None
-            record_failure(self._environment, self._recorder, self._plan.state, step, error)
+            recording.record_failure(self._environment, self._recorder, self._plan.state, step, error)
         failure = MigrationFailed("\n".join([*lines, *advise(error)]))
         became: StepState = "done" if self._outcome == "committed" else self._outcome
         steps = [replace(result, state=became) for result in self.results]

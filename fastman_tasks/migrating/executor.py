@@ -17,11 +17,10 @@ from fastman_tasks.databases.timeouts import is_lock_timeout, limiter
 from fastman_tasks.databases.transactions import reading
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, LockLost, MigrationFailed, MigrationRefused
 from fastman_tasks.history.recorder import Recorder
-from fastman_tasks.migrating import loss_counts, outcome, sent, state
+from fastman_tasks.migrating import loss_counts, outcome, recording, sent, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.migrating.progress import Progress
-from fastman_tasks.migrating.recording import record_failure, recorded
 from fastman_tasks.migrating.sent import SentStatements
 from fastman_tasks.plans import Observer, Plan, Report, State, Step, StepResult, StepState
 
@@ -151,8 +150,8 @@ class Executor:
             transactional = context.impl.transactional_ddl or is_postgresql or context.dialect.name == "sqlite"
             # One that cannot be imported stops the run before its first step.
             self._environment.load(left.steps)
-            if left.steps and context.connection is not None and plan.state is not None:
-                self._recorder.begin(context.connection, replace(plan.state, heads=heads), self._environment.graph)
+            if left.steps and plan.state is not None:
+                recording.begin(self._recorder, context, replace(plan.state, heads=heads), self._environment)
             for step in left.steps:
                 progress.running, progress.sent = step, SentStatements(transactional)
                 self._confirm(step.name)
@@ -160,7 +159,7 @@ class Executor:
                 progress.started = self._clock()
                 todo = self._environment.step(step)
                 if context.connection is not None:
-                    todo.migration_fn = recorded(
+                    todo.migration_fn = recording.recorded(
                         todo.migration_fn, self._recorder, context.connection, step, self._clock
                     )
                 # The commit of the last one waits for those before it.
@@ -208,7 +207,7 @@ class Executor:
             results.append(StepResult(step, became, self._clock() - progress.started))
             self._observer.step_finished(results[-1])
             if became == "failed" and now is not None and not isinstance(error, KeyboardInterrupt):
-                record_failure(self._environment, self._recorder, now, step, error)
+                recording.record_failure(self._environment, self._recorder, now, step, error)
         failure = MigrationFailed("\n".join([*lines, *outcome.describe_lost(lost)]), next=next)
         failure.report = Report("", None, None, (*lost, *results))
         return failure

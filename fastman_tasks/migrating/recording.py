@@ -12,10 +12,20 @@ from sqlalchemy import Connection
 from fastman_tasks.databases import urls
 from fastman_tasks.errors import FastmanError
 from fastman_tasks.history.recorder import Recorder
+from fastman_tasks.migrating import hidden_history
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import State, Step
 from fastman_tasks.sources import describe_error
 from fastman_tasks.text.secrets import redact
+
+
+def begin(recorder: Recorder, context: MigrationContext, state: State, environment: Environment) -> None:
+    """Begin to write the history of the run in ``context``, unless plain ``alembic`` would propose to drop its table.
+    ``state`` is what the database is in now."""
+    if context.connection is None or not hidden_history.is_hidden(context):
+        recorder.is_on = False
+    else:
+        recorder.begin(context.connection, state, environment.graph)
 
 
 def recorded(
@@ -43,7 +53,7 @@ def record_failure(
         nonlocal done
         if not done and context.connection is not None:
             done = True
-            recorder.begin(context.connection, state, environment.graph)
+            begin(recorder, context, state, environment)
             recorder.failure(context.connection, step, redact(describe_error(error), passwords))
             context.connection.commit()
         return ()

@@ -7,13 +7,12 @@ from contextlib import suppress
 from functools import partial
 
 from alembic.runtime.migration import MigrationContext, StampStep
-from sqlalchemy import Connection
 
 from fastman_tasks.databases import commits
 from fastman_tasks.databases.outages import advise, is_lost
 from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused
 from fastman_tasks.history.recorder import Recorder
-from fastman_tasks.migrating import state
+from fastman_tasks.migrating import recording, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Report, State, Step, StepResult, StepState
 from fastman_tasks.revisions.graph import RevisionGraph
@@ -50,7 +49,7 @@ def stamp(
         )
         if todo and context.bind is not None:
             found = state.describe(recorded, context, context.bind)
-            todo[0].migration_fn = partial(_write, environment, context.bind, found, heads, warn)
+            todo[0].migration_fn = partial(_write, environment, context, found, heads, warn)
         return todo
 
     try:
@@ -63,7 +62,7 @@ def stamp(
 
 def _write(
     environment: Environment,
-    connection: Connection,
+    context: MigrationContext,
     before: State,
     heads: Sequence[str],
     warn: Callable[[str], None],
@@ -72,7 +71,7 @@ def _write(
     """Write to the history what is stamped, in the same transaction."""
     graph = environment.graph
     recorder = Recorder(environment.settings, warn)
-    recorder.begin(connection, before, graph)
+    recording.begin(recorder, context, before, environment)
     recorder.mark(graph.with_ancestors(heads), graph, "recorded without running it")
 
 

@@ -62,8 +62,8 @@ class Entry(NamedTuple):
     """One row of the history: what was done with a revision or a seeder, when and by whom.
 
     ``kind`` is *migration*, *seeder*, *stamp*, *squash* or *outside* (another tool did it). ``action`` is *apply*,
-    *revert*, *mark* and *unmark* (it was recorded as applied, or as not applied, and nothing ran), or *failed*. ``at``
-    is the database's time in UTC.
+    *revert*, *mark* and *unmark* (it was recorded as applied, or as not applied, and nothing ran), *accept* (of a file
+    that was edited afterwards), or *failed*. ``at`` is the database's time in UTC.
     ``batch`` is the number of the run; ``tool`` the version of this package. ``dirty`` is whether git had changes that
     were not committed. ``file`` is relative to the project; ``message`` the error of what failed, or a remark.
     ``checksum`` is the SHA-256 of the file.

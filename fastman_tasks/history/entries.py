@@ -37,6 +37,9 @@ class History:
                     found[each.name] = each
                 elif each.action in NOT_APPLIED:
                     found.pop(each.name, None)
+                elif each.action == "accept" and each.name in found:
+                    # What was applied when is still true.
+                    found[each.name] = found[each.name]._replace(id=each.id, checksum=each.checksum)
         return found
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +124,14 @@ def ways_out(graph: RevisionGraph, root: Path, applied: Collection[str] | None) 
 def rebase_command(revision: Revision, onto: Revision) -> Command:
     """Returns the command that moves what leads to ``revision`` onto ``onto``."""
     return Command("migrate.rebase", (revision.id,), (("onto", onto.id),))
+
+
+def require_one_end(graph: RevisionGraph, root: Path, known_applied: Callable[[], set[str] | None]) -> None:
+    """Raises MigrationRefused, with what to do, where there are several heads that are not meant to stay separate.
+    ``known_applied`` returns what is applied, as ``describe_heads`` takes it."""
+    # A head that another one depends on is on the way to it.
+    if len(graph.ends) > 1 and not graph.are_independent(graph.heads):
+        raise describe_heads(graph, root, known_applied(), "Or choose one: --to=REVISION, or --to=heads for all.")
 
 
 def describe_heads(

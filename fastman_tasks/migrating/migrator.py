@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy import Connection
 
 from fastman_tasks.errors import DatabaseUnavailable, FastmanError, MigrationRefused, UsageError
+from fastman_tasks.history import entries
+from fastman_tasks.history.entries import History
 from fastman_tasks.migrating import missing as branches
 from fastman_tasks.migrating import revision_names, state
 from fastman_tasks.migrating.environment import Environment
-from fastman_tasks.migrating.heads import describe_heads
+from fastman_tasks.migrating.heads import require_one_end
 from fastman_tasks.plans import Loss, Plan, State, Step, StepResult
 from fastman_tasks.revisions.graph import Revision, RevisionGraph
 from fastman_tasks.text import printable
@@ -24,6 +27,7 @@ class Migrator:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._state: State | None = None
+        self._history: History | None = None
         # Why it could not be read.
         self._failure: DatabaseUnavailable | None = None
 
@@ -52,7 +56,7 @@ class Migrator:
 
     def forget_state(self) -> None:
         """Discard ``state``, so that the next use reads it again."""
-        self._state = self._failure = None
+        self._state = self._failure = self._history = None
 
     @property
     def known_applied(self) -> set[str] | None:
@@ -69,22 +73,26 @@ class Migrator:
         """The revisions that the database records and no file has."""
         return self._missing(self.state.heads)
 
+    @property
+    def history(self) -> History:
+        """What was done to the database before; it is read on first use. Raises DatabaseUnavailable."""
+        if self._history is None:
+            self.status()
+        return self._history or History()
+
     def status(self) -> tuple[StepResult, ...]:
-        """Returns the status of every migration, oldest first: *applied* or *pending*. Revisions that no file has,
-        *missing*, come last, with the git branches that have them as a note."""
-        applied = self.graph.with_ancestors(self.state.heads)
-        known = [
-            StepResult(each.step("apply"), "applied" if each.id in applied else "pending")
-            for each in self.graph.revisions
-        ]
-        root = self._environment.root
-        return (
-            *known,
-            *(
-                StepResult(Step("apply", head, id=head), "missing", note=branches.describe_branches(head, root))
-                for head in self.missing
-            ),
-        )
+        """Returns the status of every migration, oldest first, with its entry in the history; see ``statuses.find``."""
+        from fastman_tasks.migrating import statuses
+
+        found: list[StepResult] = []
+
+        def look(connection: Connection) -> None:
+            self._history = entries.read(connection, self.state)
+            texts = partial(entries.sources, connection, self.state)
+            found[:] = statuses.find(self.graph, self.state, self._history, texts, self._environment.root)
+
+        self._read(look)
+        return tuple(found)
 
     def pending(self) -> tuple[Revision, ...]:
         """Returns the unapplied revisions, oldest first. Raises MigrationRefused as ``plan_migrate`` does."""
@@ -186,11 +194,10 @@ class Migrator:
             raise refused[0]
         return found[0]
 
-    def _read(self, also: Callable[[Connection], None] | None = None) -> State:
+    def _read(self, also: Callable[[Connection], object] = lambda connection: None) -> State:
         def look(state: State, connection: Connection) -> None:
             self._state = state
-            if also is not None:
-                also(connection)
+            also(connection)
 
         self._state = self._failure = None
         try:
@@ -234,12 +241,9 @@ class Migrator:
     def _targets(self, to: str | None) -> list[str]:
         if to is not None and to != "heads":
             return self.resolve(to)
-        heads = self.graph.heads
-        # A head that another one depends on is on the way to it.
-        if to is None and len(self.graph.ends) > 1 and not self.graph.are_independent(heads):
-            otherwise = "Or choose one: --to=REVISION, or --to=heads for all."
-            raise describe_heads(self.graph, self._environment.root, self.known_applied, otherwise)
-        return [head.id for head in heads]
+        if to is None:
+            require_one_end(self.graph, self._environment.root, lambda: self.known_applied)
+        return [head.id for head in self.graph.heads]
 
     def resolve(self, name: str, flag: str = "--to=") -> list[str]:
         """Returns the ids of the revisions that ``name`` means; see ``revision_names.resolve``."""

@@ -218,6 +218,6 @@ def _print_failure(error: BaseException, project: Project | None, command: str) 
 def _failure_value(
     project: Project | None, command: str, failure: Mapping[str, Any], report: Report | None = None
 ) -> dict[str, Any]:
-    from fastman_tasks.tasks import views
+    from fastman_tasks.tasks import json_report
 
-    return views.report_value(project, report, command, failure)
+    return json_report.report_value(project, report, command, failure)

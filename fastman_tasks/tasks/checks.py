@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from invoke import Exit
 
 from fastman_tasks.plans import Finding, Observer, Report, Step, StepResult
-from fastman_tasks.tasks import console, views
+from fastman_tasks.tasks import console, json_report
 from fastman_tasks.tasks.startup import import_libraries
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def run(project: Project, json: bool, format: str, **options: Any) -> None:
     finally:
         lines.stop()
     if json:
-        console.print_json(views.report_value(project, report, report.command, None))
+        console.print_json(json_report.report_value(project, report, report.command, None))
     if format == "github":
         annotate(report, _top(project.root))
     for state, code in (("found", 3), ("failed", 1)):

@@ -134,7 +134,7 @@ def begin_result(name: str) -> bool:
 
 def end_result(took: float | None, word: str) -> None:
     """The rest of that line."""
-    time = "" if took is None else f"{_duration(took)}  "
+    time = "" if took is None else f"{duration(took)}  "
     style = {"DONE": "green", "FAIL": "red"}.get(word, "yellow")
     _write(f"{time:>9}", end="")
     _write(word, style)
@@ -144,7 +144,8 @@ def _leader(name: str) -> str:
     return f"  {name} {'.' * max(3, _NAME_WIDTH - len(name))} "
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Returns ``12 ms`` or ``1.5 s``."""
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from fastman_tasks.tasks import console, revisions, views
+from fastman_tasks.tasks import console, json_report, revisions
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
 from fastman_tasks.tasks.startup import import_actions
@@ -213,7 +213,7 @@ def backup(project: Project, to: str | None = None, json: bool = False) -> None:
     observer = Observer() if json else lines
     report = revisions.read(project, json, lambda: actions.backup(project, to=file, observer=observer))
     if json:
-        console.print_json(views.report_value(project, report, report.command, None))
+        console.print_json(json_report.report_value(project, report, report.command, None))
 
 
 @changing_task(help={"path": "What database.backup has written.", "pretend": "Look at the file; change nothing."})

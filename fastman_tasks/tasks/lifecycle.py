@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastman_tasks.tasks import console, revisions, summary, views
+from fastman_tasks.tasks import console, json_report, revisions, summary, views
 from fastman_tasks.tasks.reporter import Lines
 
 if TYPE_CHECKING:
@@ -72,6 +72,6 @@ def wait(project: Project, seconds: float, json: bool) -> None:
     observer = Observer() if json else lines
     report = revisions.read(project, json, lambda: actions.wait(project, timeout=seconds, observer=observer))
     if json:
-        console.print_json(views.report_value(project, report, report.command, None))
+        console.print_json(json_report.report_value(project, report, report.command, None))
     else:
         lines.step_finished(report.steps[0])

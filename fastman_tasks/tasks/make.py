@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Exit
 
-from fastman_tasks.tasks import console, prompt, views
+from fastman_tasks.tasks import console, json_report, prompt, views
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.spelling import spell
 
@@ -84,7 +84,7 @@ def migration(
     if check and not drafted.tables:
         raise ModelsFailed(f"{views.no_models(drafted)}, so there is nothing to compare.")
     if report is not None:
-        console.print_json(views.report_value(project, report, report.command, None))
+        console.print_json(json_report.report_value(project, report, report.command, None))
     elif not check:
         views.draft(drafted, project.root, pretend)
     if check:
@@ -156,4 +156,4 @@ def seeder(project: Project, name: str, model: str | None = None, pretend: bool 
     state: StepState = "planned" if pretend else "done"
     step = StepResult(Step("write", draft.file.stem, draft.file), state, note="; ".join(draft.notes))
     report = Report("make.seeder", database, project.settings.environment, (step,))
-    console.print_json(views.report_value(project, report, report.command, None))
+    console.print_json(json_report.report_value(project, report, report.command, None))

@@ -94,14 +94,14 @@ def redo(run: Run, steps: int | None = None, round_trip: bool = False, accept_em
 @project_task(
     help={
         "pending": "List only what is not applied.",
-        "check": "Exit with code 3 if a migration is pending or missing.",
+        "check": "Exit with code 3 if a migration is pending, missing, edited or skipped.",
         "json": "Print JSON.",
     }
 )
 def status(project: Project, pending: bool = False, check: bool = False, json: bool = False) -> None:
     """Show what is applied and pending, before or after a deploy."""
     found = revisions.read(project, json, lambda: project.migrator.status())
-    shown = [each for each in found if not pending or each.state != "applied"]
+    shown = [each for each in found if not pending or each.state in ("pending", "phantom", "missing")]
     revisions.answer(project, "migrate.status", shown, json, lambda: revisions.status(found, shown))
     if check and any(each.state != "applied" for each in found):
         raise Exit(code=3)

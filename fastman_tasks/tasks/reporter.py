@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fastman_tasks.plans import Observer, Report, Step, StepResult
-from fastman_tasks.tasks import console, prompt, summary, views
+from fastman_tasks.tasks import console, json_report, prompt, summary, views
 from fastman_tasks.tasks.startup import import_libraries
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def run(
     finally:
         shown.stop()
     if json:
-        console.print_json(views.report_value(project, report, report.command, None))
+        console.print_json(json_report.report_value(project, report, report.command, None))
     else:
         shown.end(report, shows_sql=pretend and not live)
     return report

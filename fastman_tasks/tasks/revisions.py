@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import timezone
 from typing import TYPE_CHECKING, TypeVar
 
-from fastman_tasks.tasks import console, views
+from fastman_tasks.tasks import console, json_report, views
 from fastman_tasks.tasks.startup import import_libraries
 
 if TYPE_CHECKING:
@@ -14,7 +16,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_STYLES = {"applied": "green", "pending": "yellow", "missing": "red"}
+_STYLES = {
+    "applied": "green", "pending": "yellow", "edited": "red", "skipped": "red", "phantom": "red", "missing": "red",
+}  # fmt: skip
+_REMEDIES = {
+    "edited": "{name} was edited after it had been applied: {note}. See the difference: inv migrate.repair",
+    "skipped": "{name} was put below a migration that had been applied already, so it never ran here. "
+    "Move it: inv migrate.rebase {id}",
+    "phantom": "{name} has no file here ({note}). Roll it back: inv migrate.rollback --phantoms",
+    "missing": "{id}: {note}",
+}
 
 
 def read(project: Project, json: bool, work: Callable[[], T]) -> T:
@@ -40,7 +51,9 @@ def answer(
     if json:
         url = project.display_url if database else None
         console.print_json(
-            views.report_value(project, Report(command, url, project.settings.environment, tuple(found)), command, None)
+            json_report.report_value(
+                project, Report(command, url, project.settings.environment, tuple(found)), command, None
+            )
         )
         return
     if database:
@@ -51,18 +64,36 @@ def answer(
 
 def status(found: Sequence[StepResult], shown: Sequence[StepResult]) -> None:
     """Print one line for each migration in ``shown``, then the counts of all."""
-    lines(shown)
+    lines(shown, past)
     if shown:
         console.line()
     missing = [each for each in found if each.state == "missing"]
-    for each in missing:
-        console.line(f"{each.step.id}: {each.note}", style="red")
+    for state, text in _REMEDIES.items():
+        for each in found:
+            if each.state == state:
+                console.line(text.format(name=each.step.name, id=each.step.id, note=each.note), style="red")
+    for each in found:
+        if each.state == "applied" and each.note:
+            console.line(f"{each.step.name}: {each.note} since it was applied.", style="yellow")
     if missing:
         console.line(
             "What a missing migration revises is unknown: some of the pending ones may be applied.", style="red"
         )
-    counts = [f"{sum(each.state == state for each in found)} {state}" for state in ("applied", "pending", "missing")]
-    console.line(", ".join(counts if missing else counts[:2]) + "." if found else "No migrations yet.")
+    counts = Counter[str](each.state for each in found)
+    named = [f"{counts[state]} {state}" for state in _STYLES if counts[state] or state in ("applied", "pending")]
+    console.line(f"{', '.join(named)}." if found else "No migrations yet.")
+
+
+def past(result: StepResult) -> str:
+    """Returns when ``result`` was applied, in which run, how long it took, and by whom, as far as it is known."""
+    entry = result.entry
+    if entry is None or entry.at is None:
+        return ""
+    at = f"{entry.at.replace(tzinfo=timezone.utc).astimezone():%Y-%m-%d %H:%M}"
+    if entry.action != "apply":
+        return f"  {entry.message}" if entry.message else ""
+    took = [] if entry.seconds is None else [console.duration(entry.seconds)]
+    return "  " + ", ".join([at, f"batch {entry.batch}", *took, *filter(None, [entry.by])])
 
 
 def lines(found: Sequence[StepResult], after: Callable[[StepResult], str] = lambda result: "") -> None:
@@ -114,4 +145,4 @@ def migration(project: Project, up: StepResult, down: StepResult) -> None:
 
 
 def _name(result: StepResult) -> str:
-    return result.step.name if result.step.file else "no file has this revision"
+    return result.step.name if result.step.file or result.entry else "no file has this revision"

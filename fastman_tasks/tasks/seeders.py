@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastman_tasks.tasks import console, views
+from fastman_tasks.tasks import console, json_report, views
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -33,4 +33,4 @@ def run(project: Project, wanted: str | None, json: bool) -> None:
         *(StepResult(seeder.step, "skipped", note="only when called or named") for seeder in others),
     ]
     report = Report("database.seed", None, project.settings.environment, tuple(steps))
-    console.print_json(views.report_value(project, report, report.command, None))
+    console.print_json(json_report.report_value(project, report, report.command, None))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fastman_tasks.tasks import console, views
+from fastman_tasks.tasks import console, json_report
 from fastman_tasks.tasks.revisions import read
 from fastman_tasks.text import pluralize
 
@@ -25,7 +25,7 @@ def run(project: Project, command: str, work: Callable[[], Overview | TableDetai
     found = read(project, json, work)
     if json:
         report = Report(command, project.display_url, project.settings.environment)
-        console.print_json({**views.report_value(project, report, command, None), _KEYS[command]: asdict(found)})
+        console.print_json({**json_report.report_value(project, report, command, None), _KEYS[command]: asdict(found)})
         return
     console.line(project.label)
     console.line()

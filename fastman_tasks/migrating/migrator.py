@@ -45,9 +45,7 @@ class Migrator:
         """The state of the database when it was last read; it is read on first use. Raises DatabaseUnavailable."""
         if self._failure is not None:
             raise self._failure
-        if self._state is None:
-            return self._read()
-        return self._state
+        return self._read() if self._state is None else self._state
 
     @property
     def knows_state(self) -> bool:
@@ -81,13 +79,14 @@ class Migrator:
         return self._history or History()
 
     def status(self) -> tuple[StepResult, ...]:
-        """Returns the status of every migration, oldest first, with its entry in the history; see ``statuses.find``."""
+        """Returns where every migration stands, oldest first; see ``statuses.find``."""
         from fastman_tasks.migrating import statuses
 
         found: list[StepResult] = []
 
         def look(connection: Connection) -> None:
-            self._history = entries.read(connection, self.state)
+            kept = self._environment.settings.history
+            self._history = entries.read(connection, self.state) if kept else History()
             texts = partial(entries.sources, connection, self.state)
             found[:] = statuses.find(self.graph, self.state, self._history, texts, self._environment.root)
 

@@ -64,6 +64,7 @@ def migration(
     from fastman_tasks.making.decisions import Decisions, require_pairs
     from fastman_tasks.making.request import Request
 
+    import_libraries(project)
     values = tuple(backfill or ())
     decisions = Decisions(
         require_pairs(rename),
@@ -79,7 +80,6 @@ def migration(
     if not json:
         console.line("The migrations, replayed in a scratch database" if scratch else project.label)
         console.line()
-    import_libraries(project)
     with console.reserve_stdout(json), replay.full(project) if scratch else nullcontext(project) as compared:
         drafted = _write(compared, request, decisions, pretend, force, json)
         report = _report(project, drafted, None if scratch else project.display_url) if json else None

@@ -21,8 +21,8 @@ _OBJECTS = 20_000
 
 @contextmanager
 def seldom_collecting() -> Iterator[None]:
-    """Have Python look for garbage in circles seldom in the block: importing the libraries makes 100,000 objects and no
-    garbage, and searching them is a tenth of the time of a command that has little to do."""
+    """Have Python look for garbage in circles seldom in the block, which imports libraries or reads a schema: that
+    makes 100,000 objects and no garbage, and searching them is a tenth of the time of a small command."""
     before = gc.get_threshold()
     if 0 < before[0] < _OBJECTS:
         gc.set_threshold(_OBJECTS, *before[1:])
@@ -38,7 +38,7 @@ def import_libraries(project: Project) -> None:
     In a process of Invoke's own, Python then looks for no garbage among all that was imported. At the end of a process
     it would search everything once more, which is a fifth of the time of a command that has little to do.
     """
-    with _without("pygments"):
+    with seldom_collecting(), _without("pygments"):
         if project.has_environment:
             _ = project.migrator
     # What is not looked at is not told that it is garbage, either: a file that tasks.py has left open would lose what

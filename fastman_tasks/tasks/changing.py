@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import invoke
 
 from fastman_tasks.tasks.boundary import project_task
-from fastman_tasks.tasks.startup import import_actions
+from fastman_tasks.tasks.startup import import_libraries
 
 if TYPE_CHECKING:
     from fastman_tasks.plans import Report
@@ -68,7 +68,7 @@ def changing_task(*, help: Mapping[str, str] | None = None, default: bool = Fals
             json: bool = False,
             **flags: Any,
         ) -> Any:
-            import_actions()
+            import_libraries(project)
             return function(Run(project, pretend, force, confirm, json), **flags)
 
         own = list(inspect.signature(function).parameters.values())

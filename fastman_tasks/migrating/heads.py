@@ -130,7 +130,7 @@ def describe_heads(
     graph: RevisionGraph, root: Path, applied: Collection[str] | None, otherwise: str
 ) -> MigrationRefused:
     """Returns the error that there are several heads: the revisions that lead to each, and the ways out. ``otherwise``
-    is what else can be done."""
+    is what else can be done, if anything."""
     heads = graph.heads
     lines = [f"There are {len(heads)} heads; choose one. Nothing was changed."]
     lines_of = [graph.with_ancestors([head.id]) for head in heads]
@@ -141,4 +141,4 @@ def describe_heads(
         own = [revision for revision in graph.revisions if revision.id in line - shared] or [head]
         lines += [f"  {revision.name}  {revision.message}" for revision in own]
     ways = ways_out(graph, root, applied)
-    return MigrationRefused("\n".join([*lines, ways.text, otherwise]), next=ways.fitting)
+    return MigrationRefused("\n".join(filter(None, [*lines, ways.text, otherwise])), next=ways.fitting)

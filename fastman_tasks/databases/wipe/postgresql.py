@@ -56,8 +56,8 @@ _TAKEN_ALONG = """
             LEFT JOIN pg_rewrite w ON g.classid = 'pg_rewrite'::regclass AND w.oid = g.objid
             LEFT JOIN pg_trigger t ON g.classid = 'pg_trigger'::regclass AND t.oid = g.objid AND NOT t.tgisinternal
             LEFT JOIN pg_policy y ON g.classid = 'pg_policy'::regclass AND y.oid = g.objid)
-    SELECT (SELECT count(DISTINCT (classid, objid)) + count(DISTINCT objid) FILTER (WHERE classid = 'pg_class'::regclass)
-        FROM gone), ARRAY(
+    SELECT (SELECT count(DISTINCT (classid, objid)) FROM gone)
+        + (SELECT count(DISTINCT objid) FROM gone WHERE classid = 'pg_class'::regclass), ARRAY(
     SELECT DISTINCT pg_describe_object(o.classid, o.objid, o.objsubid)
     FROM owned o LEFT JOIN pg_class c ON c.oid = o.owner AND o.classid <> 'pg_proc'::regclass
         LEFT JOIN pg_proc p ON p.oid = o.objid AND o.classid = 'pg_proc'::regclass

@@ -13,6 +13,8 @@ from fastman_tasks.databases import programs, wipe
 from fastman_tasks.databases.database import Database
 from fastman_tasks.errors import BackupFailed
 
+#: How the names of such backups end.
+ENDING = "dump"
 _PACKAGE = "postgresql-client"
 _SERVER = """SELECT concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), oid) FROM pg_database
     WHERE datname = current_database()"""

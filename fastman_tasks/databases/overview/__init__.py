@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, inspect
 from sqlalchemy.engine import Inspector
 
-from fastman_tasks.errors import UsageError
+from fastman_tasks.databases.backends import choose
 
 
 @dataclass(frozen=True)
@@ -155,17 +155,4 @@ def _foreign_keys(inspector: Inspector, table: str) -> Iterator[ForeignKey]:
 
 
 def _backend(connection: Connection) -> ModuleType:
-    name = connection.dialect.name
-    if name == "postgresql":
-        from fastman_tasks.databases.overview import postgresql
-
-        return postgresql
-    if name == "sqlite":
-        from fastman_tasks.databases.overview import sqlite
-
-        return sqlite
-    if name in ("mysql", "mariadb"):
-        from fastman_tasks.databases.overview import mysql
-
-        return mysql
-    raise UsageError(f"A {name} database cannot be shown: only PostgreSQL, SQLite, MySQL, MariaDB.")
+    return choose(__name__, connection.dialect.name, "be shown")

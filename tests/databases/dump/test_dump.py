@@ -11,6 +11,8 @@ from sqlalchemy.engine import make_url
 from fastman_tasks.databases import dump, snapshot
 from fastman_tasks.databases.database import Database
 from fastman_tasks.databases.dump import Dump
+from fastman_tasks.databases.dump import file as files
+from fastman_tasks.databases.dump.file import DumpFile
 from fastman_tasks.databases.dump.order import Part, sort
 from fastman_tasks.databases.snapshot import Snapshot
 from rich_schemas import SCRIPTS
@@ -99,6 +101,19 @@ def test_rows_of_a_virtual_table_are_named(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/one.db"
     make(url, "CREATE VIRTUAL TABLE ft USING fts5(t);\nINSERT INTO ft VALUES ('a')")
     assert look(url)[1].left_out == ("the rows of the virtual table ft",)
+
+
+def test_a_line_of_a_semicolon() -> None:
+    """In a row's text it ends no statement: the file has a line that is in none. Its lines are counted all the same."""
+    plain = ("CREATE TABLE t (a text)", "INSERT INTO t VALUES ('a')")
+    assert b"\n;\n" in files.write(DumpFile("sqlite", ("r1",), "m", plain))
+    awkward = ("SELECT 1", "INSERT INTO t VALUES ('a\n;\nb\n; -- 1\n')", ";\nSELECT 2", "SELECT 3\n;")
+    content = files.write(DumpFile("sqlite", ("r1",), "m", awkward))
+    found = files.parse(content)
+    assert found.statements == awkward and not found.is_edited
+    lines = content.decode().split("\n")
+    assert [lines[line - 1] for line in found.lines] == [each.split("\n")[0] for each in awkward]
+    assert content.count(b"\n; -- 2\n") == len(awkward)
 
 
 def test_order() -> None:

@@ -8,8 +8,8 @@ import json
 from dataclasses import dataclass
 
 _MARK = b"-- fastman-tasks dump "
-# A line that no statement has: they can be told apart without knowing SQL, and programs of the databases run them. Where
-# one has it, such as in the text of a row, it is the first with a number that none has.
+# A line that no statement has: they can be told apart without knowing SQL, and programs of the databases run them.
+# Where one has it, such as in the text of a row, it is the first with a number that none has.
 _END = ";"
 
 

@@ -68,9 +68,7 @@ def accept(
             plan,
             run,
             level=lambda _plan: "yes",
-            question=lambda plan: (
-                f"Accept {pluralize(len(plan.steps), 'migration')} as applied, without running anything,"
-            ),
+            question=lambda plan: f"Accept {pluralize(len(plan.steps), 'migration')} as applied, without running it,",
             preview=preview,
             locks=lambda _plan: not preview,
         ),

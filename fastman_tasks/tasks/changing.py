@@ -49,6 +49,14 @@ class Run:
             **options,
         )
 
+    def compare(self, report: Report, steps: int | None) -> None:
+        """Say so where ``report`` has rolled back fewer migrations than ``steps``."""
+        from fastman_tasks.tasks import console
+
+        count = sum(each.step.action == "roll back" for each in report.steps)
+        if steps and 0 < count < steps and not self.json:
+            console.line(f"{count} of {steps} {'was' if count == 1 else 'were'} applied.")
+
 
 def changing_task(*, help: Mapping[str, str] | None = None, default: bool = False) -> Callable[..., invoke.Task[Any]]:
     """Turn ``function(run, **flags)`` into a task with the flags --pretend, --force, --confirm and --json, too.

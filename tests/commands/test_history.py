@@ -111,7 +111,7 @@ def test_edited(project: Sandbox, request: pytest.FixtureRequest, driver: str) -
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_other_tools(project: Sandbox, request: pytest.FixtureRequest, driver: str) -> None:
     """A database that another tool has brought here is adopted in silence; what it does later is noted as its doing."""
-    url = prepare(project, request, driver)
+    prepare(project, request, driver)
     project.alembic("upgrade", "r1")
     assert states(project) == {"r1": "applied", "r2": "pending"}
     project.inv("database.migrate")

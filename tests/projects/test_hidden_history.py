@@ -7,6 +7,7 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -80,6 +81,14 @@ def test_the_plug_in_is_installed() -> None:
     found = importlib.metadata.entry_points(group="alembic.plugins", name=fastman_alembic.NAME)
     assert [each.value for each in found] == ["fastman_alembic"], "The entry point is missing: pip install -e . again"
     assert fastman_alembic.is_set_up is HAS_PLUGINS
+
+
+def test_the_plug_in_is_a_module_and_a_collection() -> None:
+    """Up to 1.20.0 Alembic sets up every module in what an entry point names, and cannot be imported otherwise; later
+    versions set up the module itself."""
+    plugin: Any = importlib.metadata.EntryPoint("", "fastman_alembic", "alembic.plugins").load()
+    assert isinstance(plugin, ModuleType) and [*plugin] == [plugin]
+    assert plugin is fastman_alembic
 
 
 @with_plugins

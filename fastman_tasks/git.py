@@ -149,6 +149,19 @@ class Repository:
         """Returns the one that ``folder`` is in. Raises GitFailed if there is none, or no git."""
         return cls(Path(os.fsdecode(_read(folder, "rev-parse", "--show-toplevel").rstrip(b"\n"))))
 
+    @property
+    def folder(self) -> Path:
+        """The folder that git keeps it in, also for its other work trees."""
+        return self._path("rev-parse", "--git-common-dir")
+
+    @property
+    def hooks(self) -> Path:
+        """The folder of its hooks, which ``core.hooksPath`` may name."""
+        return self._path("rev-parse", "--git-path", "hooks")
+
+    def _path(self, *arguments: str) -> Path:
+        return (self.top / os.fsdecode(_read(self.top, *arguments).rstrip(b"\n"))).resolve()
+
     def commit(self, ref: str) -> str:
         """Returns the id of the commit that ``ref`` means. Raises UsageError if it means none."""
         done = None if ref.startswith("-") else _run(self.top, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")

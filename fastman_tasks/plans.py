@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Action = Literal[
     "apply", "roll back", "wipe", "load", "seed", "stamp", "rebase", "write", "remove", "check", "wait",
-    "create", "drop", "back up", "restore",
+    "create", "drop", "back up", "restore", "accept",
 ]  # fmt: skip
 #: The result of a step; *applied*, *pending* and *missing* are the status of a migration, *planned* is what would run.
 #: So are *edited* (its file does something else than what was applied), *phantom* (no file, but a source that is known)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fastman_tasks.actions import replay
+from fastman_tasks.actions import accept, replay
 from fastman_tasks.actions.fresh import fresh
 from fastman_tasks.actions.rollback import roll_back_planned
 from fastman_tasks.actions.stamp import record
@@ -43,11 +43,15 @@ def repair(
     been rolled back; "stamp" records the revision before them instead, or the newest one that the schema has everything
     of; "start over" does what ``fresh`` does. Whatever changes the database needs ``consent``.
 
-    Without a ``way``, raises RepairUndecided with those that are possible; MigrationRefused for revisions that were
-    squashed; UsageError for a way that is not possible; and what ``rollback``, ``stamp`` and ``fresh`` raise.
+    Where every revision has a file, the migrations that were edited after they had been applied are accepted as they
+    are now, see ``accept``. Without a ``way``, raises RepairUndecided with those that are possible; MigrationRefused
+    for revisions that were squashed; UsageError for a way that is not possible; and what ``rollback``, ``stamp`` and
+    ``fresh`` raise.
     """
     with project:
         found = _Found.of(project)
+        if found is None and way is None and (edited := accept.find(project)):
+            return accept.accept(project, edited, preview=preview, consent=consent, observer=observer)
         if found is None:
             return Report("migrate.repair", project.display_url, project.settings.environment, preview=preview)
         if way is None:

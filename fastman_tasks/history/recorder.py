@@ -43,13 +43,17 @@ class Recorder(Journal):
             if not found:
                 self._probe(connection)
 
-    def step(self, connection: Connection, step: Step, seconds: float) -> None:
+    def step(self, step: Step, seconds: float) -> None:
         """Write that ``step`` was done, within its transaction."""
         self._write(lambda: self._of("migration", step, _ACTIONS[step.action], seconds, None))
 
-    def failure(self, connection: Connection, step: Step, message: str) -> None:
+    def failure(self, step: Step, message: str) -> None:
         """Write that ``step`` has failed, after its transaction was rolled back."""
         self._write(lambda: self._of("migration", step, "failed", None, shorten(message, 1000)))
+
+    def accept(self, step: Step) -> None:
+        """Write that the file of ``step``, which is applied, is taken for what was applied."""
+        self._write(lambda: self._of(step, "accept", None, None))
 
     def mark(self, applied: Collection[str], graph: RevisionGraph, message: str) -> None:
         """Write that the revisions ``applied``, and no others, count as applied now, for the reason ``message``, and

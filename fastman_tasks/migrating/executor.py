@@ -159,9 +159,7 @@ class Executor:
                 progress.started = self._clock()
                 todo = self._environment.step(step)
                 if context.connection is not None:
-                    todo.migration_fn = recording.recorded(
-                        todo.migration_fn, self._recorder, context.connection, step, self._clock
-                    )
+                    todo.migration_fn = recording.recorded(todo.migration_fn, self._recorder, step, self._clock)
                 # The commit of the last one waits for those before it.
                 postpones = is_postgresql and not progress.enclosed and step is not left.steps[-1]
                 if postpones and context.connection is not None:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import wraps
 
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection
 
 from fastman_tasks.databases import urls
 from fastman_tasks.errors import FastmanError
@@ -29,7 +28,7 @@ def begin(recorder: Recorder, context: MigrationContext, state: State, environme
 
 
 def recorded(
-    function: Callable[..., None], recorder: Recorder, connection: Connection, step: Step, clock: Callable[[], float]
+    function: Callable[..., None], recorder: Recorder, step: Step, clock: Callable[[], float]
 ) -> Callable[..., None]:
     """Returns ``function``, which does ``step``, and then writes so in the same transaction."""
 
@@ -37,7 +36,7 @@ def recorded(
     def run(**arguments: object) -> None:
         started = clock()
         function(**arguments)
-        recorder.step(connection, step, clock() - started)
+        recorder.step(step, clock() - started)
 
     return run
 
@@ -46,19 +45,25 @@ def record_failure(
     environment: Environment, recorder: Recorder, state: State, step: Step, error: BaseException
 ) -> None:
     """Write that ``step`` has failed with ``error``, in a transaction of its own; ``state`` is what it has left."""
-    done = False
     passwords = sorted(urls.passwords(state.url), key=len, reverse=True)
+    message = redact(describe_error(error), passwords)
+    if recorder.is_on:
+        # What is to be told is why the migration has failed.
+        with suppress(FastmanError):
+            write(environment, recorder, state, lambda: recorder.failure(step, message))
 
-    def write(heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
+
+def write(environment: Environment, recorder: Recorder, state: State, rows: Callable[[], None]) -> None:
+    """Have ``rows`` write with ``recorder``, in a transaction of its own; ``state`` is what the database is in."""
+    done = False
+
+    def run(_heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
         nonlocal done
         if not done and context.connection is not None:
             done = True
             begin(recorder, context, state, environment)
-            recorder.failure(context.connection, step, redact(describe_error(error), passwords))
+            rows()
             context.connection.commit()
         return ()
 
-    if recorder.is_on:
-        # What is to be told is why the migration has failed.
-        with suppress(FastmanError):
-            environment.run(write, reading=False, models=False)
+    environment.run(run, reading=False, models=False)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from fastman_tasks.history import outside, source
+from fastman_tasks.history import entries, outside, source
 from fastman_tasks.history.entries import History
 from fastman_tasks.migrating import missing
+from fastman_tasks.migrating import state as database
+from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Entry, State, Step, StepResult, StepState
 from fastman_tasks.revisions import fingerprint
 from fastman_tasks.revisions.graph import RevisionGraph
@@ -36,6 +38,13 @@ def find(graph: RevisionGraph, state: State, history: History, sources: Sources,
         *(_phantom(each, history.standing[each], root) for each in phantoms),
         *(_missing(each, root) for each in lost if each not in phantoms),
     ]
+
+
+def read_texts(environment: Environment, ids: Collection[int]) -> Mapping[int, str]:
+    """Returns the texts of version files that the history has kept, by the ids of their entries."""
+    found: dict[int, str] = {}
+    database.read(environment, lambda now, connection: found.update(entries.sources(connection, now, ids)))
+    return found
 
 
 def _edited(found: Collection[StepResult], sources: Sources) -> dict[str, StepResult]:

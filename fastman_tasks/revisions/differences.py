@@ -25,7 +25,7 @@ def describe_difference(old: bytes, new: bytes) -> str:
         return ""
     changed = [
         f"{name}()"
-        for name in fingerprint.Fingerprint._fields
+        for name in ("upgrade", "downgrade")
         if before is None or after is None or getattr(before, name) != getattr(after, name)
     ]
     lines = _compare(_text(old), _text(new))

@@ -98,8 +98,7 @@ class _Form:
         elif isinstance(value, ast.JoinedStr):
             return _joined(value)
         parts: list[object] = [_Mark(f"{type(value).__name__}(")]
-        for name in value._fields:
-            field = getattr(value, name, None)
+        for name, field in ast.iter_fields(value):
             # A field that an older Python does not have is empty in a newer one.
             if name not in _WITHOUT and field is not None and field != []:
                 parts += (_Mark(f"{name}="), field, _COMMA)

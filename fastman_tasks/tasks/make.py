@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke import Exit
@@ -13,6 +15,7 @@ from fastman_tasks.tasks.spelling import spell
 
 if TYPE_CHECKING:
     from fastman_tasks.making.decisions import Decisions
+    from fastman_tasks.making.hook import HookDraft
     from fastman_tasks.making.migration import Draft
     from fastman_tasks.making.request import Request
     from fastman_tasks.plans import Report
@@ -157,3 +160,35 @@ def seeder(project: Project, name: str, model: str | None = None, pretend: bool 
     step = StepResult(Step("write", draft.file.stem, draft.file), state, note="; ".join(draft.notes))
     report = Report("make.seeder", database, project.settings.environment, (step,))
     console.print_json(json_report.report_value(project, report, report.command, None))
+
+
+@project_task(help={"pretend": "Print the hook; write nothing.", "json": "Print JSON."})
+def hook(project: Project, pretend: bool = False, json: bool = False) -> None:
+    """Write a git hook that tells, after a switch of branches, of migrations that the other branch has left applied.
+
+    inv make.hook
+    """
+    from fastman_tasks.making import hook
+    from fastman_tasks.plans import Report, Step, StepResult, StepState
+
+    draft = hook.write(project.root, Path(sys.executable), pretend=pretend)
+    if not json:
+        _show_hook(draft, pretend)
+        return
+    state: StepState = "skipped" if not draft.is_new else "planned" if pretend else "done"
+    step = StepResult(Step("write", draft.file.name, draft.file), state, note=draft.note)
+    report = Report("make.hook", None, project.settings.environment, (step,))
+    console.print_json(json_report.report_value(project, report, report.command, None))
+
+
+def _show_hook(draft: HookDraft, pretend: bool) -> None:
+    if not draft.is_new:
+        console.line(f"{draft.file} is up to date.")
+        return
+    if pretend:
+        console.lines(draft.text.rstrip())
+        console.line("Nothing was written.")
+        return
+    console.line(f"Wrote {draft.file}")
+    if draft.note:
+        console.line(draft.note, style="yellow")

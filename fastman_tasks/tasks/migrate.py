@@ -100,10 +100,7 @@ def redo(run: Run, steps: int | None = None, round_trip: bool = False, accept_em
 )
 def status(project: Project, pending: bool = False, check: bool = False, json: bool = False) -> None:
     """Show what is applied and pending, before or after a deploy."""
-    found = revisions.read(project, json, lambda: project.migrator.status())
-    shown = [each for each in found if not pending or each.state in ("pending", "phantom", "missing")]
-    revisions.answer(project, "migrate.status", shown, json, lambda: revisions.status(found, shown))
-    if check and any(each.state != "applied" for each in found):
+    if not revisions.status(project, pending, json) and check:
         raise Exit(code=3)
 
 
@@ -140,15 +137,19 @@ def heads(project: Project, json: bool = False) -> None:
     revisions.answer(project, "migrate.heads", found, json, lambda: revisions.heads(found))
 
 
-@project_task(help={"limit": "How many of the newest to show (default: all).", "json": "Print JSON."})
-def history(project: Project, limit: int | None = None, json: bool = False) -> None:
-    """Show the migrations, newest first, with what each of them follows."""
-    from fastman_tasks.errors import UsageError
+@project_task(
+    help={
+        "runs": "Show what each run of a command did, when and by whom, newest first.",
+        "limit": "How many of the newest to show (default: all).",
+        "json": "Print JSON.",
+    }
+)
+def history(project: Project, runs: bool = False, limit: int | None = None, json: bool = False) -> None:
+    """Show the migrations, newest first, with what each of them follows; or what was done with them.
 
-    if limit is not None and limit < 1:
-        raise UsageError(f"--limit={limit} is not valid: show at least 1 migration.")
-    found = revisions.read(project, json, lambda: project.migrator.status())[::-1][:limit]
-    revisions.answer(project, "migrate.history", found, json, lambda: revisions.history(project, found))
+    inv migrate.history --runs
+    """
+    revisions.history(project, runs, limit, json)
 
 
 @project_task(help={"revision": "Its id or its file's name, or a part of either.", "json": "Print JSON."})

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timezone
+from itertools import groupby
 from typing import TYPE_CHECKING, TypeVar
 
 from fastman_tasks.tasks import console, json_report, views
 from fastman_tasks.tasks.startup import import_libraries
 
 if TYPE_CHECKING:
-    from fastman_tasks.plans import StepResult
+    from fastman_tasks.plans import Entry, StepResult
     from fastman_tasks.project import Project
 
 T = TypeVar("T")
 
 _STYLES = {
     "applied": "green", "pending": "yellow", "edited": "red", "skipped": "red", "phantom": "red", "missing": "red",
+}  # fmt: skip
+_ACTIONS = {
+    "apply": "applied", "revert": "rolled back", "mark": "recorded", "unmark": "removed", "accept": "accepted",
 }  # fmt: skip
 _REMEDIES = {
     "edited": "{name} was edited after it had been applied: {note}. See the difference: inv migrate.repair",
@@ -62,8 +66,15 @@ def answer(
     show()
 
 
-def status(found: Sequence[StepResult], shown: Sequence[StepResult]) -> None:
-    """Print one line for each migration in ``shown``, then the counts of all."""
+def status(project: Project, pending: bool, json: bool) -> bool:
+    """Print where each migration stands, or only what is ``pending``. Returns whether all are applied as they are."""
+    found = read(project, json, lambda: project.migrator.status())
+    shown = [each for each in found if not pending or each.state in ("pending", "phantom", "missing")]
+    answer(project, "migrate.status", shown, json, lambda: _status(project, found, shown))
+    return all(each.state == "applied" for each in found)
+
+
+def _status(project: Project, found: Sequence[StepResult], shown: Sequence[StepResult]) -> None:
     lines(shown, past)
     if shown:
         console.line()
@@ -79,6 +90,8 @@ def status(found: Sequence[StepResult], shown: Sequence[StepResult]) -> None:
         console.line(
             "What a missing migration revises is unknown: some of the pending ones may be applied.", style="red"
         )
+    if problem := project.migrator.history.problem:
+        console.line(f"The history (fastman_history) cannot be read: {problem}", style="yellow")
     counts = Counter[str](each.state for each in found)
     named = [f"{counts[state]} {state}" for state in _STYLES if counts[state] or state in ("applied", "pending")]
     console.line(f"{', '.join(named)}." if found else "No migrations yet.")
@@ -89,11 +102,10 @@ def past(result: StepResult) -> str:
     entry = result.entry
     if entry is None or entry.at is None:
         return ""
-    at = f"{entry.at.replace(tzinfo=timezone.utc).astimezone():%Y-%m-%d %H:%M}"
     if entry.action != "apply":
         return f"  {entry.message}" if entry.message else ""
     took = [] if entry.seconds is None else [console.duration(entry.seconds)]
-    return "  " + ", ".join([at, f"batch {entry.batch}", *took, *filter(None, [entry.by])])
+    return "  " + ", ".join([_time(entry), f"batch {entry.batch}", *took, *filter(None, [entry.by])])
 
 
 def lines(found: Sequence[StepResult], after: Callable[[StepResult], str] = lambda result: "") -> None:
@@ -112,17 +124,66 @@ def heads(found: Sequence[StepResult]) -> None:
         console.line("No migrations yet.")
 
 
-def history(project: Project, found: Sequence[StepResult]) -> None:
-    """Print one line for each migration, with the ids that it revises."""
-    graph = project.migrator.graph
+def history(project: Project, runs: bool, limit: int | None, json: bool) -> None:
+    """Print the newest ``limit`` migrations with the ids that they revise, or the newest ``runs`` of commands."""
+    from fastman_tasks.errors import UsageError
+
+    if limit is not None and limit < 1:
+        raise UsageError(f"--limit={limit} is not valid: show at least 1 {'run' if runs else 'migration'}.")
+    if runs:
+        return _runs(project, limit, json)
+    found = read(project, json, lambda: project.migrator.status())[::-1][:limit]
 
     def after(result: StepResult) -> str:
+        graph = project.migrator.graph
         parents = graph[result.step.id].parents if result.step.id in graph else ()
         return f"  after {', '.join(parents)}" if parents else ""
 
-    lines(found, after)
-    if not found:
-        console.line("No migrations yet.")
+    def show() -> None:
+        lines(found, after)
+        if not found:
+            console.line("No migrations yet.")
+
+    return answer(project, "migrate.history", found, json, show)
+
+
+def _runs(project: Project, limit: int | None, json: bool) -> None:
+    from fastman_tasks.actions.runs import find
+
+    found = read(project, json, lambda: find(project, limit))
+
+    def show() -> None:
+        for batch, group in groupby(found, key=lambda each: each.entry and each.entry.batch):
+            results = list(group)
+            if batch != (found[0].entry and found[0].entry.batch):
+                console.line()
+            entries = [each.entry for each in results if each.entry is not None]
+            # What another tool did has no author.
+            console.line(
+                f"Batch {batch}{_author(next((each for each in entries if each.by), entries[0]))}", style="bold"
+            )
+            for entry, result in zip(entries, results, strict=True):
+                took = "" if entry.seconds is None else f"  {console.duration(entry.seconds)}"
+                said = f"  {entry.message}" if entry.message else ""
+                action = _ACTIONS.get(entry.action, entry.action)
+                style = "red" if entry.action == "failed" else None
+                console.line(f"  {action:<11}  {result.step.name}{took}{said}", style=style)
+        if not found:
+            console.line("Nothing is in the history yet.")
+
+    answer(project, "migrate.history", found, json, show)
+
+
+def _author(entry: Entry) -> str:
+    commit = (entry.git_commit or "")[:9] + ("+" if entry.dirty else "")
+    return "".join(
+        f"  {each}" for each in (_time(entry), entry.by, entry.environment, entry.git_branch, commit) if each
+    )
+
+
+def _time(entry: Entry) -> str:
+    """When it was, by the clock of whoever reads it."""
+    return "" if entry.at is None else f"{entry.at.replace(tzinfo=timezone.utc).astimezone():%Y-%m-%d %H:%M}"
 
 
 def migration(project: Project, up: StepResult, down: StepResult) -> None:

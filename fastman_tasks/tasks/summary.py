@@ -14,14 +14,19 @@ if TYPE_CHECKING:
 
     from fastman_tasks.plans import Report, StepResult
 
-_VERBS = {"apply": "applied", "roll back": "rolled back", "stamp": "recorded as applied, without running"}
+_VERBS = {
+    "apply": "applied",
+    "roll back": "rolled back",
+    "stamp": "recorded as applied, without running",
+    "accept": "accepted as edited",
+}
 _NOTHING = {
     "migrate.rollback": "Nothing to roll back.",
     "migrate.reset": "Nothing to roll back.",
     "migrate.refresh": "Nothing to roll back or to migrate.",
     "migrate.redo": "Nothing to roll back.",
     "migrate.rebase": "Nothing to rebase.",
-    "migrate.repair": "Nothing to repair: every revision of the database has a file.",
+    "migrate.repair": "Nothing to repair: every revision of the database has a file, and none was edited.",
     "migrate.stamp": "It is recorded already; nothing to do.",
 }
 
@@ -82,6 +87,9 @@ def stamp(report: Report) -> None:
 def repair(report: Report, root: Path) -> None:
     """Say which files were written, or what would be done."""
     for result in report.steps:
+        if result.step.action == "accept":
+            console.lines(result.note)
+            continue
         name = console.relative_path(result.step.file, root) if result.step.file else result.step.name
         action = "Restored" if result.state == "done" else f"  {result.step.action}"
         console.line(f"{action} {name} {result.note}")

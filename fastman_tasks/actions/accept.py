@@ -1,0 +1,90 @@
+"""Take a migration that was edited after it had been applied for what was applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from fastman_tasks.actions.carry_out import Action, carry_out
+from fastman_tasks.consent import Consent, refuse
+from fastman_tasks.errors import Command
+from fastman_tasks.plans import Observer, Plan, Report, StepResult
+from fastman_tasks.project import Project
+from fastman_tasks.text import pluralize
+
+
+def find(project: Project) -> tuple[StepResult, ...]:
+    """Returns the applied migrations whose ``upgrade()`` or ``downgrade()`` was edited since."""
+    found = project.migrator.status()
+    return tuple(each for each in found if each.state == "edited" or (each.state == "applied" and each.note))
+
+
+def accept(
+    project: Project,
+    edited: Sequence[StepResult],
+    *,
+    preview: bool = False,
+    consent: Consent = refuse,
+    observer: Observer | None = None,
+) -> Report:
+    """Have the history take the files of ``edited``, which ``find`` returns, for what was applied; nothing runs.
+
+    The difference is in the notes for the question. ``consent`` is always needed. Returns a Report.
+    """
+
+    def plan() -> Plan:
+        steps = tuple(replace(each.step, action="accept") for each in edited)
+        return Plan(steps, project.migrator.state, notes=_differences(project, edited))
+
+    def run(plan: Plan, observer: Observer, confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
+        from fastman_tasks.history.recorder import Recorder
+        from fastman_tasks.migrating import recording
+
+        if preview:
+            shown = zip(plan.steps, ("\n".join(plan.notes), *("" for _ in plan.steps[1:])), strict=True)
+            return tuple(StepResult(step, "planned", note=note) for step, note in shown)
+        assert plan.state is not None
+        confirm("accepting")
+        recorder = Recorder(project.settings, observer.warned)
+
+        def write() -> None:
+            for step in plan.steps:
+                recorder.accept(step)
+
+        recording.write(project.environment, recorder, plan.state, write)
+        project.migrator.forget_state()
+        results = tuple(StepResult(step, "done" if recorder.is_on else "failed") for step in plan.steps)
+        for result in results:
+            observer.step_finished(result)
+        return results
+
+    return carry_out(
+        Action(
+            project,
+            Command("migrate.repair"),
+            plan,
+            run,
+            level=lambda _plan: "yes",
+            question=lambda plan: f"Take {pluralize(len(plan.steps), 'edited migration')} for what was applied",
+            preview=preview,
+            locks=lambda _plan: not preview,
+        ),
+        consent,
+        observer or Observer(),
+    )
+
+
+def _differences(project: Project, edited: Sequence[StepResult]) -> tuple[str, ...]:
+    """The lines that show what was edited."""
+    from fastman_tasks.history import source
+    from fastman_tasks.migrating import statuses
+    from fastman_tasks.revisions.differences import describe_difference
+
+    texts = statuses.read_texts(project.environment, [each.entry.id for each in edited if each.entry is not None])
+    lines = []
+    for each in edited:
+        assert each.entry is not None and each.step.file is not None
+        lines.append(f"{each.step.name}:")
+        found = describe_difference(texts[each.entry.id].encode(), source.read(each.step.file))
+        lines += [f"  {line}" for line in found.splitlines()]
+    return tuple(lines)

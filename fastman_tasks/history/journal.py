@@ -24,6 +24,9 @@ class Journal:
     Nothing fails because a row cannot be written: ``warn`` is called once with the reason, and no more is written.
     """
 
+    #: What the rows are about.
+    kind = "migration"
+
     def __init__(self, settings: Settings, warn: Callable[[str], None]) -> None:
         self._settings = settings
         self._warn = warn
@@ -55,10 +58,10 @@ class Journal:
         self._writer = Writer(connection, state.schema, (*self._common, "kind", "name", "action"))
         return known
 
-    def _of(self, kind: str, step: Step, action: str, seconds: float | None, message: str | None) -> dict[str, Any]:
+    def _of(self, step: Step, action: str, seconds: float | None, message: str | None) -> dict[str, Any]:
         content = source.describe(step.file, self._settings.root) if step.file is not None else {}
         return {
-            **self._common, "kind": kind, "name": step.id[:255], "action": action, "seconds": seconds,
+            **self._common, "kind": self.kind, "name": step.id[:255], "action": action, "seconds": seconds,
             "message": message, **content,
         }  # fmt: skip
 
@@ -67,7 +70,7 @@ class Journal:
         assert self._writer is not None
         trial = connection.begin_nested()
         try:
-            self._writer.write({**self._common, "kind": "migration", "name": "", "action": "apply"})
+            self._writer.write({**self._common, "kind": self.kind, "name": "", "action": "apply"})
         finally:
             trial.rollback()
 

@@ -45,11 +45,11 @@ class Recorder(Journal):
 
     def step(self, step: Step, seconds: float) -> None:
         """Write that ``step`` was done, within its transaction."""
-        self._write(lambda: self._of("migration", step, _ACTIONS[step.action], seconds, None))
+        self._write(lambda: self._of(step, _ACTIONS[step.action], seconds, None))
 
     def failure(self, step: Step, message: str) -> None:
         """Write that ``step`` has failed, after its transaction was rolled back."""
-        self._write(lambda: self._of("migration", step, "failed", None, shorten(message, 1000)))
+        self._write(lambda: self._of(step, "failed", None, shorten(message, 1000)))
 
     def accept(self, step: Step) -> None:
         """Write that the file of ``step``, which is applied, is taken for what was applied."""

@@ -19,6 +19,8 @@ from fastman_tasks.text import shorten
 class SeederRecorder(Journal):
     """Writes what one run of seeders does."""
 
+    kind = "seeder"
+
     def __init__(self, settings: Settings, warn: Callable[[str], None]) -> None:
         super().__init__(settings, warn)
         # The checksums of the files whose text is kept.
@@ -34,7 +36,7 @@ class SeederRecorder(Journal):
                     return None
                 with protected(connection):
                     known = self._open(connection, state)
-                self._kept = {each.checksum for each in known.entries if each.kind == "seeder"}
+                self._kept = {each.checksum for each in known.entries if each.kind == self.kind}
                 self._probe(connection)
             connection.commit()
         except DBAPIError as error:
@@ -46,11 +48,11 @@ class SeederRecorder(Journal):
 
     def done(self, step: Step, once: int, seconds: float) -> None:
         """Write that ``step``, a seeder with this ``once`` (0: none), has run, within its transaction."""
-        self._write(lambda: self._without_known(self._of("seeder", step, "apply", seconds, describe_once(once))))
+        self._write(lambda: self._without_known(self._of(step, "apply", seconds, describe_once(once))))
 
     def failure(self, step: Step, message: str) -> None:
         """Write that ``step`` has failed, after its transaction was rolled back."""
-        self._write(lambda: self._without_known(self._of("seeder", step, "failed", None, shorten(message, 1000))))
+        self._write(lambda: self._without_known(self._of(step, "failed", None, shorten(message, 1000))))
 
     def _without_known(self, row: dict[str, Any]) -> dict[str, Any]:
         """Returns ``row`` without a text that is kept already: seeders run often."""

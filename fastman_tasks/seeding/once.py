@@ -90,8 +90,8 @@ class Once:
     def record_failure(self, connection: Connection, seeder: Seeder, message: str) -> None:
         """Record that ``seeder`` has failed, in a transaction of its own."""
         self._recorder.begin(connection, self._state)
-        self._recorder.failure(seeder.step, message)
-        connection.commit()
+        with connection.begin():
+            self._recorder.failure(seeder.step, message)
 
     @property
     def keeps_history(self) -> bool:

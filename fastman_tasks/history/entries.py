@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, or_, select
+from sqlalchemy import Connection, Select, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.history import table
@@ -18,11 +19,12 @@ from fastman_tasks.sources import first_line
 #: What makes a revision count as applied, and what ends that.
 APPLIED, NOT_APPLIED = ("apply", "mark"), ("revert", "unmark")
 _KINDS = {"migration", "stamp", "squash", "outside"}
+_ONCE = re.compile(r"once = (\d{1,9})")
 
 
 @dataclass(frozen=True)
 class History:
-    """The entries of one version table, oldest first, and those of seeders. ``problem`` is why they cannot be read."""
+    """The entries of one version table, oldest first. ``problem`` is why they cannot be read."""
 
     entries: tuple[Entry, ...] = ()
     problem: str = ""
@@ -44,8 +46,22 @@ class History:
 
     @cached_property
     def seeders(self) -> dict[str, Entry]:
-        """The seeders that have run, each with its newest entry."""
-        return {each.name: each for each in self.entries if each.kind == "seeder" and each.action == "apply"}
+        """The seeders that have run since all migrations were rolled back last, each with the newest entry of its
+        highest version; see ``once_of``."""
+        found: dict[str, Entry] = {}
+        applied: set[str] = set()
+        for each in self.entries:
+            if each.kind == "seeder":
+                if each.action == "apply" and once_of(each) >= once_of(found.get(each.name, each)):
+                    found[each.name] = each
+            elif each.action in APPLIED:
+                applied.add(each.name)
+            elif each.action in NOT_APPLIED:
+                applied.discard(each.name)
+                # A stamp drops no table.
+                if not applied and (each.action == "revert" or each.kind == "outside"):
+                    found.clear()
+        return found
 
     @property
     def has_migrations(self) -> bool:
@@ -61,6 +77,17 @@ def read(connection: Connection, state: State) -> History:
             return History(rows(connection, state) if table.exists(connection, state.schema) else ())
     except DBAPIError as error:
         return History(problem=first_line(error.orig or error))
+
+
+def once_of(entry: Entry) -> int:
+    """Returns the version that a seeder had when it ran: its ``once``. One without has the first."""
+    version = _ONCE.fullmatch(entry.message or "")
+    return int(version[1]) if version else 1
+
+
+def describe_once(version: int) -> str | None:
+    """Returns the message of an entry for a seeder with this ``once``, which is 0 where it has none."""
+    return f"once = {version}" if version else None
 
 
 def rows(connection: Connection, state: State) -> tuple[Entry, ...]:
@@ -92,6 +119,4 @@ def runs(entries: Iterable[Entry]) -> dict[int, list[Entry]]:
 def _all(schema: str | None) -> Select[Any]:
     columns = table.of(schema).c
     wanted = [columns[name] for name in Entry._fields]
-    # A seeder belongs to no version table.
-    ours = or_(columns.version_table == bindparam("version_table"), columns.kind == "seeder")
-    return select(*wanted).where(ours).order_by(columns.id)
+    return select(*wanted).where(columns.version_table == bindparam("version_table")).order_by(columns.id)

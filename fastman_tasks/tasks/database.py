@@ -97,6 +97,7 @@ def wait(project: Project, timeout: timedelta = timedelta(seconds=60), json: boo
         "class": "Run only these seeders and their dependencies: UserSeeder, user_seeder or user; several with commas.",
         "list": "List the seeders in the order in which they would run; run nothing.",
         "commit-each": "Commit after each seeder, so that a later failure does not undo it.",
+        "again": "Also run the seeders that run once and have run already; with --class, those named.",
         "random-seed": "Seed random, Faker and polyfactory, so that every run generates the same data.",
         "pretend": "Run the seeders, then roll everything back.",
         "force": "Skip confirmation, even in production.",
@@ -109,6 +110,7 @@ def seed(
     list: bool = False,
     commit_each: bool = False,
     random_seed: int | None = None,
+    again: bool = False,
     pretend: bool = False,
     force: bool = False,
     json: bool = False,
@@ -119,7 +121,7 @@ def seed(
     from fastman_tasks.tasks import reporter, seeders
 
     if list:
-        seeders.run(project, class_, json)
+        seeders.run(project, class_, json, again=again)
         return
     reporter.run(
         project,
@@ -127,6 +129,7 @@ def seed(
         only=class_,
         commit_each=commit_each,
         random_seed=random_seed,
+        again=again,
         pretend=pretend,
         json=json,
         force=force,

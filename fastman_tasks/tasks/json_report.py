@@ -6,11 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastman_tasks.plans import Observer
 from fastman_tasks.tasks import console
 
 if TYPE_CHECKING:
     from fastman_tasks.plans import Entry, Report, StepResult
     from fastman_tasks.project import Project
+
+
+class Warnings(Observer):
+    """Prints, beside the JSON, what is wrong and stops nothing."""
+
+    def warned(self, text: str) -> None:
+        console.warn(text)
 
 
 def report_value(

@@ -494,6 +494,7 @@ def test_json(shop: Sandbox) -> None:
                 "sql": [],
                 "findings": [],
                 "note": None,
+                "history": None,
             }
         ],
         "losses": [],

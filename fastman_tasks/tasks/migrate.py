@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from invoke import Exit
 
-from fastman_tasks.tasks import checks, console, prompt, revisions, version_files
+from fastman_tasks.errors import UsageError
+from fastman_tasks.tasks import console, prompt, revisions, version_files
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
 from fastman_tasks.tasks.database import MIGRATE_HELP
@@ -130,6 +131,8 @@ def check(
 
     inv migrate.check --against=origin/main
     """
+    from fastman_tasks.tasks import checks
+
     checks.run(project, json, format, against=against, models=models, database=database, replay=replay)
 
 
@@ -143,8 +146,6 @@ def heads(project: Project, json: bool = False) -> None:
 @project_task(help={"limit": "How many of the newest to show (default: all).", "json": "Print JSON."})
 def history(project: Project, limit: int | None = None, json: bool = False) -> None:
     """Show the migrations, newest first, with what each of them follows."""
-    from fastman_tasks.errors import UsageError
-
     if limit is not None and limit < 1:
         raise UsageError(f"--limit={limit} is not valid: show at least 1 migration.")
     found = revisions.read(project, json, lambda: project.migrator.status())[::-1][:limit]

@@ -19,7 +19,6 @@ from fastman_tasks.tasks.flags import flags_of, parse
 from fastman_tasks.tasks.interruption import interruptible
 from fastman_tasks.tasks.spelling import running_program, spell
 from fastman_tasks.tasks.startup import seldom_collecting
-from fastman_tasks.text.secrets import redact, redact_traceback
 
 if TYPE_CHECKING:
     from fastman_tasks.plans import Report
@@ -152,6 +151,8 @@ def project_task(
             except Exit:
                 raise
             except (Exception, KeyboardInterrupt) as error:
+                from fastman_tasks.text.secrets import redact
+
                 with console.redacting(project.redact if project else redact):
                     if as_json:
                         _print_failure(error, project, _name(function))
@@ -205,6 +206,8 @@ def _root(c: Context) -> Path | None:
 def _exit(error: BaseException, project: Project | None) -> Exit:
     message, code, _ = describe(error, project)
     if _DEBUG:
+        from fastman_tasks.text.secrets import redact_traceback
+
         message = redact_traceback("".join(traceback.format_exception(error)), error) + message
     return Exit(console.error_text(message), code)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from invoke import Exit
 
-from fastman_tasks.tasks import checks, prompt, revisions, version_files
+from fastman_tasks.tasks import prompt, revisions, version_files
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
 from fastman_tasks.tasks.database import MIGRATE_HELP
@@ -128,6 +128,8 @@ def check(
 
     inv migrate.check --against=origin/main
     """
+    from fastman_tasks.tasks import checks
+
     checks.run(project, json, format, against=against, models=models, database=database, replay=replay)
 
 

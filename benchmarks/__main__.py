@@ -10,7 +10,19 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchmarks import checking, confirming, dumps, making, real, rows, seeding, setting_up, starting_over, table
+from benchmarks import (
+    checking,
+    confirming,
+    dumps,
+    history,
+    making,
+    real,
+    rows,
+    seeding,
+    setting_up,
+    starting_over,
+    table,
+)
 
 GROUPS: dict[str, rows.Group] = {
     "list": rows.listing,
@@ -24,6 +36,9 @@ GROUPS: dict[str, rows.Group] = {
     "apply-postgresql": partial(rows.apply_postgresql, 1000, 1.0),
     "apply-postgresql-100": partial(rows.apply_postgresql, 100, 1.0),
     "confirming": partial(confirming.on_postgresql, 100, 1.02),
+    "history-sqlite": partial(history.applying_sqlite, 1000, 1.03),
+    "history-postgresql": partial(history.applying_postgresql, 1000, 1.03),
+    "history-status": partial(history.status, 1000, 1.02),
     "dump-sqlite": partial(dumps.on_sqlite, 1000, 0.1),
     "dump-postgresql": partial(dumps.on_postgresql, 1000, 0.4),
     "setup-sqlite": setting_up.on_sqlite,

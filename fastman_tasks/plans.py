@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -60,7 +60,8 @@ class Step:
     is_empty: bool = False
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True)
+class Entry:
     """One row of the history: what was done with a revision or a seeder, when and by whom.
 
     ``kind`` is *migration*, *seeder*, *stamp*, *squash* or *outside* (another tool did it). ``action`` is *apply*,

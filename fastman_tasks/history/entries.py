@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -18,6 +18,7 @@ from fastman_tasks.sources import first_line
 
 #: What makes a revision count as applied, and what ends that.
 APPLIED, NOT_APPLIED = ("apply", "mark"), ("revert", "unmark")
+_COLUMNS = [each.name for each in fields(Entry)]
 _KINDS = {"migration", "stamp", "squash", "outside"}
 _ONCE = re.compile(r"once = (\d{1,9})")
 
@@ -41,7 +42,7 @@ class History:
                     found.pop(each.name, None)
                 elif each.action == "accept" and each.name in found:
                     # What was applied when is still true.
-                    found[each.name] = found[each.name]._replace(id=each.id, checksum=each.checksum)
+                    found[each.name] = replace(found[each.name], id=each.id, checksum=each.checksum)
         return found
 
     @cached_property
@@ -92,7 +93,8 @@ def describe_once(version: int) -> str | None:
 
 def rows(connection: Connection, state: State) -> tuple[Entry, ...]:
     """Returns the entries of ``read``, where there is a table. Raises DBAPIError."""
-    return tuple(map(Entry._make, connection.execute(_all(state.schema), {"version_table": state.version_table})))
+    found = connection.execute(_all(state.schema), {"version_table": state.version_table})
+    return tuple(Entry(*row) for row in found)
 
 
 def sources(connection: Connection, state: State, ids: Collection[int]) -> dict[int, str]:
@@ -118,5 +120,5 @@ def runs(entries: Iterable[Entry]) -> dict[int, list[Entry]]:
 @lru_cache(maxsize=8)
 def _all(schema: str | None) -> Select[Any]:
     columns = table.of(schema).c
-    wanted = [columns[name] for name in Entry._fields]
+    wanted = [columns[name] for name in _COLUMNS]
     return select(*wanted).where(columns.version_table == bindparam("version_table")).order_by(columns.id)

@@ -52,8 +52,9 @@ class Recorder(Journal):
         self._write(lambda: self._of(step, "failed", None, shorten(message, 1000)))
 
     def accept(self, step: Step) -> None:
-        """Write that the file of ``step``, which is applied, is taken for what was applied."""
-        self._write(lambda: self._of(step, "accept", None, None))
+        """Write that the file of ``step`` is taken for what was applied; where nothing was, as it never ran here, that
+        it is recorded."""
+        self._write(lambda: self._of(step, "accept" if step.id in self._standing else "mark", None, None))
 
     def mark(self, applied: Collection[str], graph: RevisionGraph, message: str) -> None:
         """Write that the revisions ``applied``, and no others, count as applied now, for the reason ``message``, and

@@ -45,9 +45,7 @@ class Migrator:
         """The state of the database when it was last read; it is read on first use. Raises DatabaseUnavailable."""
         if self._failure is not None:
             raise self._failure
-        if self._state is None:
-            return self._read()
-        return self._state
+        return self._read() if self._state is None else self._state
 
     @property
     def knows_state(self) -> bool:
@@ -81,13 +79,14 @@ class Migrator:
         return self._history or History()
 
     def status(self) -> tuple[StepResult, ...]:
-        """Returns the status of every migration, oldest first, with its entry in the history; see ``statuses.find``."""
+        """Returns where every migration stands, oldest first; see ``statuses.find``."""
         from fastman_tasks.migrating import statuses
 
         found: list[StepResult] = []
 
         def look(connection: Connection) -> None:
-            self._history = entries.read(connection, self.state)
+            kept = self._environment.settings.history
+            self._history = entries.read(connection, self.state) if kept else History()
             texts = partial(entries.sources, connection, self.state)
             found[:] = statuses.find(self.graph, self.state, self._history, texts, self._environment.root)
 
@@ -142,18 +141,19 @@ class Migrator:
         Raises UsageError for a ``to`` that is unknown or not applied, and MigrationRefused as ``plan_migrate`` does and
         for a revision that cannot be rolled back: its ``downgrade()`` is missing, empty or raises NotImplementedError.
         """
-        return self.plan(lambda: self._steps_back(steps, to, accept_empty))
+        return self.plan(lambda: self._steps_back(steps, to, accept_empty, "--steps=N or --to=REVISION"))
 
     def plan_refresh(self, *, steps: int | None, only_these: bool = False, accept_empty: bool = False) -> Plan:
         """Returns the plan that rolls back the newest ``steps`` applied revisions (None: all), and then applies what is
         pending, or ``only_these`` again. Raises what ``plan_rollback`` and ``plan_migrate`` raise."""
 
         def find() -> tuple[Step, ...]:
-            back = self._steps_back(steps, None, accept_empty)
+            back = self._steps_back(steps, None, accept_empty, "--steps=N")
             again = [step.id for step in reversed(back)]
             if not only_these:
                 kept = self._applied(self.state.heads) - set(again)
-                again = self.graph.upgrade(self._targets("heads" if len(self.state.heads) > 1 else None), kept)
+                ends = self._targets("heads" if len(self.state.heads) > 1 else None, chooses=False)
+                again = self.graph.upgrade(ends, kept)
             return (*back, *(self.graph[each].step("apply") for each in again))
 
         return self.plan(find)
@@ -161,7 +161,7 @@ class Migrator:
     def plan_fresh(self) -> Plan:
         """Returns the plan that applies every migration to an empty database; its losses are not known. Raises
         MigrationRefused if there are several heads to choose from."""
-        revisions = self.graph.upgrade(self._targets(None), ())
+        revisions = self.graph.upgrade(self._targets(None, chooses=False), ())
         return Plan(tuple(self.graph[each].step("apply") for each in revisions), self.state)
 
     def plan(self, find: Callable[[], tuple[Step, ...]]) -> Plan:
@@ -215,7 +215,7 @@ class Migrator:
         named = losses.find(steps, connection.dialect.name)
         return Plan(steps, self.state, loss_counts.count(named, connection), uncounted=named)
 
-    def _steps_back(self, steps: int | None, to: str | None, accept_empty: bool) -> tuple[Step, ...]:
+    def _steps_back(self, steps: int | None, to: str | None, accept_empty: bool, fewer: str) -> tuple[Step, ...]:
         from fastman_tasks.migrating.downgrades import steps_back
 
         applied = self._applied(self.state.heads)
@@ -228,7 +228,8 @@ class Migrator:
                     "See inv migrate.status"
                 )
         newest_first = [each for each in reversed(self.graph.revisions) if each.id in applied - kept]
-        return steps_back(newest_first[:steps], self.state.url.get_dialect().name, accept_empty=accept_empty)
+        dialect = self.state.url.get_dialect().name
+        return steps_back(newest_first[:steps], dialect, accept_empty=accept_empty, fewer=fewer)
 
     def _applied(self, heads: Collection[str]) -> set[str]:
         if missing := self._missing(heads):
@@ -238,11 +239,11 @@ class Migrator:
     def _missing(self, heads: Collection[str]) -> list[str]:
         return sorted(head for head in heads if head not in self.graph)
 
-    def _targets(self, to: str | None) -> list[str]:
+    def _targets(self, to: str | None, *, chooses: bool = True) -> list[str]:
         if to is not None and to != "heads":
             return self.resolve(to)
         if to is None:
-            require_one_end(self.graph, self._environment.root, lambda: self.known_applied)
+            require_one_end(self.graph, self._environment.root, lambda: self.known_applied, chooses=chooses)
         return [head.id for head in self.graph.heads]
 
     def resolve(self, name: str, flag: str = "--to=") -> list[str]:

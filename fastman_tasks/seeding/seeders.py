@@ -27,6 +27,9 @@ from fastman_tasks.settings import Settings
 from fastman_tasks.sources import describe_error
 from fastman_tasks.text.secrets import redact
 
+# Python's own numbers are 700 and, later, 2,000.
+_OBJECTS = 20_000
+
 
 class Seeders:
     """The seeders in the folder that ``settings`` name."""
@@ -105,8 +108,11 @@ class Seeders:
             return run.run(selected)
 
         # Alembic, SQLAlchemy and the models stay in memory: the garbage collector need not scan them whenever a seeder
-        # has created many objects.
+        # has created many objects. Rows stay too, until they are written: it is to scan them seldom.
+        often = gc.get_threshold()
         gc.freeze()
+        if 0 < often[0] < _OBJECTS:
+            gc.set_threshold(_OBJECTS, *often[1:])
         try:
             return database.run(work)
         except SeederFailed as error:
@@ -114,6 +120,7 @@ class Seeders:
                 _record_failure(once, run.failed, error, database)
             raise
         finally:
+            gc.set_threshold(*often)
             gc.unfreeze()
 
 

@@ -145,7 +145,6 @@ def project_task(
             try:
                 with (
                     interruptible(abandon),
-                    seldom_collecting(),
                     _open(c) as project,
                     console.redacting(project.redact),
                 ):
@@ -189,11 +188,12 @@ def _name(function: Callable[..., Any]) -> str:
 
 def _open(c: Context) -> Project:
     # The services, and with them Alembic and SQLAlchemy, are only imported when a task runs.
-    from fastman_tasks.project import Project
+    with seldom_collecting():
+        from fastman_tasks.project import Project
 
-    configured = c.config.get("fastman", {})
-    configured = configured if isinstance(configured, Mapping) else None
-    return Project.open(_root(c), configured=configured, debug=_DEBUG)
+        configured = c.config.get("fastman", {})
+        configured = configured if isinstance(configured, Mapping) else None
+        return Project.open(_root(c), configured=configured, debug=_DEBUG)
 
 
 def _root(c: Context) -> Path | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fastman_tasks.tasks import console, json_report, revisions
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
-from fastman_tasks.tasks.startup import import_actions
+from fastman_tasks.tasks.startup import import_libraries
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -116,7 +116,7 @@ def seed(
     json: bool = False,
 ) -> None:
     """Run the seeders, to add initial or sample rows."""
-    import_actions()
+    import_libraries(project)
     from fastman_tasks import actions
     from fastman_tasks.tasks import reporter, seeders
 

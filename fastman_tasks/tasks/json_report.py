@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,7 @@ def _step_value(result: StepResult, root: Path) -> dict[str, Any]:
 
 def _entry_value(entry: Entry) -> dict[str, Any]:
     at = entry.at
-    return {**entry._asdict(), "at": None if at is None else at.isoformat(timespec="milliseconds") + "Z"}
+    return {**asdict(entry), "at": None if at is None else at.isoformat(timespec="milliseconds") + "Z"}
 
 
 def _file_value(file: Path | None, root: Path) -> str | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from invoke import Exit
 
-from fastman_tasks.tasks import checks, console, prompt, revisions, version_files
+from fastman_tasks.tasks import checks, prompt, revisions, version_files
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
 from fastman_tasks.tasks.database import MIGRATE_HELP
@@ -38,8 +38,7 @@ def rollback(run: Run, steps: int | None = None, to: str | None = None, accept_e
     from fastman_tasks import actions
 
     report = run(actions.rollback, steps=steps, to=to, accept_empty=accept_empty)
-    if steps and 0 < len(report.steps) < steps and not run.json:
-        console.line(f"{len(report.steps)} of {steps} were applied.")
+    run.compare(report, steps)
 
 
 @changing_task(help={"accept-empty": _ACCEPT_EMPTY})
@@ -72,7 +71,8 @@ def refresh(run: Run, steps: int | None = None, seed: bool = False, accept_empty
     """Roll back all migrations and apply them again, to try them in both directions."""
     from fastman_tasks import actions
 
-    run(actions.refresh, steps=steps, seed=seed, accept_empty=accept_empty)
+    report = run(actions.refresh, steps=steps, seed=seed, accept_empty=accept_empty)
+    run.compare(report, steps)
 
 
 @changing_task(
@@ -87,6 +87,7 @@ def redo(run: Run, steps: int | None = None, round_trip: bool = False, accept_em
     from fastman_tasks import actions
 
     report = run(actions.redo, steps=steps, round_trip=round_trip, accept_empty=accept_empty)
+    run.compare(report, steps)
     if any(each.step.action == "check" for each in report.in_state("failed")):
         raise Exit(code=3)
 

@@ -26,7 +26,7 @@ _ACTIONS = {
 _REMEDIES = {
     "edited": "{name} was edited after it had been applied: {note}. See the difference: inv migrate.repair",
     "skipped": "{name} was put below a migration that had been applied already, so it never ran here. "
-    "Move it: inv migrate.rebase {id}",
+    "Let it follow the newest one, or accept it: inv migrate.repair",
     "phantom": "{name} has no file here ({note}). Roll it back: inv migrate.rollback --phantoms",
     "missing": "{id}: {note}",
 }

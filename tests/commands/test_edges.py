@@ -96,6 +96,13 @@ def test_more_steps_than_are_applied(shop: Sandbox) -> None:
     assert re.findall(r"  (\S+) \.+ .*DONE", said) == [NAMES[1], NAMES[0]]
     assert said.endswith("2 migrations rolled back.\n2 of 5 were applied.\n")
     assert tables(url(shop)) == {"alembic_version"}
+    shop.inv("database.migrate", "--to=1a1a")
+    for name in ("redo", "refresh"):
+        assert shop.inv(f"migrate.{name}", "--steps=5", "--force").stdout.endswith("\n1 of 5 was applied.\n")
+    shop.replace(f"database/migrations/versions/{NAMES[2]}.py", 'op.drop_table("tags")', "raise NotImplementedError")
+    for name, flags in {"rollback": "--steps=N or --to=REVISION", "refresh": "--steps=N", "redo": "--steps=N"}.items():
+        refused = shop.inv(f"migrate.{name}", "--force", code=1).stderr
+        assert f"Write their downgrade(), or roll back fewer: {flags}.\n" in refused
 
 
 def test_nothing_to_do(shop: Sandbox) -> None:

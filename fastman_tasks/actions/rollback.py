@@ -18,32 +18,45 @@ def rollback(
     *,
     steps: int | None = None,
     to: str | None = None,
+    batch: int | bool | None = None,
     accept_empty: bool = False,
     preview: bool = False,
     consent: Consent = refuse,
     observer: Observer | None = None,
 ) -> Report:
-    """Roll back the newest ``steps`` applied migrations (default 1), or all but ``to`` and its ancestors. Returns a
-    Report.
+    """Roll back the newest ``steps`` applied migrations (default 1); or all but ``to`` and its ancestors; or what the
+    run ``batch`` has applied, as the history has it (True: the last run of which anything is applied).
+
+    Returns a Report.
 
     ``accept_empty`` rolls back past a ``downgrade()`` that is empty: its migration is not undone. With ``preview`` the
     steps are *planned* and contain their SQL. ``consent`` is always needed. Raises UsageError for invalid numbers and
-    unknown revisions, MigrationRefused for a migration that cannot be rolled back, before anything is changed,
-    MigrationFailed and ConsentMissing.
+    unknown revisions, MigrationRefused for a migration that cannot be rolled back, before anything is changed, and for
+    a ``batch`` that others build on; MigrationFailed and ConsentMissing.
     """
-    if steps is not None and to is not None:
-        raise UsageError("--steps and --to are mutually exclusive.")
+    batch = None if batch is False else batch
+    require_one_of(steps=steps, to=to, batch=batch)
     require_steps(steps)
-    count = 1 if steps is None and to is None else steps
-    command = Command("migrate.rollback", flags=(("steps", count), ("to", to), ("accept_empty", accept_empty)))
-    return roll_back_planned(
-        project,
-        command,
-        lambda: project.migrator.plan_rollback(steps=count, to=to, accept_empty=accept_empty),
-        preview,
-        consent,
-        observer,
-    )
+    if batch is not None and batch < 1:
+        raise UsageError(f"--batch={batch} is not valid: the first run is batch 1.")
+    count = 1 if steps is None and to is None and batch is None else steps
+    flags = (("steps", count), ("to", to), ("batch", batch), ("accept_empty", accept_empty))
+
+    def plan() -> Plan:
+        if batch is None:
+            return project.migrator.plan_rollback(steps=count, to=to, accept_empty=accept_empty)
+        from fastman_tasks.migrating import batches
+
+        return batches.plan(project.migrator, None if batch is True else batch, accept_empty=accept_empty)
+
+    return roll_back_planned(project, Command("migrate.rollback", flags=flags), plan, preview, consent, observer)
+
+
+def require_one_of(**flags: object) -> None:
+    """Raises UsageError if more than one of ``flags`` has a value."""
+    given = [f"--{name}" for name, value in flags.items() if value is not None and value is not False]
+    if len(given) > 1:
+        raise UsageError(f"{', '.join(given[:-1])} and {given[-1]} are mutually exclusive.")
 
 
 def require_steps(steps: int | None) -> None:

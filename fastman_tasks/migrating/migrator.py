@@ -61,10 +61,14 @@ class Migrator:
         """The ids of the applied revisions; None if they are not known: the database cannot be reached, or has
         revisions that no file has."""
         try:
-            recorded = self.state.heads
+            return None if self.missing else self.applied
         except DatabaseUnavailable:
             return None
-        return None if self._missing(recorded) else self.graph.with_ancestors(recorded)
+
+    @property
+    def applied(self) -> set[str]:
+        """The ids of the applied revisions. Raises MigrationRefused if the database has some that no file has."""
+        return self._applied(self.state.heads)
 
     @property
     def missing(self) -> list[str]:
@@ -95,14 +99,13 @@ class Migrator:
 
     def pending(self) -> tuple[Revision, ...]:
         """Returns the unapplied revisions, oldest first. Raises MigrationRefused as ``plan_migrate`` does."""
-        applied = self._applied(self.state.heads)
+        applied = self.applied
         return tuple(revision for revision in self.graph.revisions if revision.id not in applied)
 
     def replan(self, plan: Plan, heads: Collection[str]) -> Plan:
-        """Returns the migrations of ``plan`` that remain if the database now records ``heads``.
-
-        Raises MigrationRefused where a rollback would no longer be of what was asked about, or what the plan builds on
-        was rolled back, and as ``plan_migrate``.
+        """Returns the migrations of ``plan`` that remain if the database now records ``heads``. Raises MigrationRefused
+        where a rollback would no longer be of what was asked about, or what the plan builds on was rolled back, and as
+        ``plan_migrate``.
         """
         assert plan.state is not None
         if set(heads) == set(plan.state.heads):
@@ -122,24 +125,21 @@ class Migrator:
 
     def plan_migrate(self, to: str | None = None) -> Plan:
         """Returns the plan that brings the database to ``to`` (a revision, a part of its id or of its file's name, a
-        label, "heads"), or to the newest revision.
-
-        Raises UsageError for an unknown ``to``, and MigrationRefused if the database has revisions that no file has,
-        or if there are several heads to choose from.
+        label, "heads"), or to the newest revision. Raises UsageError for an unknown ``to``, and MigrationRefused if the
+        database has revisions that no file has, or if there are several heads to choose from.
         """
 
         def find() -> tuple[Step, ...]:
-            revisions = self.graph.upgrade(self._targets(to), self._applied(self.state.heads))
+            revisions = self.graph.upgrade(self._targets(to), self.applied)
             return tuple(self.graph[each].step("apply") for each in revisions)
 
         return self.plan(find)
 
     def plan_rollback(self, *, steps: int | None = None, to: str | None = None, accept_empty: bool = False) -> Plan:
         """Returns the plan that rolls back the newest ``steps`` applied revisions, or all but ``to`` and its ancestors;
-        with neither, everything. ``accept_empty`` rolls back past a ``downgrade()`` that is empty.
-
-        Raises UsageError for a ``to`` that is unknown or not applied, and MigrationRefused as ``plan_migrate`` does and
-        for a revision that cannot be rolled back: its ``downgrade()`` is missing, empty or raises NotImplementedError.
+        with neither, everything. ``accept_empty`` rolls back past a ``downgrade()`` that is empty. Raises UsageError
+        for a ``to`` that is unknown or not applied, and MigrationRefused as ``plan_migrate`` does and for a revision
+        that cannot be rolled back: its ``downgrade()`` is missing, empty or raises NotImplementedError.
         """
         return self.plan(lambda: self._steps_back(steps, to, accept_empty, "--steps=N or --to=REVISION"))
 
@@ -151,9 +151,8 @@ class Migrator:
             back = self._steps_back(steps, None, accept_empty, "--steps=N")
             again = [step.id for step in reversed(back)]
             if not only_these:
-                kept = self._applied(self.state.heads) - set(again)
                 ends = self._targets("heads" if len(self.state.heads) > 1 else None, chooses=False)
-                again = self.graph.upgrade(ends, kept)
+                again = self.graph.upgrade(ends, self.applied - set(again))
             return (*back, *(self.graph[each].step("apply") for each in again))
 
         return self.plan(find)
@@ -218,7 +217,7 @@ class Migrator:
     def _steps_back(self, steps: int | None, to: str | None, accept_empty: bool, fewer: str) -> tuple[Step, ...]:
         from fastman_tasks.migrating.downgrades import steps_back
 
-        applied = self._applied(self.state.heads)
+        applied = self.applied
         kept: set[str] = set()
         if to is not None and to != "base":
             kept = self.graph.with_ancestors(self.resolve(to))

@@ -20,6 +20,8 @@ class Flag:
     parse: Callable[[str], Any] | None
     #: The type of the collection of values, for a flag that can be repeated.
     container: type | None = None
+    #: Whether it may be typed without a value; it is True then.
+    may_be_bare: bool = False
 
     @property
     def name(self) -> str:
@@ -38,6 +40,8 @@ class Flag:
         names the flag."""
         if typed is None:
             return self.parameter.default
+        if typed is True and self.may_be_bare:
+            return True
         if self.container is not None and not typed:
             # A flag that was not used is an empty list for Invoke.
             return self.parameter.default
@@ -69,9 +73,10 @@ class Flag:
 def flags_of(function: Callable[..., Any]) -> dict[str, Flag]:
     """Returns the flags of a task ``function`` by parameter; its first parameter is the project.
 
-    ``bool`` is a switch, ``int`` and ``float`` are numbers, ``timedelta`` a duration (500ms, 5s, 2m), a ``Literal`` a
-    choice, ``tuple[str, ...]`` names by commas or by repeating the flag, ``list[str]`` a text for each time it is
-    repeated, anything else a text. Where nothing is annotated, the default tells ``int`` and ``float``.
+    ``bool`` is a switch, ``int`` and ``float`` are numbers, ``int | bool`` is one that may be left out, ``timedelta`` a
+    duration (500ms, 5s, 2m), a ``Literal`` a choice, ``tuple[str, ...]`` names by commas or by repeating the flag,
+    ``list[str]`` a text for each time it is repeated, anything else a text. Where nothing is annotated, the default
+    tells ``int`` and ``float``.
     """
     _project, *parameters = inspect.signature(function).parameters.values()
     return {parameter.name: _flag(parameter, _annotation(parameter, function)) for parameter in parameters}
@@ -97,7 +102,7 @@ def _flag(parameter: inspect.Parameter, annotation: Any) -> Flag:
     if kind is parameter.empty:
         kind = type(parameter.default)
     if kind is int:
-        return Flag(parameter, partial(_number, name))
+        return Flag(parameter, partial(_number, name), may_be_bare=bool in kinds)
     if kind is float:
         return Flag(parameter, partial(_decimal, name))
     if kind is timedelta:

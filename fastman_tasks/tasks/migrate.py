@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Literal
 
 from invoke import Exit
 
-from fastman_tasks.tasks import prompt, revisions, version_files
+from fastman_tasks.tasks import prompt, revisions, rolling_back, version_files
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
 from fastman_tasks.tasks.database import MIGRATE_HELP
+from fastman_tasks.tasks.rolling_back import ACCEPT_EMPTY
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
 
 _SEED = "Run the seeders afterwards."
-_ACCEPT_EMPTY = "Roll back past migrations whose downgrade() is empty; what they did is not undone."
 
 
 @changing_task(help=MIGRATE_HELP, default=True)
@@ -26,22 +26,22 @@ def run(run: Run, to: str | None = None, seed: bool = False) -> None:
     run(actions.migrate, to=to, seed=seed)
 
 
-@changing_task(
-    help={
-        "steps": "How many of the newest applied migrations to roll back (default 1).",
-        "to": "Roll back everything but this revision and its ancestors.",
-        "accept-empty": _ACCEPT_EMPTY,
-    },
-)
-def rollback(run: Run, steps: int | None = None, to: str | None = None, accept_empty: bool = False) -> None:
-    """Roll back the newest migrations, to undo or change them."""
-    from fastman_tasks import actions
+@changing_task(help=rolling_back.HELP)
+def rollback(
+    run: Run,
+    steps: int | None = None,
+    to: str | None = None,
+    batch: int | bool | None = None,
+    accept_empty: bool = False,
+) -> None:
+    """Roll back the newest migrations, to undo or change them.
 
-    report = run(actions.rollback, steps=steps, to=to, accept_empty=accept_empty)
-    run.compare(report, steps)
+    inv migrate.rollback --batch
+    """
+    rolling_back.roll_back(run, steps, to=to, batch=batch, accept_empty=accept_empty)
 
 
-@changing_task(help={"accept-empty": _ACCEPT_EMPTY})
+@changing_task(help={"accept-empty": ACCEPT_EMPTY})
 def reset(run: Run, accept_empty: bool = False) -> None:
     """Roll back all migrations, to start with an empty database."""
     from fastman_tasks import actions
@@ -66,7 +66,7 @@ def fresh(run: Run, seed: bool = False, schemas: tuple[str, ...] = (), keep: tup
     run(actions.fresh, seed=seed, schemas=schemas, keep=keep)
 
 
-@changing_task(help={"steps": "Only the newest so many (default: all).", "seed": _SEED, "accept-empty": _ACCEPT_EMPTY})
+@changing_task(help={"steps": "Only the newest so many (default: all).", "seed": _SEED, "accept-empty": ACCEPT_EMPTY})
 def refresh(run: Run, steps: int | None = None, seed: bool = False, accept_empty: bool = False) -> None:
     """Roll back all migrations and apply them again, to try them in both directions."""
     from fastman_tasks import actions
@@ -79,7 +79,7 @@ def refresh(run: Run, steps: int | None = None, seed: bool = False, accept_empty
     help={
         "steps": "How many of the newest applied migrations (default 1).",
         "round-trip": "Compare the schema before and after; exit with code 3 if it differs.",
-        "accept-empty": _ACCEPT_EMPTY,
+        "accept-empty": ACCEPT_EMPTY,
     }
 )
 def redo(run: Run, steps: int | None = None, round_trip: bool = False, accept_empty: bool = False) -> None:

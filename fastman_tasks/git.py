@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from fastman_tasks.errors import GitFailed, UsageError
 from fastman_tasks.text import printable
@@ -50,10 +51,29 @@ def describe_head(root: Path) -> Head | None:
     )
 
 
-def branches_with_revision(revision_id: str, root: Path) -> list[tuple[str, str]]:
-    """Returns the local branches that have a version file with that id: (branch, path from the repository's root)."""
-    branches = _git(root, "for-each-ref", "--format=%(refname)", "--", _BRANCHES).splitlines()
-    return [(name.removeprefix(_BRANCHES), path) for name, path, _ in _find([revision_id], branches, root)]
+class BranchFile(NamedTuple):
+    """A file of a ``branch``, by its ``path`` from the repository's root; ``ref`` is the branch's full name."""
+
+    branch: str
+    path: str
+    ref: str
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is a branch of a remote repository, as it was fetched."""
+        return self.ref.startswith(_REMOTES)
+
+
+def branches_with_revision(revision_id: str, root: Path) -> list[BranchFile]:
+    """Returns the version files with that id, and the local branches that have them; if there are none, those of remote
+    repositories as they were fetched."""
+    for refs in (_BRANCHES, _REMOTES):
+        # A remote's HEAD is another name of one of its branches.
+        listed = _git(root, "for-each-ref", "--format=%(refname) %(symref)", "--", refs).splitlines()
+        branches = [name for name, _, symref in (line.partition(" ") for line in listed) if not symref]
+        if found := _find([revision_id], branches, root):
+            return [BranchFile(short_name(ref), path, ref) for ref, path, _ in found]
+    return []
 
 
 @dataclass(frozen=True)

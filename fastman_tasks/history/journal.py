@@ -66,7 +66,7 @@ class Journal:
         }  # fmt: skip
 
     def _probe(self, connection: Connection) -> None:
-        """Write a row and take it back: whether one can be written has to be known before anything has run."""
+        """Write a row that is not kept: whether one can be written has to be known before anything has run."""
         assert self._writer is not None
         trial = connection.begin_nested()
         try:

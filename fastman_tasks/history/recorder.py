@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from fastman_tasks.history import entries, outside, source
-from fastman_tasks.history.journal import Journal, protected
+from fastman_tasks.history.journal import Journal
 from fastman_tasks.plans import State, Step
 from fastman_tasks.revisions.graph import RevisionGraph
 from fastman_tasks.settings import Settings
@@ -32,7 +32,7 @@ class Recorder(Journal):
         with self._writing():
             if not self.is_on:
                 return
-            with protected(connection):
+            with entries.protected(connection):
                 known = self._open(connection, state)
                 assert self._writer is not None
                 found = outside.find(known, state.heads, graph, partial(entries.sources, connection, state))

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from fastman_tasks.history import entries
 from fastman_tasks.history.entries import History, describe_once
-from fastman_tasks.history.journal import Journal, protected
+from fastman_tasks.history.journal import Journal
 from fastman_tasks.plans import State, Step
 from fastman_tasks.settings import Settings
 from fastman_tasks.text import shorten
@@ -34,7 +35,7 @@ class SeederRecorder(Journal):
             with self._writing():
                 if not self.is_on:
                     return None
-                with protected(connection):
+                with entries.protected(connection):
                     known = self._open(connection, state)
                 self._kept = {each.checksum for each in known.entries if each.kind == self.kind}
                 self._probe(connection)

@@ -186,3 +186,20 @@ def test_squashed(project: Sandbox, request: pytest.FixtureRequest) -> None:
     assert ("unmark", "r1", "squashed into r2") in [each[1:] for each in runs(project)]
     files["2_email"].write_text(squash.replace("VARCHAR(80)", "VARCHAR(90)"), "utf-8")
     assert states(project)["r2"] == "edited"
+
+
+@pytest.mark.parametrize("driver", ["sqlite", "postgresql+psycopg"])
+def test_fresh_that_fails(project: Sandbox, request: pytest.FixtureRequest, driver: str) -> None:
+    """It was rolled back: what had been applied, and by whom, stays in the history. What cannot be compared, as the
+    table has no texts, is not edited."""
+    url = prepare(project, request, driver)
+    project.inv("database.migrate")
+    email = project.root / "database/migrations/versions/2_email.py"
+    before = email.read_text("utf-8")
+    email.write_text(before.replace("users", "nowhere"), "utf-8")
+    project.inv("migrate.fresh", "--force", code=1)
+    assert [each[:3] for each in runs(project)] == [(2, "failed", "r2"), (1, "apply", "r1"), (1, "apply", "r2")]
+    assert states(project) == {"r1": "applied", "r2": "edited"}
+
+    execute(url, "ALTER TABLE fastman_history DROP COLUMN source")
+    assert states(project) == {"r1": "applied", "r2": "applied"}

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.history import table
 from fastman_tasks.plans import Entry, State
+from fastman_tasks.revisions import files
 from fastman_tasks.sources import first_line
 
 #: What makes a revision count as applied, and what ends that.
@@ -101,11 +102,11 @@ def rows(connection: Connection, state: State) -> tuple[Entry, ...]:
     return tuple(Entry(*row) for row in found)
 
 
-def sources(connection: Connection, state: State, ids: Collection[int]) -> dict[int, str]:
-    """Returns the texts of the version files of the entries with these ``ids``, as far as they were kept and can be
+def sources(connection: Connection, state: State, ids: Collection[int]) -> dict[int, bytes]:
+    """Returns the contents of the version files of the entries with these ``ids``, as far as they were kept and can be
     read."""
     columns = table.of(state.schema).c
-    found: dict[int, str] = {}
+    found: dict[int, bytes] = {}
     wanted = list(ids)
     # A table of another version may have none.
     with suppress(DBAPIError), protected(connection):
@@ -113,7 +114,7 @@ def sources(connection: Connection, state: State, ids: Collection[int]) -> dict[
         for start in range(0, len(wanted), 500):
             some = wanted[start : start + 500]
             rows = connection.execute(select(columns.id, columns.source).where(columns.id.in_(some)))
-            found.update((number, source) for number, source in rows if source is not None)
+            found.update((number, files.encode(source)) for number, source in rows if source is not None)
     return found
 
 

@@ -13,7 +13,7 @@ from fastman_tasks.history.journal import Journal
 from fastman_tasks.plans import State, Step
 from fastman_tasks.revisions.graph import RevisionGraph
 from fastman_tasks.settings import Settings
-from fastman_tasks.text import shorten
+from fastman_tasks.text import printable, shorten
 
 _ACTIONS = {"apply": "apply", "roll back": "revert"}
 
@@ -49,7 +49,7 @@ class Recorder(Journal):
 
     def failure(self, step: Step, message: str) -> None:
         """Write that ``step`` has failed, after its transaction was rolled back."""
-        self._write(lambda: self._of(step, "failed", None, shorten(message, 1000)))
+        self._write(lambda: self._of(step, "failed", None, printable(shorten(message, 1000))))
 
     def accept(self, step: Step) -> None:
         """Write that the file of ``step`` is taken for what was applied; where nothing was, as it never ran here, that

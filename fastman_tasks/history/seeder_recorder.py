@@ -14,7 +14,7 @@ from fastman_tasks.history.entries import History, describe_once
 from fastman_tasks.history.journal import Journal
 from fastman_tasks.plans import State, Step
 from fastman_tasks.settings import Settings
-from fastman_tasks.text import shorten
+from fastman_tasks.text import printable, shorten
 
 
 class SeederRecorder(Journal):
@@ -53,7 +53,7 @@ class SeederRecorder(Journal):
 
     def failure(self, step: Step, message: str) -> None:
         """Write that ``step`` has failed, after its transaction was rolled back."""
-        self._write(lambda: self._without_known(self._of(step, "failed", None, shorten(message, 1000))))
+        self._write(lambda: self._without_known(self._of(step, "failed", None, printable(shorten(message, 1000)))))
 
     def _without_known(self, row: dict[str, Any]) -> dict[str, Any]:
         """Returns ``row`` without a text that is kept already: seeders run often."""

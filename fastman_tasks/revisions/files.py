@@ -9,6 +9,7 @@ import re
 import tokenize
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +84,15 @@ def decode(content: bytes) -> str:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
     source = content.decode(encoding)
     return source.replace("\r\n", "\n").replace("\r", "\n") if "\r" in source else source
+
+
+def encode(source: str) -> bytes:
+    """Returns the content of a file that ``decode`` reads as ``source``."""
+    content = source.encode()
+    if "coding" in source:
+        with suppress(SyntaxError, ValueError):
+            return source.encode(tokenize.detect_encoding(io.BytesIO(content).readline)[0])
+    return content
 
 
 def _read(source: str) -> Header | None:

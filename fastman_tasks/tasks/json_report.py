@@ -56,7 +56,7 @@ def _step_value(result: StepResult, root: Path) -> dict[str, Any]:
     return {
         "action": step.action,
         "name": step.name,
-        "revision": step.id or None if step.action in ("apply", "roll back", "stamp", "rebase", "remove") else None,
+        "revision": step.id or None if step.action in ("apply", "roll back", "stamp", "accept", "rebase", "remove") else None,
         "message": step.message or None,
         "head": step.is_head,
         "file": _file_value(step.file, root),

@@ -97,6 +97,8 @@ def test_edited(project: Sandbox, request: pytest.FixtureRequest, driver: str) -
     refused = project.inv("migrate.repair", code=5)
     assert "String(40)" in refused.stdout and "String(50)" in refused.stdout and "--force" in refused.stderr
     assert "String(50)" in project.inv("migrate.repair", "--pretend").stdout
+    planned = json.loads(project.inv("migrate.repair", "--pretend", "--json").stdout)["steps"]
+    assert [(each["action"], each["revision"]) for each in planned] == [("accept", "r1")]
     assert states(project)["r1"] == "edited"
     project.inv("migrate.repair", "--force")
     entry = status(project, "--check")["r1"]["history"]

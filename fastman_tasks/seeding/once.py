@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from fastman_tasks.history import entries
 from fastman_tasks.history.entries import History
+from fastman_tasks.history.journal import why_not
 from fastman_tasks.history.seeder_recorder import SeederRecorder
 from fastman_tasks.plans import Entry, State, StepResult
 from fastman_tasks.seeding.discovery import Seeder
@@ -25,14 +26,6 @@ def describe(entry: Entry) -> str:
     """Returns ``ran on 2026-11-02``, in the time zone of this machine."""
     day = f" on {entry.at.replace(tzinfo=timezone.utc).astimezone():%Y-%m-%d}" if entry.at else ""
     return f"ran{day}"
-
-
-def why_not(settings: Settings, state: State) -> str:
-    """Returns why no history is kept in ``state``; empty if it is."""
-    if not settings.history:
-        return "FASTMAN_HISTORY is off"
-    # An env.py of the project's own, and an Alembic before 1.18.
-    return "" if state.keeps_history else "plain alembic would propose to drop its table"
 
 
 class Once:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.consent import Consent, refuse
-from fastman_tasks.errors import Command
+from fastman_tasks.errors import Command, FastmanError
 from fastman_tasks.plans import Observer, Plan, Report, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.text import pluralize
@@ -32,7 +32,8 @@ def accept(
 ) -> Report:
     """Have the history take the files of ``edited``, which ``find`` returns, for what was applied; nothing runs.
 
-    The difference is in the notes for the question. ``consent`` is always needed. Returns a Report.
+    The difference is in the notes for the question. ``consent`` is always needed. Returns a Report. Raises FastmanError
+    if the history cannot be written.
     """
 
     def plan() -> Plan:
@@ -56,7 +57,9 @@ def accept(
 
         recording.write(project.environment, recorder, plan.state, write)
         project.migrator.forget_state()
-        results = tuple(StepResult(step, "done" if recorder.is_on else "failed") for step in plan.steps)
+        if not recorder.is_on:
+            raise FastmanError("Nothing was accepted, as that is written to the history alone.")
+        results = tuple(StepResult(step, "done") for step in plan.steps)
         for result in results:
             observer.step_finished(result)
         return results

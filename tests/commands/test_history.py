@@ -280,3 +280,15 @@ def test_a_time_that_is_none(project: Sandbox, request: pytest.FixtureRequest) -
     assert "yesterday" in project.inv("migrate.history", "--runs", code=1).stderr
     assert project.inv("database.migrate").stderr.count("cannot be written") == 1
     assert states(project) == {"r1": "applied", "r2": "applied"}
+
+
+def test_a_history_that_cannot_be_written(project: Sandbox, request: pytest.FixtureRequest) -> None:
+    """Nothing is said to be accepted then."""
+    url = prepare(project, request, "sqlite")
+    project.inv("database.migrate")
+    project.replace("database/migrations/versions/1_users.py", "40", "50")
+    refuse = "BEGIN SELECT RAISE(ABORT, 'read only'); END"
+    execute(url, f"CREATE TRIGGER refuse BEFORE INSERT ON fastman_history {refuse}")
+    refused = project.inv("migrate.repair", "--force", code=1).stderr
+    assert "cannot be written: read only" in refused and "Nothing was accepted" in refused
+    assert states(project) == {"r1": "edited", "r2": "applied"}

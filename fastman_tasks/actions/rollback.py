@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.actions.migrate import run_migrations, run_preview
 from fastman_tasks.consent import Consent, level_to_roll_back, refuse
-from fastman_tasks.errors import Command, UsageError
+from fastman_tasks.errors import Command, MigrationFailed, UsageError
 from fastman_tasks.plans import Observer, Plan, Report, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.text import pluralize
@@ -52,7 +52,21 @@ def rollback(
             project.migrator, project.settings, None if batch is True else batch, accept_empty=accept_empty
         )
 
-    return roll_back_planned(project, Command("migrate.rollback", flags=flags), plan, preview, consent, observer)
+    command = Command("migrate.rollback", flags=flags)
+    around = nullcontext if batch is None else lambda: _going_on_with(command)
+    return roll_back_planned(project, command, plan, preview, consent, observer, around)
+
+
+@contextmanager
+def _going_on_with(command: Command) -> Iterator[None]:
+    """A block whose failure leads to ``command`` again: a number of steps, or ``--to``, would roll back other branches
+    too."""
+    try:
+        yield
+    except MigrationFailed as error:
+        if error.next is not None and error.next.task == command.task:
+            error.next = command
+        raise
 
 
 def require_one_of(**flags: object) -> None:

@@ -87,10 +87,22 @@ def test_without_a_history(shop: Sandbox) -> None:
     """It is said, and how to roll back all the same; where nothing is applied there is nothing to do."""
     off = {"FASTMAN_HISTORY": "off"}
     refused = shop.inv("migrate.rollback", "--batch", env=off, code=1).stderr
-    assert (
-        "(fastman_history) is not kept, as FASTMAN_HISTORY is off" in refused
-        and "inv migrate.rollback --steps=N" in refused
-    )
+    assert "(fastman_history) is not kept, as FASTMAN_HISTORY is off" in refused
+    assert "inv migrate.rollback --steps=N" in refused
     assert "FASTMAN_HISTORY is off" in shop.inv("migrate.history", "--runs", env=off, code=1).stderr
     shop.inv("migrate.reset", "--force", env=off)
     assert "Nothing to roll back." in shop.inv("migrate.rollback", "--batch", env=off).stdout
+
+
+def test_what_fails_goes_on_with_the_same_run(project: Sandbox) -> None:
+    """A number of steps, or --to, would also roll back other branches."""
+    project.add_environment()
+    project.write(".env", f"DATABASE_URL='sqlite:///{project.root}/shop.db'\nENVIRONMENT=staging\n")
+    project.add_migration("1_base", "r1", None)
+    for name in ("a", "b"):
+        project.add_migration(f"2_{name}", f"r{name}", "r1")
+    project.add_migration("2_c", "rc", "r1", "pass", "op.execute('SELECT * FROM nowhere')")
+    for name in ("b", "c", "a"):
+        project.inv("database.migrate", f"--to=r{name}")
+    failed = project.inv("migrate.rollback", "--batch=2", "--force", code=1).stderr
+    assert failed.endswith("\nNext: inv migrate.rollback --batch=2\n")

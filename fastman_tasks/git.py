@@ -52,8 +52,14 @@ def describe_head(root: Path) -> Head | None:
 
 def branches_with_revision(revision_id: str, root: Path) -> list[tuple[str, str]]:
     """Returns the local branches that have a version file with that id: (branch, path from the repository's root)."""
-    branches = _git(root, "for-each-ref", "--format=%(refname)", "--", _BRANCHES).splitlines()
-    return [(name.removeprefix(_BRANCHES), path) for name, path, _ in _find([revision_id], branches, root)]
+    return [(short_name(name), path) for name, path, _ in find_versions([revision_id], root)]
+
+
+def find_versions(ids: Collection[str], root: Path, *, remote: bool = False) -> list[tuple[str, str, str]]:
+    """Returns each version file with one of ``ids`` in a local branch, or also a ``remote`` tracking one: the branch by
+    its full name, the path from the repository's root, and the id."""
+    kinds = (_BRANCHES, _REMOTES) if remote else (_BRANCHES,)
+    return _find(ids, _git(root, "for-each-ref", "--format=%(refname)", "--", *kinds).splitlines(), root)
 
 
 @dataclass(frozen=True)

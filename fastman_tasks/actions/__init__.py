@@ -12,6 +12,7 @@ from fastman_tasks.actions.drop import drop
 from fastman_tasks.actions.fresh import fresh
 from fastman_tasks.actions.load import load
 from fastman_tasks.actions.migrate import migrate
+from fastman_tasks.actions.phantoms import rollback_phantoms
 from fastman_tasks.actions.rebase import rebase
 from fastman_tasks.actions.refresh import redo, refresh
 from fastman_tasks.actions.repair import repair
@@ -24,5 +25,5 @@ from fastman_tasks.actions.wait import wait
 
 __all__ = [
     "backup", "check", "create", "drop", "fresh", "load", "migrate", "rebase", "redo",
-    "refresh", "repair", "reset", "restore", "rollback", "seed", "setup", "stamp", "wait",
+    "refresh", "repair", "reset", "restore", "rollback", "rollback_phantoms", "seed", "setup", "stamp", "wait",
 ]  # fmt: skip

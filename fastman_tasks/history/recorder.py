@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.history import author, entries, outside, source, table
+from fastman_tasks.history.kept import KeptFiles
 from fastman_tasks.history.writing import NotWritten, Writer
 from fastman_tasks.plans import State, Step
 from fastman_tasks.revisions.graph import RevisionGraph
@@ -29,6 +30,7 @@ class Recorder:
 
     def __init__(self, settings: Settings, warn: Callable[[str], None]) -> None:
         self._settings = settings
+        self._kept = KeptFiles(settings.root)
         self._warn = warn
         #: Whether rows are written.
         self.is_on = settings.history
@@ -77,6 +79,11 @@ class Recorder:
     def step(self, step: Step, seconds: float) -> None:
         """Write that ``step`` was done, within its transaction."""
         self._write(lambda: self._of(step, _ACTIONS[step.action], seconds, None))
+
+    def keep(self, step: Step) -> None:
+        """Keep the file of ``step``, if it was applied, for when its branch is gone. Called after its commit."""
+        if self._settings.history and step.action == "apply" and step.file is not None:
+            self._kept.keep(step.id, step.file)
 
     def failure(self, step: Step, message: str) -> None:
         """Write that ``step`` has failed, after its transaction was rolled back."""

@@ -74,15 +74,18 @@ def irreversible_reason(file: Path, dialect: str) -> str | None:
     return None if reading is None else reading.refusal
 
 
-def steps_back(revisions: Sequence[Revision], dialect: str, *, accept_empty: bool = False) -> tuple[Step, ...]:
+def steps_back(
+    revisions: Sequence[Revision], dialect: str, *, accept_empty: bool = False, ways: str = ""
+) -> tuple[Step, ...]:
     """Returns the steps that roll back ``revisions``, in their order.
 
-    Raises MigrationRefused if one of them cannot be rolled back, except for an empty one with ``accept_empty``.
+    Raises MigrationRefused if one of them cannot be rolled back, except for an empty one with ``accept_empty``; it says
+    what to do, or else the ``ways`` out.
     """
     reasons = {each: reason for each in revisions if (reason := irreversible_reason(each.file, dialect))}
     stuck = {each.name: reason for each, reason in reasons.items() if not (accept_empty and reason == EMPTY)}
     if stuck:
-        raise MigrationRefused(_describe_irreversible(stuck))
+        raise MigrationRefused(_describe_irreversible(stuck, ways))
     return tuple(each.step("roll back", is_empty=reasons.get(each) == EMPTY) for each in revisions)
 
 
@@ -105,14 +108,13 @@ def _does_nothing(function: object) -> bool:
     return True
 
 
-def _describe_irreversible(stuck: dict[str, str]) -> str:
+def _describe_irreversible(stuck: dict[str, str], ways: str) -> str:
     """Returns what to tell the user of the migrations that cannot be rolled back, each with its reason."""
     listed = "".join(f"\n  {name}: {reason}" for name, reason in stuck.items())
-    ways = "Write their downgrade(), or roll back fewer: --steps=N or --to=REVISION."
-    if set(stuck.values()) == {EMPTY}:
-        ways = (
-            "Write their downgrade(), or roll back fewer: --steps=N or --to=REVISION. "
-            "Or leave their changes in place and roll back past them: --accept-empty\n"
+    found = ways or "Write their downgrade(), or roll back fewer: --steps=N or --to=REVISION."
+    if not ways and set(stuck.values()) == {EMPTY}:
+        found += (
+            " Or leave their changes in place and roll back past them: --accept-empty\n"
             f'If there is nothing to undo, say so in the docstring of downgrade(): """{MARK}."""'
         )
-    return f"These migrations cannot be rolled back, so nothing was changed:{listed}\n{ways}"
+    return f"These migrations cannot be rolled back, so nothing was changed:{listed}\n{found}"

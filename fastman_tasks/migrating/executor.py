@@ -167,6 +167,7 @@ class Executor:
                 yield todo
                 # Alembic asks for the next step when this one, and its transaction, have finished.
                 progress.running = None
+                self._recorder.keep(step)
                 progress.unflushed = postpones
                 progress.done.append(StepResult(step, "done", self._clock() - progress.started))
                 if not progress.enclosed:

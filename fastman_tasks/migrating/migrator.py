@@ -196,6 +196,8 @@ class Migrator:
     def _read(self, also: Callable[[Connection], object] = lambda connection: None) -> State:
         def look(state: State, connection: Connection) -> None:
             self._state = state
+            if self._environment.settings.history and self._missing(state.heads):
+                self._history = entries.read(connection, state)
             also(connection)
 
         self._state = self._failure = None
@@ -231,7 +233,9 @@ class Migrator:
 
     def _applied(self, heads: Collection[str]) -> set[str]:
         if missing := self._missing(heads):
-            raise branches.refuse(missing, self.graph, self._environment.root)
+            known = self._history.standing if self._history is not None else ()
+            protected = self._environment.settings.protects(self.state.url)
+            raise branches.refuse(missing, self.graph, self._environment.root, known, is_protected=protected)
         return self.graph.with_ancestors(heads)
 
     def _missing(self, heads: Collection[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from fastman_tasks.tasks import console, json_report, revisions
+from fastman_tasks.tasks import console, json_report, revisions, rolling_back
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
 from fastman_tasks.tasks.startup import import_actions
@@ -24,9 +24,7 @@ MIGRATE_HELP = {
 @changing_task(help=MIGRATE_HELP)
 def migrate(run: Run, to: str | None = None, seed: bool = False) -> None:
     """Apply pending migrations, after a pull or on deploy."""
-    from fastman_tasks import actions
-
-    run(actions.migrate, to=to, seed=seed)
+    rolling_back.migrate(run, to=to, seed=seed)
 
 
 @changing_task(

@@ -21,9 +21,7 @@ _SEED = "Run the seeders afterwards."
 @changing_task(help=MIGRATE_HELP, default=True)
 def run(run: Run, to: str | None = None, seed: bool = False) -> None:
     """Apply the pending migrations; the same as database.migrate."""
-    from fastman_tasks import actions
-
-    run(actions.migrate, to=to, seed=seed)
+    rolling_back.migrate(run, to=to, seed=seed)
 
 
 @changing_task(help=rolling_back.HELP)
@@ -32,13 +30,14 @@ def rollback(
     steps: int | None = None,
     to: str | None = None,
     batch: int | bool | None = None,
+    phantoms: bool = False,
     accept_empty: bool = False,
 ) -> None:
     """Roll back the newest migrations, to undo or change them.
 
     inv migrate.rollback --batch
     """
-    rolling_back.roll_back(run, steps, to=to, batch=batch, accept_empty=accept_empty)
+    rolling_back.roll_back(run, steps, phantoms, accept_empty, to=to, batch=batch)
 
 
 @changing_task(help={"accept-empty": ACCEPT_EMPTY})

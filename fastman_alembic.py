@@ -4,6 +4,9 @@ Alembic 1.18 and newer import this in the middle of their own import, in every p
 Alembic's, nor of ours, is imported at the top of this module, and the package ``fastman_tasks`` need not be whole.
 """
 
+import sys
+from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 #: Our table, beside the version table.
@@ -64,3 +67,13 @@ def _log(error: Exception) -> None:
     import logging
 
     logging.getLogger("fastman_alembic").warning("The table %s is not hidden: %r", HISTORY_TABLE, error)
+
+
+class _Plugins(ModuleType):
+    """This module as a collection of itself: before 1.20.1 Alembic took an entry point for one (#1873)."""
+
+    def __iter__(self) -> Iterator[ModuleType]:
+        return iter((self,))
+
+
+sys.modules[__name__].__class__ = _Plugins

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,6 +31,7 @@ class State:
     """The database that env.py connects to: its URL, the revisions in its version table, and which table that is.
 
     ``has_metadata`` is whether env.py sets ``target_metadata``. ``engine`` is the one that it connects with.
+    ``keeps_history`` is whether plain ``alembic`` leaves the table of our history alone there.
     """
 
     url: URL
@@ -39,6 +40,7 @@ class State:
     schema: str | None = None
     has_metadata: bool = False
     engine: Engine | None = field(default=None, repr=False, compare=False)
+    keeps_history: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class Step:
     is_empty: bool = False
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True)
+class Entry:
     """One row of the history: what was done with a revision or a seeder, when and by whom.
 
     ``kind`` is *migration*, *seeder*, *stamp*, *squash* or *outside* (another tool did it). ``action`` is *apply*,
@@ -66,7 +69,7 @@ class Entry(NamedTuple):
     that was edited afterwards), or *failed*. ``at`` is the database's time in UTC.
     ``batch`` is the number of the run; ``tool`` the version of this package. ``dirty`` is whether git had changes that
     were not committed. ``file`` is relative to the project; ``message`` the error of what failed, or a remark.
-    ``checksum`` is the SHA-256 of the file.
+    ``checksum`` is the SHA-256 of the file. The ``message`` of a seeder that has run is its ``once``, if it has one.
     """
 
     id: int

@@ -38,8 +38,7 @@ class Settings:
     environment does not have; ``export_env`` exports them. ``protected`` are names of environments, in lower case.
     Times are in seconds; ``ddl_lock_timeout`` and ``statement_timeout`` are None if they are not set, 0 for no limit.
     ``alembic_config`` is an absolute file, ``alembic_name`` its section, ``alembic_x`` texts like ``key=value``.
-    ``backup`` is None where it depends on the database whether there is one before it is emptied. ``history`` is
-    whether what is done is written to the history.
+    ``backup`` is None where it depends on the database whether there is one before it is emptied.
     ``scratch_url`` is a database on whose server scratch databases can be created; None for the project's own server.
     """
 

@@ -1,4 +1,4 @@
-"""Take a migration that was edited after it had been applied for what was applied."""
+"""Take migrations as they are for what was applied: one that was edited since, and one that never ran."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from fastman_tasks.text import pluralize
 
 
 def find(project: Project) -> tuple[StepResult, ...]:
-    """Returns the applied migrations whose ``upgrade()`` or ``downgrade()`` was edited since."""
+    """Returns the migrations that were edited after they had been applied, and those that count as applied and never
+    ran here."""
     found = project.migrator.status()
-    return tuple(each for each in found if each.state == "edited" or (each.state == "applied" and each.note))
+    return tuple(
+        each for each in found if each.state in ("edited", "skipped") or (each.state == "applied" and each.note)
+    )
 
 
 def accept(
@@ -65,7 +68,7 @@ def accept(
             plan,
             run,
             level=lambda _plan: "yes",
-            question=lambda plan: f"Take {pluralize(len(plan.steps), 'edited migration')} for what was applied",
+            question=lambda plan: f"Accept {pluralize(len(plan.steps), 'migration')} as applied, without running it,",
             preview=preview,
             locks=lambda _plan: not preview,
         ),
@@ -83,7 +86,9 @@ def _differences(project: Project, edited: Sequence[StepResult]) -> tuple[str, .
     texts = statuses.read_texts(project.environment, [each.entry.id for each in edited if each.entry is not None])
     lines = []
     for each in edited:
-        assert each.entry is not None and each.step.file is not None
+        if each.entry is None or each.step.file is None:
+            lines.append(f"{each.step.name} never ran here: its changes are in the database only if others made them.")
+            continue
         lines.append(f"{each.step.name}:")
         found = describe_difference(texts[each.entry.id].encode(), source.read(each.step.file))
         lines += [f"  {line}" for line in found.splitlines()]

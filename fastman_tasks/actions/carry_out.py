@@ -178,6 +178,9 @@ class _Noted(Observer):
     results: list[StepResult] = field(default_factory=list)
     failure: Exception | SystemExit | None = None
 
+    def warned(self, text: str) -> None:
+        self._tell(self.observer.warned, text)
+
     def lock_waiting(self, holder: str | None) -> None:
         self._tell(self.observer.lock_waiting, holder)
 

@@ -48,8 +48,7 @@ def _require_database(project: Project) -> None:
 
 
 def _read(connection: Connection, name: str) -> TableDetails:
-    from fastman_tasks.migrating.loss_counts import count
-    from fastman_tasks.migrating.losses import UncountedLoss
+    from fastman_tasks.migrating.loss_counts import UncountedLoss, count
 
     names = list_tables(connection)
     if name not in names:

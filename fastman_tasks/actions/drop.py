@@ -88,8 +88,8 @@ class _Drop:
         )
 
     def _losses(self) -> tuple[Loss, ...]:
+        from fastman_tasks.migrating.loss_counts import UncountedLoss
         from fastman_tasks.migrating.loss_counts import count as count_rows
-        from fastman_tasks.migrating.losses import UncountedLoss
 
         project = self._project
         own = own_tables(project.migrator.state) if project.has_environment else ()

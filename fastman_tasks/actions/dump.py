@@ -49,7 +49,7 @@ def dump(project: Project) -> StepResult:
             text = files.write(DumpFile(backend, heads, content.find_hash(graph, heads), found.statements))
         except ValueError as error:
             raise MigrationRefused(
-                f"A dump cannot carry this, because of a line that is only a semicolon:\n  {shorten(str(error), 1000)}"
+                f"A dump cannot carry this statement, as a file has it otherwise:\n  {shorten(str(error), 1000)}"
             ) from error
         _try(project, text, expected, found, str(name))
         step = Step("write", str(name), file, message=pluralize(len(graph.revisions), "migration"))

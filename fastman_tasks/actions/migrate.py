@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from fastman_tasks.actions import replay
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.actions.seed import Seeding
 from fastman_tasks.consent import Consent, level_to_change, refuse
@@ -38,10 +37,12 @@ def migrate(
 
     def plan() -> Plan:
         nonlocal ignored
-        from fastman_tasks.migrating import dumps
+        planned = migrations = project.migrator.plan_migrate(to)
+        if planned.steps:
+            # What a command with nothing to do does not need takes longer to import than to run.
+            from fastman_tasks.migrating import dumps
 
-        planned = project.migrator.plan_migrate(to)
-        migrations, ignored = dumps.begin_with_dump(planned, project.database, project.root, project.migrator.graph)
+            migrations, ignored = dumps.begin_with_dump(planned, project.database, project.root, project.migrator.graph)
         if seeding is None:
             return migrations
         seeders = seeding.plan()
@@ -164,6 +165,8 @@ def _preview_after(project: Project, plan: Plan, load: Step, heads: tuple[str, .
     left = replace(plan, steps=plan.migrations, state=replace(plan.state, heads=heads))
     if plan.state.url.get_backend_name() != "sqlite":
         return run_preview(project, left)
+    from fastman_tasks.actions import replay
+
     # What the dump creates has to be there.
     with replay.empty(project) as copy:
         replay.load(copy, load)

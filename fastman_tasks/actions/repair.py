@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ from fastman_tasks.migrating.downgrades import steps_back
 from fastman_tasks.migrating.lost_files import LostFile
 from fastman_tasks.plans import Observer, Plan, Report, State, Step, StepResult
 from fastman_tasks.project import Project
+from fastman_tasks.revisions.graph import Revision, RevisionGraph
 from fastman_tasks.text import printable
 
 Way = Literal["restore", "roll back", "stamp", "start over"]
@@ -109,7 +111,7 @@ class _Found:
             found["restore"] = (f"Restore {names} from {places}", restoring)
             found["roll back"] = (
                 f"Roll back {undone} with these files, which are not kept",
-                missing.switch_command(self.files[0].branch, back)
+                missing.switch_command(self.files[0].branch, back, is_remote=self.files[0].is_remote)
                 if len(sources) == 1
                 else f"{restoring}, then {back}, and remove them",
             )
@@ -150,25 +152,32 @@ class _Found:
         if preview:
             # Their SQL needs the files, and then something would be changed.
             return self._report("roll back", "planned")
-        project, ids = self.project, {each.id for each in self.files}
-
-        def plan() -> Plan:
-            migrator = project.migrator
-
-            def find() -> tuple[Step, ...]:
-                newest_first = [each for each in reversed(migrator.graph.revisions) if each.id in ids]
-                return steps_back(newest_first, migrator.state.url.get_dialect().name)
-
-            return migrator.plan(find)
-
         command = Command("migrate.repair")
         try:
-            with self._restored():
-                return roll_back_planned(project, command, plan, False, consent, observer)
+            return roll_back_planned(self.project, command, self._plan, False, consent, observer, self._restored)
         except MigrationFailed as error:
             # A plain rollback would not have the files.
             error.next = command
             raise
+
+    def _plan(self) -> Plan:
+        """The plan that rolls back what the files have done. They are read elsewhere: nobody has agreed yet to have
+        them here."""
+        migrator = self.project.migrator
+        revised = {parent for each in self.files for parent in each.parents}
+        with tempfile.TemporaryDirectory(prefix="fastman-") as name:
+            revisions = []
+            for number, each in enumerate(self.files):
+                # Two folders may have files of one name.
+                copy = Path(name, str(number), each.path.name)
+                copy.parent.mkdir()
+                copy.write_bytes(each.content)
+                is_head = each.id not in revised
+                revisions.append(Revision(each.id, copy, each.message, each.parents, is_head=is_head))
+            newest_first = RevisionGraph(revisions).revisions[::-1]
+            plan = migrator.plan(lambda: steps_back(newest_first, migrator.state.url.get_dialect().name))
+        paths = {each.id: each.path for each in self.files}
+        return replace(plan, steps=tuple(replace(step, file=paths[step.id]) for step in plan.steps))
 
     @contextmanager
     def _restored(self) -> Iterator[None]:

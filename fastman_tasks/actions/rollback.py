@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.actions.migrate import run_migrations, run_preview
 from fastman_tasks.consent import Consent, level_to_roll_back, refuse
 from fastman_tasks.errors import Command, UsageError
-from fastman_tasks.plans import Observer, Plan, Report
+from fastman_tasks.plans import Observer, Plan, Report, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.text import pluralize
 
@@ -86,16 +87,23 @@ def roll_back_planned(
     preview: bool,
     consent: Consent,
     observer: Observer | None,
+    around: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Report:
-    """Roll back what ``plan`` returns, for ``command``. Returns and raises what ``rollback`` does."""
+    """Roll back what ``plan`` returns, for ``command``; that runs within the context that ``around`` returns. Returns
+    and raises what ``rollback`` does."""
+
+    def run(plan: Plan, observer: Observer, confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
+        if preview:
+            return run_preview(project, plan)
+        with around():
+            return run_migrations(project, plan, observer, confirm)
+
     return carry_out(
         Action(
             project,
             command,
             plan,
-            lambda plan, *under_lock: (
-                run_preview(project, plan) if preview else run_migrations(project, plan, *under_lock)
-            ),
+            run,
             level=lambda plan: level_to_roll_back(project.settings, project.database, plan.losses),
             question=lambda plan: f"Roll back {pluralize(len(plan.steps), 'migration')}",
             destructive=True,

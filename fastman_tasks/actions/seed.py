@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.consent import Consent, Risk, level_to_change, refuse
-from fastman_tasks.errors import Command, SeederFailed, SeedingRefused, UsageError
-from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult
+from fastman_tasks.errors import Command, FastmanError, SeederFailed, SeedingRefused, UsageError
+from fastman_tasks.plans import Observer, Plan, Report, State, Step, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.text import pluralize
 
@@ -22,6 +23,7 @@ def seed(
     only: str | None = None,
     commit_each: bool = False,
     random_seed: int | None = None,
+    again: bool = False,
     preview: bool = False,
     consent: Consent = refuse,
     observer: Observer | None = None,
@@ -30,14 +32,15 @@ def seed(
     their dependencies. Returns a Report.
 
     ``commit_each`` commits after each seeder. ``random_seed`` makes random, Faker and polyfactory generate the same
-    data in every run. With ``preview`` the seeders run, and everything is rolled back. ``consent`` is needed on a
+    data in every run. ``again`` also runs those that have run ``once``; with ``only``, of those only what is named.
+    With ``preview`` the seeders run, and everything is rolled back. ``consent`` is needed on a
     protected database. Raises UsageError for an unknown name, SeedingRefused if migrations are pending, and
     SeederFailed, with file, line and the database's message; all changes are then rolled back.
     """
     if preview and commit_each:
         raise UsageError("--pretend and --commit-each are mutually exclusive.")
-    seeding = Seeding(project, only, preview=preview, commit_each=commit_each, random_seed=random_seed)
-    flags = (("class", only), ("commit_each", commit_each), ("random_seed", random_seed))
+    seeding = Seeding(project, only, preview=preview, commit_each=commit_each, random_seed=random_seed, again=again)
+    flags = (("class", only), ("commit_each", commit_each), ("random_seed", random_seed), ("again", again))
 
     def ask(risk: Risk) -> None:
         if risk.level != "none":
@@ -71,23 +74,25 @@ class Seeding:
         preview: bool = False,
         commit_each: bool = False,
         random_seed: int | None = None,
+        again: bool = False,
     ) -> None:
-        from fastman_tasks.seeding.run import Options
+        from fastman_tasks.seeding.options import Options
 
         self._project = project
-        self._only = only
-        self._options = Options(preview, commit_each, random_seed)
+        self._options = Options(only, preview, commit_each, random_seed, again)
         self._selected: tuple[Seeder, ...] = ()
 
     def plan(self) -> tuple[Step, ...]:
         """The seeders to run."""
-        self._selected = self._project.seeders.select(self._only, self._project.database, self._options)
+        self._selected = self._project.seeders.select(self._project.database, self._options)
         return tuple(seeder.step for seeder in self._selected)
 
     def run(self, observer: Observer, confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
         """Run them and return their results. The caller holds the lock, as ``confirm`` confirms."""
         self.require_migrated()
-        return self._project.seeders.run(self._selected, self._project.database, self._options, observer, confirm)
+        project = self._project
+        state = find_state(project)
+        return project.seeders.run(self._selected, project.database, state, self._options, observer, confirm)
 
     def run_after_migrating(self, observer: Observer, confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
         """``run``, whose failure leaves the migrations applied, and says so."""
@@ -111,3 +116,19 @@ class Seeding:
                 )
         if not planned and not project.database.exists:
             raise SeedingRefused(f"{project.display_url} does not exist yet. Run inv database.migrate first.")
+
+
+def find_skipped(project: Project, only: str | None = None, *, again: bool = False) -> dict[str, StepResult]:
+    """Returns the results of the seeders that ``seed`` would skip because they have run, by name. They are read from
+    the database if any seeder runs ``once``; none are known where it cannot be reached. Nothing is run or written."""
+    if not any(seeder.once for group in project.seeders.list(only) for seeder in group):
+        return {}
+    with project, suppress(FastmanError):
+        if (database := project.database).exists:
+            return project.seeders.find_skipped(database, find_state(project), only, again=again)
+    return {}
+
+
+def find_state(project: Project) -> State:
+    """Returns where the history of ``project`` is. Without migrations it is in the database's own schema."""
+    return project.migrator.state if project.has_environment else State(project.database.url, ())

@@ -85,8 +85,10 @@ class Database:
                 from fastman_tasks.databases import async_connection
 
                 return async_connection.create(self.url)
-            # Nothing is to be rolled back when it is closed, and a server that is silent would not say so.
-            return create_engine(self.url, poolclass=pool.NullPool, pool_reset_on_return=None)
+            # Nothing is to be rolled back when it is closed, and a server that is silent would not say so. It is kept:
+            # what it asks the server on its first connection, such as its version, is not asked again.
+            self._own = create_engine(self.url, poolclass=pool.NullPool, pool_reset_on_return=None)
+            return self._own
 
     def _connected(self, engine: Engine) -> Connection:
         try:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,40 @@ def _quote(value: str) -> str:
     return f'"{escaped}"'
 
 
+def pipe(
+    source: Sequence[str | Path], target: Sequence[str | Path], environ: Mapping[str, str], *, before: str, after: str
+) -> None:
+    """Run ``target``, which reads ``before``, then what ``source`` writes, and ``after`` only if that has not failed.
+    Raises ProgramFailed with what one of them says."""
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as answered:
+        try:
+            with (
+                subprocess.Popen(
+                    target, env=environ, stdin=subprocess.PIPE, stdout=answered, stderr=answered
+                ) as reader,
+                subprocess.Popen(source, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said) as writer,
+            ):
+                assert reader.stdin is not None and writer.stdout is not None
+                try:
+                    # Where it has ended early, it has said why.
+                    with suppress(BrokenPipeError), reader.stdin:
+                        reader.stdin.write(before.encode())
+                        shutil.copyfileobj(writer.stdout, reader.stdin)
+                        if not writer.wait():
+                            reader.stdin.write(after.encode())
+                except BaseException:
+                    reader.kill()
+                    writer.kill()
+                    raise
+                writer.stdout.close()
+        except FileNotFoundError as error:
+            raise ProgramFailed(f"{error.filename}: {error.strerror}.") from error
+        for command, process, file in ((target, reader, answered), (source, writer, said)):
+            if process.returncode:
+                file.seek(0)
+                raise _failure(command, process.returncode, file.read())
+
+
 def run(command: Sequence[str | Path], environ: Mapping[str, str] | None = None, *, input: Path | None = None) -> str:
     """Run a program, which reads ``input``, and return what it writes. Raises ProgramFailed with what it says."""
     try:
@@ -141,6 +175,10 @@ def run(command: Sequence[str | Path], environ: Mapping[str, str] | None = None,
     except OSError as error:
         raise ProgramFailed(f"{error.filename}: {error.strerror}.") from error
     if done.returncode:
-        reason = done.stderr.decode("utf-8", "replace").strip() or f"it ended with {done.returncode}"
-        raise ProgramFailed(f"{Path(command[0]).name}: {reason}")
+        raise _failure(command, done.returncode, done.stderr)
     return done.stdout.decode("utf-8", "replace")
+
+
+def _failure(command: Sequence[str | Path], code: int, said: bytes) -> ProgramFailed:
+    reason = said.decode("utf-8", "replace").strip() or f"it ended with {code}"
+    return ProgramFailed(f"{Path(command[0]).name}: {reason}")

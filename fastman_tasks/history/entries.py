@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, or_, select
+from sqlalchemy import Connection, Select, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.history import table
@@ -17,12 +18,14 @@ from fastman_tasks.sources import first_line
 
 #: What makes a revision count as applied, and what ends that.
 APPLIED, NOT_APPLIED = ("apply", "mark"), ("revert", "unmark")
+_COLUMNS = [each.name for each in fields(Entry)]
 _KINDS = {"migration", "stamp", "squash", "outside"}
+_ONCE = re.compile(r"once = (\d{1,9})")
 
 
 @dataclass(frozen=True)
 class History:
-    """The entries of one version table, oldest first, and those of seeders. ``problem`` is why they cannot be read."""
+    """The entries of one version table, oldest first. ``problem`` is why they cannot be read."""
 
     entries: tuple[Entry, ...] = ()
     problem: str = ""
@@ -39,13 +42,27 @@ class History:
                     found.pop(each.name, None)
                 elif each.action == "accept" and each.name in found:
                     # What was applied when is still true.
-                    found[each.name] = found[each.name]._replace(id=each.id, checksum=each.checksum)
+                    found[each.name] = replace(found[each.name], id=each.id, checksum=each.checksum)
         return found
 
     @cached_property
     def seeders(self) -> dict[str, Entry]:
-        """The seeders that have run, each with its newest entry."""
-        return {each.name: each for each in self.entries if each.kind == "seeder" and each.action == "apply"}
+        """The seeders that have run since all migrations were rolled back last, each with the newest entry of its
+        highest version; see ``once_of``."""
+        found: dict[str, Entry] = {}
+        applied: set[str] = set()
+        for each in self.entries:
+            if each.kind == "seeder":
+                if each.action == "apply" and once_of(each) >= once_of(found.get(each.name, each)):
+                    found[each.name] = each
+            elif each.action in APPLIED:
+                applied.add(each.name)
+            elif each.action in NOT_APPLIED:
+                applied.discard(each.name)
+                # A stamp drops no table.
+                if not applied and (each.action == "revert" or each.kind == "outside"):
+                    found.clear()
+        return found
 
     @property
     def has_migrations(self) -> bool:
@@ -63,9 +80,21 @@ def read(connection: Connection, state: State) -> History:
         return History(problem=first_line(error.orig or error))
 
 
+def once_of(entry: Entry) -> int:
+    """Returns the version that a seeder had when it ran: its ``once``. One without has the first."""
+    version = _ONCE.fullmatch(entry.message or "")
+    return int(version[1]) if version else 1
+
+
+def describe_once(version: int) -> str | None:
+    """Returns the message of an entry for a seeder with this ``once``, which is 0 where it has none."""
+    return f"once = {version}" if version else None
+
+
 def rows(connection: Connection, state: State) -> tuple[Entry, ...]:
     """Returns the entries of ``read``, where there is a table. Raises DBAPIError."""
-    return tuple(map(Entry._make, connection.execute(_all(state.schema), {"version_table": state.version_table})))
+    found = connection.execute(_all(state.schema), {"version_table": state.version_table})
+    return tuple(Entry(*row) for row in found)
 
 
 def sources(connection: Connection, state: State, ids: Collection[int]) -> dict[int, str]:
@@ -91,7 +120,5 @@ def runs(entries: Iterable[Entry]) -> dict[int, list[Entry]]:
 @lru_cache(maxsize=8)
 def _all(schema: str | None) -> Select[Any]:
     columns = table.of(schema).c
-    wanted = [columns[name] for name in Entry._fields]
-    # A seeder belongs to no version table.
-    ours = or_(columns.version_table == bindparam("version_table"), columns.kind == "seeder")
-    return select(*wanted).where(ours).order_by(columns.id)
+    wanted = [columns[name] for name in _COLUMNS]
+    return select(*wanted).where(columns.version_table == bindparam("version_table")).order_by(columns.id)

@@ -35,6 +35,8 @@ class Writer:
         statement = insert(table.of(schema)).values(at=now).inline()
         compiled: Any = statement.compile(dialect=dialect, column_keys=list(columns))
         self._connection = connection
+        # That of the last row.
+        self._transaction: object = None
         self._statement = str(compiled)
         self._order: Sequence[str] | None = compiled.positiontup if compiled.positional else None
 
@@ -52,8 +54,11 @@ class Writer:
                     # Otherwise a statement that fails ends the transaction.
                     cursor.execute(f"SAVEPOINT {_SAVEPOINT}")
                 cursor.execute(self._statement, row if self._order is None else [row[each] for each in self._order])
-                if dialect.name == "postgresql":
+                # The first one in a transaction ends with it; many would be slow.
+                transaction = connection.get_transaction()
+                if dialect.name == "postgresql" and self._transaction is transaction:
                     cursor.execute(f"RELEASE SAVEPOINT {_SAVEPOINT}")
+                self._transaction = transaction
             except dbapi.Error as error:
                 self._recover(error)
                 raise NotWritten from error

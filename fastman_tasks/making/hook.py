@@ -45,7 +45,10 @@ def write(root: Path, python: Path, *, pretend: bool = False) -> HookDraft:
     folder = root.relative_to(repository.top.resolve()).as_posix()
     lines = _render(folder, str(python))
     file = repository.hooks / "post-checkout"
-    old = file.read_text("utf-8", "surrogateescape") if file.exists() else ""
+    try:
+        old = file.read_text("utf-8", "surrogateescape") if file.exists() else ""
+    except OSError as error:
+        raise FileNotWritten(f"{printable(str(file))} cannot be read: {error.strerror}.") from error
     if lines in old:
         return HookDraft(file, old, is_new=False)
     _require_ours(file, old, lines, repository)

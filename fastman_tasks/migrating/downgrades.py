@@ -75,17 +75,18 @@ def irreversible_reason(file: Path, dialect: str) -> str | None:
 
 
 def steps_back(
-    revisions: Sequence[Revision], dialect: str, *, accept_empty: bool = False, ways: str = ""
+    revisions: Sequence[Revision], dialect: str, *, accept_empty: bool = False, fewer: str = "", ways: str = ""
 ) -> tuple[Step, ...]:
     """Returns the steps that roll back ``revisions``, in their order.
 
-    Raises MigrationRefused if one of them cannot be rolled back, except for an empty one with ``accept_empty``; it says
-    what to do, or else the ``ways`` out.
+    Raises MigrationRefused if one of them cannot be rolled back, except for an empty one with ``accept_empty``. Its
+    message names ``fewer``: the flags with which the command rolls back fewer, if it has such; or else the ``ways``
+    out.
     """
     reasons = {each: reason for each in revisions if (reason := irreversible_reason(each.file, dialect))}
     stuck = {each.name: reason for each, reason in reasons.items() if not (accept_empty and reason == EMPTY)}
     if stuck:
-        raise MigrationRefused(_describe_irreversible(stuck, ways))
+        raise MigrationRefused(_describe_irreversible(stuck, fewer, ways))
     return tuple(each.step("roll back", is_empty=reasons.get(each) == EMPTY) for each in revisions)
 
 
@@ -108,13 +109,13 @@ def _does_nothing(function: object) -> bool:
     return True
 
 
-def _describe_irreversible(stuck: dict[str, str], ways: str) -> str:
+def _describe_irreversible(stuck: dict[str, str], fewer: str, ways: str) -> str:
     """Returns what to tell the user of the migrations that cannot be rolled back, each with its reason."""
     listed = "".join(f"\n  {name}: {reason}" for name, reason in stuck.items())
-    found = ways or "Write their downgrade(), or roll back fewer: --steps=N or --to=REVISION."
-    if not ways and set(stuck.values()) == {EMPTY}:
-        found += (
-            " Or leave their changes in place and roll back past them: --accept-empty\n"
+    ways = ways or f"Write their downgrade(){f', or roll back fewer: {fewer}' if fewer else ''}."
+    if fewer and set(stuck.values()) == {EMPTY}:
+        ways = (
+            f"{ways} Or leave their changes in place and roll back past them: --accept-empty\n"
             f'If there is nothing to undo, say so in the docstring of downgrade(): """{MARK}."""'
         )
-    return f"These migrations cannot be rolled back, so nothing was changed:{listed}\n{found}"
+    return f"These migrations cannot be rolled back, so nothing was changed:{listed}\n{ways}"

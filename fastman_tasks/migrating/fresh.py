@@ -15,7 +15,7 @@ from fastman_tasks.databases.wipe import Wipe
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, MigrationRefused
 from fastman_tasks.migrating import loss_counts, state
 from fastman_tasks.migrating.environment import Environment
-from fastman_tasks.migrating.losses import UncountedLoss
+from fastman_tasks.migrating.loss_counts import UncountedLoss
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.plans import Loss, Plan, State
 

@@ -126,19 +126,25 @@ def rebase_command(revision: Revision, onto: Revision) -> Command:
     return Command("migrate.rebase", (revision.id,), (("onto", onto.id),))
 
 
-def require_one_end(graph: RevisionGraph, root: Path, known_applied: Callable[[], set[str] | None]) -> None:
+def require_one_end(
+    graph: RevisionGraph, root: Path, known_applied: Callable[[], set[str] | None], *, chooses: bool = True
+) -> None:
     """Raises MigrationRefused, with what to do, where there are several heads that are not meant to stay separate.
-    ``known_applied`` returns what is applied, as ``describe_heads`` takes it."""
+
+    ``known_applied`` returns what is applied, as ``describe_heads`` takes it; ``chooses`` is whether the command has a
+    flag to choose one.
+    """
     # A head that another one depends on is on the way to it.
     if len(graph.ends) > 1 and not graph.are_independent(graph.heads):
-        raise describe_heads(graph, root, known_applied(), "Or choose one: --to=REVISION, or --to=heads for all.")
+        otherwise = "Or choose one: --to=REVISION, or --to=heads for all." if chooses else ""
+        raise describe_heads(graph, root, known_applied(), otherwise)
 
 
 def describe_heads(
     graph: RevisionGraph, root: Path, applied: Collection[str] | None, otherwise: str
 ) -> MigrationRefused:
     """Returns the error that there are several heads: the revisions that lead to each, and the ways out. ``otherwise``
-    is what else can be done."""
+    is what else can be done, if anything."""
     heads = graph.heads
     lines = [f"There are {len(heads)} heads; choose one. Nothing was changed."]
     lines_of = [graph.with_ancestors([head.id]) for head in heads]
@@ -149,4 +155,4 @@ def describe_heads(
         own = [revision for revision in graph.revisions if revision.id in line - shared] or [head]
         lines += [f"  {revision.name}  {revision.message}" for revision in own]
     ways = ways_out(graph, root, applied)
-    return MigrationRefused("\n".join([*lines, ways.text, otherwise]), next=ways.fitting)
+    return MigrationRefused("\n".join(filter(None, [*lines, ways.text, otherwise])), next=ways.fitting)

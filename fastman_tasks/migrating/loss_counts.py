@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, MetaData, Table, func, inspect, literal_column, select, text
 
-from fastman_tasks.migrating.losses import UncountedLoss
 from fastman_tasks.plans import Loss
 
 #: The number of rows up to which a table is counted exactly; beyond that the server's estimate is used.
 EXACT_LIMIT = 100_000
 # SQLite takes 500.
 _TOGETHER = 200
+
+
+@dataclass(frozen=True)
+class UncountedLoss(Loss):
+    """A loss that has not been counted yet. With ``kept``, all other columns of its table are lost."""
+
+    kept: frozenset[str] | None = None
 
 
 def count(named: Iterable[Loss], connection: Connection) -> tuple[Loss, ...]:

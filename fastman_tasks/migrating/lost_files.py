@@ -12,12 +12,13 @@ from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.version_graph import Locations
 from fastman_tasks.revisions import files
 from fastman_tasks.revisions.graph import RevisionGraph
+from fastman_tasks.sources import first_line
 
 
 @dataclass(frozen=True)
 class LostFile:
-    """The file of the revision ``id``: ``source`` is where the ``branch`` has it, from the repository's root, ``path``
-    where it belongs."""
+    """The file of the revision ``id``: ``source`` is where the ``branch``, which may be that of a remote repository,
+    has it, from the repository's root, ``path`` where it belongs."""
 
     id: str
     branch: str
@@ -25,11 +26,13 @@ class LostFile:
     path: Path
     content: bytes
     parents: tuple[str, ...]
+    message: str = ""
+    is_remote: bool = False
 
 
 def find(environment: Environment, graph: RevisionGraph, missing: Collection[str]) -> tuple[LostFile, ...]:
     """Returns the files that ``missing`` revisions, and the ones that they follow, need to have a place in ``graph``;
-    nothing if the local branches of git do not have all of them."""
+    nothing if the branches that git knows here do not have all of them."""
     found: dict[str, LostFile] = {}
     wanted = list(missing)
     try:
@@ -49,17 +52,18 @@ def find(environment: Environment, graph: RevisionGraph, missing: Collection[str
 
 def _find(environment: Environment, revision: str) -> LostFile | None:
     root = environment.root
-    branches = git.branches_with_revision(revision, root)
     current = git.current_branch(root)
     # What was deleted here a moment ago is nearest.
-    for branch, source in sorted(branches, key=lambda each: each[0] != current):
+    for found in sorted(git.branches_with_revision(revision, root), key=lambda each: each.branch != current):
         repository = git.Repository.of(root)
-        path = repository.top / source
-        contents = repository.files(repository.commit(f"refs/heads/{branch}"), [path])
+        path = repository.top / found.path
+        contents = repository.files(repository.commit(found.ref), [path])
         header = files.find(content := repository.read([contents[path]])[contents[path]])
         if header is not None and header.revision == revision:
             folders = Locations(environment.scripts).all
             if not any(path.is_relative_to(each) for each in folders):
                 path = folders[-1] / path.name
-            return LostFile(revision, branch, source, path, content, (*header.parents, *header.depends_on))
+            parents = (*header.parents, *header.depends_on)
+            message = first_line(header.docstring)
+            return LostFile(revision, found.branch, found.path, path, content, parents, message, found.is_remote)
     return None

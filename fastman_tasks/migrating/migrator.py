@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import Connection
 
-from fastman_tasks.errors import DatabaseUnavailable, FastmanError, MigrationRefused, UsageError
+from fastman_tasks.errors import DatabaseUnavailable, FastmanError, UsageError
 from fastman_tasks.history import entries
 from fastman_tasks.history.entries import History
 from fastman_tasks.migrating import missing as branches
@@ -28,6 +27,8 @@ class Migrator:
         self._environment = environment
         self._state: State | None = None
         self._history: History | None = None
+        # While env.py runs to read the state.
+        self._connection: Connection | None = None
         # Why it could not be read.
         self._failure: DatabaseUnavailable | None = None
 
@@ -68,7 +69,7 @@ class Migrator:
     @property
     def applied(self) -> set[str]:
         """The ids of the applied revisions. Raises MigrationRefused if the database has some that no file has."""
-        return self._applied(self.state.heads)
+        return self.applied_by(self.state.heads)
 
     @property
     def missing(self) -> list[str]:
@@ -102,27 +103,6 @@ class Migrator:
         applied = self.applied
         return tuple(revision for revision in self.graph.revisions if revision.id not in applied)
 
-    def replan(self, plan: Plan, heads: Collection[str]) -> Plan:
-        """Returns the migrations of ``plan`` that remain if the database now records ``heads``. Raises MigrationRefused
-        where a rollback would no longer be of what was asked about, or what the plan builds on was rolled back, and as
-        ``plan_migrate``.
-        """
-        assert plan.state is not None
-        if set(heads) == set(plan.state.heads):
-            return plan
-        applied = self._applied(heads)
-        builds_on = self.graph.with_ancestors(plan.state.heads)
-        if any(step.action == "roll back" for step in plan.steps) or not builds_on <= applied:
-            raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
-        left = tuple(step for step in plan.steps if step.id not in applied)
-        uncounted = plan.uncounted
-        if uncounted is not None:
-            from fastman_tasks.migrating import losses
-
-            # What the others have made is no longer what this run makes and drops again.
-            uncounted = losses.find(left, plan.state.url.get_dialect().name)
-        return replace(plan, steps=left, state=replace(plan.state, heads=tuple(heads)), uncounted=uncounted)
-
     def plan_migrate(self, to: str | None = None) -> Plan:
         """Returns the plan that brings the database to ``to`` (a revision, a part of its id or of its file's name, a
         label, "heads"), or to the newest revision. Raises UsageError for an unknown ``to``, and MigrationRefused if the
@@ -141,18 +121,18 @@ class Migrator:
         for a ``to`` that is unknown or not applied, and MigrationRefused as ``plan_migrate`` does and for a revision
         that cannot be rolled back: its ``downgrade()`` is missing, empty or raises NotImplementedError.
         """
-        return self.plan(lambda: self._steps_back(steps, to, accept_empty))
+        return self.plan(lambda: self._steps_back(steps, to, accept_empty, "--steps=N or --to=REVISION"))
 
     def plan_refresh(self, *, steps: int | None, only_these: bool = False, accept_empty: bool = False) -> Plan:
         """Returns the plan that rolls back the newest ``steps`` applied revisions (None: all), and then applies what is
         pending, or ``only_these`` again. Raises what ``plan_rollback`` and ``plan_migrate`` raise."""
 
         def find() -> tuple[Step, ...]:
-            back = self._steps_back(steps, None, accept_empty)
+            back = self._steps_back(steps, None, accept_empty, "--steps=N")
             again = [step.id for step in reversed(back)]
             if not only_these:
-                kept = self.applied - set(again)
-                again = self.graph.upgrade(self._targets("heads" if len(self.state.heads) > 1 else None), kept)
+                ends = self._targets("heads" if len(self.state.heads) > 1 else None, chooses=False)
+                again = self.graph.upgrade(ends, self.applied - set(again))
             return (*back, *(self.graph[each].step("apply") for each in again))
 
         return self.plan(find)
@@ -160,7 +140,7 @@ class Migrator:
     def plan_fresh(self) -> Plan:
         """Returns the plan that applies every migration to an empty database; its losses are not known. Raises
         MigrationRefused if there are several heads to choose from."""
-        revisions = self.graph.upgrade(self._targets(None), ())
+        revisions = self.graph.upgrade(self._targets(None, chooses=False), ())
         return Plan(tuple(self.graph[each].step("apply") for each in revisions), self.state)
 
     def plan(self, find: Callable[[], tuple[Step, ...]]) -> Plan:
@@ -195,9 +175,7 @@ class Migrator:
 
     def _read(self, also: Callable[[Connection], object] = lambda connection: None) -> State:
         def look(state: State, connection: Connection) -> None:
-            self._state = state
-            if self._environment.settings.history and self._missing(state.heads):
-                self._history = entries.read(connection, state)
+            self._state, self._connection = state, connection
             also(connection)
 
         self._state = self._failure = None
@@ -206,6 +184,8 @@ class Migrator:
         except DatabaseUnavailable as error:
             self._failure = error
             raise
+        finally:
+            self._connection = None
         return self._state
 
     def _counted(self, steps: tuple[Step, ...], connection: Connection) -> Plan:
@@ -216,7 +196,7 @@ class Migrator:
         named = losses.find(steps, connection.dialect.name)
         return Plan(steps, self.state, loss_counts.count(named, connection), uncounted=named)
 
-    def _steps_back(self, steps: int | None, to: str | None, accept_empty: bool) -> tuple[Step, ...]:
+    def _steps_back(self, steps: int | None, to: str | None, accept_empty: bool, fewer: str) -> tuple[Step, ...]:
         from fastman_tasks.migrating.downgrades import steps_back
 
         applied = self.applied
@@ -229,23 +209,28 @@ class Migrator:
                     "See inv migrate.status"
                 )
         newest_first = [each for each in reversed(self.graph.revisions) if each.id in applied - kept]
-        return steps_back(newest_first[:steps], self.state.url.get_dialect().name, accept_empty=accept_empty)
+        dialect = self.state.url.get_dialect().name
+        return steps_back(newest_first[:steps], dialect, accept_empty=accept_empty, fewer=fewer)
 
-    def _applied(self, heads: Collection[str]) -> set[str]:
+    def applied_by(self, heads: Collection[str]) -> set[str]:
+        """The ids of the revisions that are applied in a database that records ``heads``; raises as ``applied``."""
         if missing := self._missing(heads):
+            settings = self._environment.settings
+            if self._history is None and self._connection is not None and settings.history:
+                self._history = entries.read(self._connection, self.state)
             known = self._history.standing if self._history is not None else ()
-            protected = self._environment.settings.protects(self.state.url)
-            raise branches.refuse(missing, self.graph, self._environment.root, known, is_protected=protected)
+            protected = settings.protects(self.state.url)
+            raise branches.refuse(missing, self.graph, settings.root, known, is_protected=protected)
         return self.graph.with_ancestors(heads)
 
     def _missing(self, heads: Collection[str]) -> list[str]:
         return sorted(head for head in heads if head not in self.graph)
 
-    def _targets(self, to: str | None) -> list[str]:
+    def _targets(self, to: str | None, *, chooses: bool = True) -> list[str]:
         if to is not None and to != "heads":
             return self.resolve(to)
         if to is None:
-            require_one_end(self.graph, self._environment.root, lambda: self.known_applied)
+            require_one_end(self.graph, self._environment.root, lambda: self.known_applied, chooses=chooses)
         return [head.id for head in self.graph.heads]
 
     def resolve(self, name: str, flag: str = "--to=") -> list[str]:

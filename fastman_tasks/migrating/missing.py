@@ -49,14 +49,16 @@ def _describe_missing(
     elsewhere, can_roll_back = KeptFiles(root), not is_protected
     for revision_id in missing:
         found = git.branches_with_revision(revision_id, root)
-        here = [path for branch, path in found if branch == current]
+        here = [each.path for each in found if each.branch == current]
         has_source = bool(found) or revision_id in standing or elsewhere.read(revision_id) is not None
         can_roll_back = can_roll_back and has_source and not here
         which = f"{printable(revision_id)}: " if len(missing) > 1 else ""
         if here:
             lines.append(f"{which}The file was deleted here: {restore_command({'HEAD': here[:1]})}")
         elif found:
-            lines.append(f"{which}Roll it back from there: {switch_command(found[0][0])}")
+            lines.append(
+                f"{which}Roll it back from there: {switch_command(found[0].branch, is_remote=found[0].is_remote)}"
+            )
     if can_roll_back:
         lines.append("Or roll back here what another branch has left: inv migrate.rollback --phantoms")
     lines.append("Or restore the file, and run the command again.")
@@ -72,9 +74,11 @@ def restore_command(sources: Mapping[str, Iterable[str]]) -> str:
     )
 
 
-def switch_command(branch: str, rollback: str = "inv migrate.rollback") -> str:
+def switch_command(branch: str, rollback: str = "inv migrate.rollback", *, is_remote: bool = False) -> str:
     """Returns how to run the command ``rollback`` with the migrations of a ``branch``."""
-    return f"git switch {'-- ' if branch.startswith('-') else ''}{_quote(branch)}, then {rollback}"
+    # Of a remote's branch git makes no local one unless it is asked to.
+    flags = "--detach " if is_remote else "-- " if branch.startswith("-") else ""
+    return f"git switch {flags}{_quote(branch)}, then {rollback}"
 
 
 def _describe_squashed(missing: list[str], graph: RevisionGraph) -> str | None:
@@ -98,9 +102,9 @@ def describe_branches(revision_id: str, root: Path) -> str:
     return _places(git.branches_with_revision(revision_id, root))
 
 
-def _places(found: list[tuple[str, str]]) -> str:
-    places = (printable(f"branch {branch}: {path}") for branch, path in found)
-    return ", ".join(places) or "in no local git branch"
+def _places(found: list[git.BranchFile]) -> str:
+    places = (printable(f"branch {each.branch}: {each.path}") for each in found)
+    return ", ".join(places) or "in no git branch"
 
 
 def _quote(word: str) -> str:

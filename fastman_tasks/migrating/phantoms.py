@@ -153,12 +153,13 @@ def _is_as_applied(content: bytes, entry: Entry | None, applied: str | None) -> 
 def _read_branches(ids: Collection[str], root: Path) -> Iterator[tuple[str, str, str, bytes]]:
     """Yields each version file with one of ``ids`` in a branch of git: its id, the branch, the path, the content."""
     try:
-        places = git.find_versions(ids, root, remote=True)
-        contents = git.Repository.of(root).read([f"{ref}:{path}" for ref, path, _ in places]) if places else {}
+        found = git.find_revisions(ids, root)
+        names = [f"{file.ref}:{file.path}" for _, file in found]
+        contents = git.Repository.of(root).read(names) if found else {}
     except GitFailed:
         return
-    for ref, path, each in places:
-        yield each, git.short_name(ref), path, contents[f"{ref}:{path}"]
+    for (each, file), name in zip(found, names, strict=True):
+        yield each, file.branch, file.path, contents[name]
 
 
 def _is_known(name: str, graph: RevisionGraph) -> bool:

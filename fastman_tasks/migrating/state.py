@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.databases import commits, places, urls
 from fastman_tasks.errors import EnvironmentFailed, MigrationRefused
+from fastman_tasks.migrating import hidden_history
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import State
 from fastman_tasks.sources import display_path
@@ -65,7 +66,8 @@ def describe(heads: tuple[str, ...], context: MigrationContext, connection: Conn
     url, schema = places.find(connection)
     schema = context.version_table_schema or schema
     has_metadata = context.opts.get("target_metadata") is not None
-    return State(url, heads, context.version_table, schema, has_metadata, connection.engine)
+    keeps_history = hidden_history.is_hidden(context)
+    return State(url, heads, context.version_table, schema, has_metadata, connection.engine, keeps_history)
 
 
 def met_changing_table(error: BaseException | None) -> bool:

@@ -24,7 +24,8 @@ class Seeder:
     """A class ``*Seeder`` with ``run(db)``.
 
     ``depends_on`` are the names of the seeders that run before it, ``environments`` those in which it runs (None: all).
-    ``is_async`` is whether ``run`` needs an AsyncSession. ``file`` is relative to the project.
+    ``is_async`` is whether ``run`` needs an AsyncSession. ``file`` is relative to the project. ``once`` is the version
+    that runs once; 0 runs every time.
     """
 
     class_: type
@@ -35,6 +36,7 @@ class Seeder:
     is_async: bool
     depends_on: tuple[str, ...] = ()
     environments: frozenset[str] | None = None
+    once: int = 0
 
     @property
     def name(self) -> str:
@@ -157,6 +159,7 @@ def _checked(class_: type, file: Path, root: Path) -> Seeder:
         inspect.iscoroutinefunction(run),
         tuple(_names(where, "depends_on", getattr(class_, "depends_on", ()))),
         _environments(where, class_),
+        _once(where, getattr(class_, "once", False)),
     )
 
 
@@ -170,6 +173,15 @@ def _line(class_: type) -> int:
 def _environments(where: str, class_: type) -> frozenset[str] | None:
     given = getattr(class_, "environments", None)
     return None if given is None else frozenset(name.lower() for name in _names(where, "environments", given))
+
+
+def _once(where: str, given: Any) -> int:
+    if not isinstance(given, int) or (given < 1 and given is not False):
+        raise SeederFailed(
+            f"{where}: once is {given!r}, which is neither True nor a version. For example: once = True, and to run it "
+            "again where it has run: once = 2"
+        )
+    return int(given)
 
 
 def _names(where: str, what: str, given: Any) -> Iterator[str]:

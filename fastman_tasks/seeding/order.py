@@ -50,10 +50,14 @@ class SeedOrder:
         """
         if wanted is None:
             return self.sort([self.entry_point] if self.entry_point else self._by_name.values())
+        return self.sort(self.find_named(wanted))
+
+    def find_named(self, wanted: str) -> tuple[Seeder, ...]:
+        """Returns the seeders that ``wanted`` names, without their dependencies. Raises as ``select``."""
         typed = [name.strip() for name in wanted.split(",")]
         if not all(typed):
             raise UsageError(f"--class={wanted} has a comma without a name.")
-        return self.sort([seeder for name in typed for seeder in self.find_by_name(name)])
+        return tuple(seeder for name in typed for seeder in self.find_by_name(name))
 
     def find_by_name(self, typed: str) -> tuple[Seeder, ...]:
         """Returns the seeders that ``typed`` names, by class, subject or module. Raises UsageError if there is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -21,21 +21,14 @@ from fastman_tasks.plans import Observer, Report, StepResult, StepState
 from fastman_tasks.rows.row_counts import RowCounts
 from fastman_tasks.seeding import call, failures, missing
 from fastman_tasks.seeding.discovery import Seeder
+from fastman_tasks.seeding.once import Once
+from fastman_tasks.seeding.options import Options
 from fastman_tasks.seeding.order import SeedOrder
 
 
-@dataclass(frozen=True)
-class Options:
-    """``preview``: roll everything back at the end. ``commit_each``: commit after each seeder. ``random_seed``: make
-    random, Faker and polyfactory generate the same data in every run."""
-
-    preview: bool = False
-    commit_each: bool = False
-    random_seed: int | None = None
-
-
 class SeedRun:
-    """Runs seeders on ``connection``, which is not in a transaction. ``environment`` decides which are skipped."""
+    """Runs seeders on ``connection``, which is not in a transaction. ``environment`` and ``once`` decide which are
+    skipped."""
 
     def __init__(
         self,
@@ -44,6 +37,7 @@ class SeedRun:
         root: Path,
         environment: str | None,
         options: Options,
+        once: Once,
         observer: Observer,
         confirm: Callable[[str], None],
         clock: Callable[[], float] = time.perf_counter,
@@ -53,6 +47,7 @@ class SeedRun:
         self._root = root
         self._environment = environment
         self._options = options
+        self._once = once
         self._observer = observer
         self._confirm = confirm
         self._clock = clock
@@ -60,7 +55,8 @@ class SeedRun:
         self._started: set[str] = set()
         self._running: list[Seeder] = []
         self._results: list[StepResult] = []
-        self._failed: tuple[Seeder, BaseException] | None = None
+        #: Which seeder has failed, if any, and why.
+        self.failed: tuple[Seeder, BaseException] | None = None
         # What the failed seeder was missing, and what to do.
         self._advice: list[str] = []
         # A statement of a seeder has ended the transaction.
@@ -90,7 +86,7 @@ class SeedRun:
             except BaseException as error:
                 # Ctrl-C and a seeder's sys.exit() are failures like any other.
                 self._roll_back()
-                seeder_and_error = self._failed or (None, error)
+                seeder_and_error = self.failed or (None, error)
                 kind = LockLost if isinstance(seeder_and_error[1], LockLost) else SeederFailed
                 failure = kind(self._report(*seeder_and_error))
                 failure.report = Report("", "", None, self._kept_results())
@@ -121,6 +117,9 @@ class SeedRun:
             only = ", ".join(sorted(seeder.environments or ()))
             self._finish(StepResult(seeder.step, "skipped", note=f"only for {only}"))
             return
+        if (skipped := self._once.skip(seeder)) is not None:
+            self._finish(skipped)
+            return
         self._observer.step_started(seeder.step)
         self._running.append(seeder)
         started = self._clock()
@@ -129,20 +128,21 @@ class SeedRun:
             try:
                 self._mark(len(self._running))
                 call.run(seeder, self._connection, partial(self.call, seeder), self._row_counts)
-                if self._failed is not None:
+                if self.failed is not None:
                     # A called seeder has failed, and its caller has suppressed the error.
-                    raise self._failed[1]
+                    raise self.failed[1]
                 self._connection.exec_driver_sql(f"RELEASE SAVEPOINT {_mark(len(self._running))}")
                 released = True
                 self._running.pop()
+                self._once.record(seeder, self._clock() - started)
                 if self._options.commit_each and not self._options.preview:
                     self._commit()
             except BaseException as error:
-                if self._failed is None:
-                    self._failed = seeder, error if released else self._ended(error)
+                if self.failed is None:
+                    self.failed = seeder, error if released else self._ended(error)
                     if not released and not self._over:
                         self._advice = self._missing(seeder, error)
-                state = _STATES[self._outcome] if self._failed[0] is seeder else "failed"
+                state = _STATES[self._outcome] if self.failed[0] is seeder else "failed"
                 self._finish(StepResult(seeder.step, state, self._clock() - started, tables()))
                 raise
             self._finish(StepResult(seeder.step, "done", self._clock() - started, tables()))

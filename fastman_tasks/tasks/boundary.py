@@ -19,7 +19,6 @@ from fastman_tasks.tasks.flags import flags_of, parse
 from fastman_tasks.tasks.interruption import interruptible
 from fastman_tasks.tasks.spelling import running_program, spell
 from fastman_tasks.tasks.startup import seldom_collecting
-from fastman_tasks.text.secrets import redact, redact_traceback
 
 if TYPE_CHECKING:
     from fastman_tasks.plans import Report
@@ -145,7 +144,6 @@ def project_task(
             try:
                 with (
                     interruptible(abandon),
-                    seldom_collecting(),
                     _open(c) as project,
                     console.redacting(project.redact),
                 ):
@@ -153,6 +151,8 @@ def project_task(
             except Exit:
                 raise
             except (Exception, KeyboardInterrupt) as error:
+                from fastman_tasks.text.secrets import redact
+
                 with console.redacting(project.redact if project else redact):
                     if as_json:
                         _print_failure(error, project, _name(function))
@@ -189,11 +189,12 @@ def _name(function: Callable[..., Any]) -> str:
 
 def _open(c: Context) -> Project:
     # The services, and with them Alembic and SQLAlchemy, are only imported when a task runs.
-    from fastman_tasks.project import Project
+    with seldom_collecting():
+        from fastman_tasks.project import Project
 
-    configured = c.config.get("fastman", {})
-    configured = configured if isinstance(configured, Mapping) else None
-    return Project.open(_root(c), configured=configured, debug=_DEBUG)
+        configured = c.config.get("fastman", {})
+        configured = configured if isinstance(configured, Mapping) else None
+        return Project.open(_root(c), configured=configured, debug=_DEBUG)
 
 
 def _root(c: Context) -> Path | None:
@@ -205,6 +206,8 @@ def _root(c: Context) -> Path | None:
 def _exit(error: BaseException, project: Project | None) -> Exit:
     message, code, _ = describe(error, project)
     if _DEBUG:
+        from fastman_tasks.text.secrets import redact_traceback
+
         message = redact_traceback("".join(traceback.format_exception(error)), error) + message
     return Exit(console.error_text(message), code)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import invoke
 
 from fastman_tasks.tasks.boundary import project_task
-from fastman_tasks.tasks.startup import import_actions
+from fastman_tasks.tasks.startup import import_libraries
 
 if TYPE_CHECKING:
     from fastman_tasks.plans import Report
@@ -49,6 +49,14 @@ class Run:
             **options,
         )
 
+    def compare(self, report: Report, steps: int | None) -> None:
+        """Say so where ``report`` has rolled back fewer migrations than ``steps``."""
+        from fastman_tasks.tasks import console
+
+        count = sum(each.step.action == "roll back" for each in report.steps)
+        if steps and 0 < count < steps and not self.json:
+            console.line(f"{count} of {steps} {'was' if count == 1 else 'were'} applied.")
+
 
 def changing_task(*, help: Mapping[str, str] | None = None, default: bool = False) -> Callable[..., invoke.Task[Any]]:
     """Turn ``function(run, **flags)`` into a task with the flags --pretend, --force, --confirm and --json, too.
@@ -68,7 +76,7 @@ def changing_task(*, help: Mapping[str, str] | None = None, default: bool = Fals
             json: bool = False,
             **flags: Any,
         ) -> Any:
-            import_actions()
+            import_libraries(project)
             return function(Run(project, pretend, force, confirm, json), **flags)
 
         own = list(inspect.signature(function).parameters.values())

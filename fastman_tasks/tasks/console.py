@@ -43,8 +43,8 @@ def _out() -> TextIO:
     return _stdout.get() or sys.stdout or io.StringIO()
 
 
-def _write(text: str, style: str | None = None, end: str = "\n") -> None:
-    out = _out()
+def _write(text: str, style: str | None = None, end: str = "\n", out: TextIO | None = None) -> None:
+    out = out or _out()
     # Without a terminal nothing is coloured, and importing rich would be a tenth of the command's time.
     if out.isatty() or os.environ.get("FORCE_COLOR"):
         _console(out).print(text, style=style, end=end)
@@ -61,6 +61,11 @@ def line(text: str = "", style: str | None = None) -> None:
 def lines(text: str, style: str | None = None) -> None:
     """Print ``text``, which may have several lines."""
     _write(_clean(text.replace("\r\n", "\n"), keep="\n\t"), style)
+
+
+def warn(text: str) -> None:
+    """Print ``text`` on stderr."""
+    _write(_clean(text), "yellow", out=sys.stderr or io.StringIO())
 
 
 def _clean(text: str, keep: str = "") -> str:

@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING
 from fastman_tasks.tasks import console, json_report, revisions, rolling_back
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
-from fastman_tasks.tasks.startup import import_actions
+from fastman_tasks.tasks.rolling_back import MIGRATE_HELP
+from fastman_tasks.tasks.startup import import_libraries
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
-
-
-#: The flags of ``database.migrate``, which ``migrate.run`` has too.
-MIGRATE_HELP = {
-    "to": "Stop at this revision: its id or its file's name, or a part of either.",
-    "seed": "Run the seeders afterwards.",
-}
 
 
 @changing_task(help=MIGRATE_HELP)
@@ -95,6 +89,7 @@ def wait(project: Project, timeout: timedelta = timedelta(seconds=60), json: boo
         "class": "Run only these seeders and their dependencies: UserSeeder, user_seeder or user; several with commas.",
         "list": "List the seeders in the order in which they would run; run nothing.",
         "commit-each": "Commit after each seeder, so that a later failure does not undo it.",
+        "again": "Also run the seeders that run once and have run already; with --class, those named.",
         "random-seed": "Seed random, Faker and polyfactory, so that every run generates the same data.",
         "pretend": "Run the seeders, then roll everything back.",
         "force": "Skip confirmation, even in production.",
@@ -107,17 +102,18 @@ def seed(
     list: bool = False,
     commit_each: bool = False,
     random_seed: int | None = None,
+    again: bool = False,
     pretend: bool = False,
     force: bool = False,
     json: bool = False,
 ) -> None:
     """Run the seeders, to add initial or sample rows."""
-    import_actions()
+    import_libraries(project)
     from fastman_tasks import actions
     from fastman_tasks.tasks import reporter, seeders
 
     if list:
-        seeders.run(project, class_, json)
+        seeders.run(project, class_, json, again=again)
         return
     reporter.run(
         project,
@@ -125,6 +121,7 @@ def seed(
         only=class_,
         commit_each=commit_each,
         random_seed=random_seed,
+        again=again,
         pretend=pretend,
         json=json,
         force=force,

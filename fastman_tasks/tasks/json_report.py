@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fastman_tasks.plans import Observer
 from fastman_tasks.tasks import console
 
 if TYPE_CHECKING:
     from fastman_tasks.plans import Entry, Report, StepResult
     from fastman_tasks.project import Project
+
+
+class Warnings(Observer):
+    """Prints, beside the JSON, what is wrong and stops nothing."""
+
+    def warned(self, text: str) -> None:
+        console.warn(text)
 
 
 def report_value(
@@ -73,7 +82,7 @@ def _step_value(result: StepResult, root: Path) -> dict[str, Any]:
 
 def _entry_value(entry: Entry) -> dict[str, Any]:
     at = entry.at
-    return {**entry._asdict(), "at": None if at is None else at.isoformat(timespec="milliseconds") + "Z"}
+    return {**asdict(entry), "at": None if at is None else at.isoformat(timespec="milliseconds") + "Z"}
 
 
 def _file_value(file: Path | None, root: Path) -> str | None:

@@ -12,6 +12,7 @@ from invoke import Exit
 from fastman_tasks.tasks import console, json_report, prompt, views
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.spelling import spell
+from fastman_tasks.tasks.startup import import_libraries, seldom_collecting
 
 if TYPE_CHECKING:
     from fastman_tasks.making.decisions import Decisions
@@ -66,6 +67,7 @@ def migration(
     from fastman_tasks.making.decisions import Decisions, require_pairs
     from fastman_tasks.making.request import Request
 
+    import_libraries(project)
     values = tuple(backfill or ())
     decisions = Decisions(
         require_pairs(rename),
@@ -81,7 +83,11 @@ def migration(
     if not json:
         console.line("The migrations, replayed in a scratch database" if scratch else project.label)
         console.line()
-    with console.reserve_stdout(json), replay.full(project) if scratch else nullcontext(project) as compared:
+    with (
+        seldom_collecting(),
+        console.reserve_stdout(json),
+        replay.full(project) if scratch else nullcontext(project) as compared,
+    ):
         drafted = _write(compared, request, decisions, pretend, force, json)
         report = _report(project, drafted, None if scratch else project.display_url) if json else None
     if check and not drafted.tables:

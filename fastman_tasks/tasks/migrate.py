@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 from invoke import Exit
 
-from fastman_tasks.tasks import checks, prompt, revisions, rolling_back, version_files
+from fastman_tasks.tasks import prompt, revisions, rolling_back, version_files
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
-from fastman_tasks.tasks.database import MIGRATE_HELP
-from fastman_tasks.tasks.rolling_back import ACCEPT_EMPTY
+from fastman_tasks.tasks.rolling_back import ACCEPT_EMPTY, HELP, MIGRATE_HELP
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -24,7 +23,7 @@ def run(run: Run, to: str | None = None, seed: bool = False) -> None:
     rolling_back.migrate(run, to=to, seed=seed)
 
 
-@changing_task(help=rolling_back.HELP)
+@changing_task(help=HELP)
 def rollback(
     run: Run,
     steps: int | None = None,
@@ -70,7 +69,8 @@ def refresh(run: Run, steps: int | None = None, seed: bool = False, accept_empty
     """Roll back all migrations and apply them again, to try them in both directions."""
     from fastman_tasks import actions
 
-    run(actions.refresh, steps=steps, seed=seed, accept_empty=accept_empty)
+    report = run(actions.refresh, steps=steps, seed=seed, accept_empty=accept_empty)
+    run.compare(report, steps)
 
 
 @changing_task(
@@ -85,6 +85,7 @@ def redo(run: Run, steps: int | None = None, round_trip: bool = False, accept_em
     from fastman_tasks import actions
 
     report = run(actions.redo, steps=steps, round_trip=round_trip, accept_empty=accept_empty)
+    run.compare(report, steps)
     if any(each.step.action == "check" for each in report.in_state("failed")):
         raise Exit(code=3)
 
@@ -125,14 +126,15 @@ def check(
 
     inv migrate.check --against=origin/main
     """
+    from fastman_tasks.tasks import checks
+
     checks.run(project, json, format, against=against, models=models, database=database, replay=replay)
 
 
 @project_task(help={"json": "Print JSON."})
 def heads(project: Project, json: bool = False) -> None:
     """Show the newest migration of each branch, to see whether they need a merge."""
-    found = [each for each in revisions.read(project, json, lambda: project.migrator.status()) if each.step.is_head]
-    revisions.answer(project, "migrate.heads", found, json, lambda: revisions.heads(found))
+    revisions.heads(project, json)
 
 
 @project_task(

@@ -47,7 +47,7 @@ def run(
     try:
         # Whatever env.py, a migration or a seeder prints is not part of the JSON, or of the SQL.
         with console.reserve_stdout(json or (pretend and not live)):
-            observer = Observer() if json else shown
+            observer = json_report.Warnings() if json else shown
             report = action(project, preview=pretend, consent=consent, observer=observer, **options)
     except FastmanError as error:
         if not json:
@@ -98,6 +98,11 @@ class Lines(Observer):
             self._has_header = True
             console.line(self._project.label)
             console.line()
+
+    def warned(self, text: str) -> None:
+        self.header()
+        self.stop()
+        console.warn(text)
 
     def server_waiting(self, what: str, reason: str, waited: float) -> None:
         self.header()
@@ -168,7 +173,9 @@ class Lines(Observer):
         self.stop()
         notes = [f"{table}: {views.counts(counts)}" for table, counts in result.rows]
         if result.note:
-            notes.append(f"{result.note}; this is {views.environment(self._project)}")
+            # A seeder without an entry of the history is skipped in this environment.
+            where = "" if result.entry else f"; this is {views.environment(self._project)}"
+            notes.append(f"{result.note}{where}")
         name = "  ".join(part for part in (result.step.name, "; ".join(notes)) if part)
         console.print_result(name, result.seconds, _WORDS[result.state])
 

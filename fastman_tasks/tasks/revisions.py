@@ -26,7 +26,7 @@ _ACTIONS = {
 _REMEDIES = {
     "edited": "{name} was edited after it had been applied: {note}. See the difference: inv migrate.repair",
     "skipped": "{name} was put below a migration that had been applied already, so it never ran here. "
-    "Move it: inv migrate.rebase {id}",
+    "Let it follow the newest one, or accept it: inv migrate.repair",
     "phantom": "{name} has no file here ({note}). Roll it back: inv migrate.rollback --phantoms",
     "missing": "{id}: {note}",
 }
@@ -117,11 +117,16 @@ def lines(found: Sequence[StepResult], after: Callable[[StepResult], str] = lamb
         console.line(text, style=_STYLES[each.state])
 
 
-def heads(found: Sequence[StepResult]) -> None:
-    """Print one line for each migration, which nothing follows."""
-    lines(found)
-    if not found:
-        console.line("No migrations yet.")
+def heads(project: Project, json: bool) -> None:
+    """Print one line for each migration that nothing follows."""
+    found = [each for each in read(project, json, lambda: project.migrator.status()) if each.step.is_head]
+
+    def show() -> None:
+        lines(found)
+        if not found:
+            console.line("No migrations yet.")
+
+    answer(project, "migrate.heads", found, json, show)
 
 
 def history(project: Project, runs: bool, limit: int | None, json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The flags of migrate.rollback, and which action they ask for."""
+"""Roll back by the flags of migrate.rollback, or before database.migrate if the user agrees."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from fastman_tasks.project import Project
     from fastman_tasks.tasks.changing import Run
 
+#: The flags of ``database.migrate``, which ``migrate.run`` has too.
+MIGRATE_HELP = {
+    "to": "Stop at this revision: its id or its file's name, or a part of either.",
+    "seed": "Run the seeders afterwards.",
+}
 ACCEPT_EMPTY = "Roll back past migrations whose downgrade() is empty; what they did is not undone."
 HELP = {
     "steps": "How many of the newest applied migrations to roll back (default 1).",
@@ -32,9 +37,7 @@ def roll_back(run: Run, steps: int | None, phantoms: bool, accept_empty: bool, *
         require_one_of(steps=steps, **flags, phantoms=phantoms)
         run(actions.rollback_phantoms, accept_empty=accept_empty)
         return
-    report = run(actions.rollback, steps=steps, accept_empty=accept_empty, **flags)
-    if steps and 0 < len(report.steps) < steps and not run.json:
-        console.line(f"{len(report.steps)} of {steps} were applied.")
+    run.compare(run(actions.rollback, steps=steps, accept_empty=accept_empty, **flags), steps)
 
 
 def migrate(run: Run, **flags: Any) -> None:

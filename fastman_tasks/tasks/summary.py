@@ -18,7 +18,7 @@ _VERBS = {
     "apply": "applied",
     "roll back": "rolled back",
     "stamp": "recorded as applied, without running",
-    "accept": "accepted as edited",
+    "accept": "accepted as applied",
 }
 _NOTHING = {
     "migrate.rollback": "Nothing to roll back.",

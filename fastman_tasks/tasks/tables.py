@@ -11,7 +11,7 @@ from fastman_tasks.tasks.revisions import read
 from fastman_tasks.text import pluralize
 
 if TYPE_CHECKING:
-    from fastman_tasks.databases.overview import ForeignKey, Overview, TableDetails
+    from fastman_tasks.databases.overview import ForeignKey, Index, Overview, TableDetails
     from fastman_tasks.project import Project
 
 _KEYS = {"database.show": "overview", "database.table": "table"}
@@ -59,7 +59,8 @@ def _database(found: Overview) -> None:
 
 
 def _table(found: TableDetails) -> None:
-    count = f", {_rows(found.rows, found.precision)} rows" if found.rows is not None else ""
+    noun = "row" if found.rows == 1 and found.precision == "exact" else "rows"
+    count = f", {_rows(found.rows, found.precision)} {noun}" if found.rows is not None else ""
     console.line(f"{found.name}{count}")
     console.line()
     columns = [
@@ -75,10 +76,7 @@ def _table(found: TableDetails) -> None:
     console.table(("column", "type", "null", "default", "made by"), columns)
     sections = {
         "Primary key": [", ".join(found.primary_key)] if found.primary_key else [],
-        "Indexes": [
-            f"{each.name or '(no name)'}: {', '.join(each.columns)}{' (unique)' if each.unique else ''}"
-            for each in found.indexes
-        ],
+        "Indexes": [_index(each) for each in found.indexes],
         "Checks": [f"{name or '(no name)'}: {condition}" for name, condition in found.checks],
         "Foreign keys": [_foreign_key(each) for each in found.foreign_keys],
         "Referred to by": [_foreign_key(each) for each in found.referring],
@@ -89,6 +87,13 @@ def _table(found: TableDetails) -> None:
             console.line(title)
         for text in lines:
             console.line(f"  {text}")
+
+
+def _index(index: Index) -> str:
+    descending = index.descending or (False,) * len(index.columns)
+    parts = [f"{part}{' DESC' if down else ''}" for part, down in zip(index.columns, descending, strict=True)]
+    where = f" WHERE {index.where}" if index.where else ""
+    return f"{index.name or '(no name)'}: {', '.join(parts)}{' (unique)' if index.unique else ''}{where}"
 
 
 def _foreign_key(key: ForeignKey) -> str:

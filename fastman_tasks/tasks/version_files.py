@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastman_tasks.tasks import console, prompt, reporter, revisions
+from fastman_tasks.tasks import console, prompt, revisions
 
 if TYPE_CHECKING:
     from fastman_tasks.actions.squash import Squash
@@ -36,6 +36,7 @@ def rebase(project: Project, revision: str | None, onto: str | None, *, pretend:
     """Move the migrations of this branch, and print what they follow now. Asks what to move where that is not clear,
     and before anything is rolled back."""
     from fastman_tasks import actions
+    from fastman_tasks.tasks import reporter
 
     reporter.run(
         project,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,22 +85,24 @@ def statements(title: str, result: StepResult, *, everything: bool, is_whole: bo
         console.lines(statement)
 
 
-def seeders(project: Project, first: Sequence[Seeder], others: Sequence[Seeder]) -> None:
-    """Print the seeders in the order in which they would run, then the ``others``."""
-    _seeders(project, first)
+def seeders(project: Project, first: Sequence[Seeder], others: Sequence[Seeder], ran: Mapping[str, StepResult]) -> None:
+    """Print the seeders in the order in which they would run, then the ``others``; ``ran`` are those to skip."""
+    _seeders(project, first, ran)
     console.lines(f"\n{pluralize(len(first), 'seeder')}, in this order; nothing was run.")
     if others:
         console.line()
         console.line(f"Only when called, or with --class ({first[-1].name} is the entry point):")
-        _seeders(project, others)
+        _seeders(project, others, ran)
 
 
-def _seeders(project: Project, seeders: Sequence[Seeder]) -> None:
+def _seeders(project: Project, seeders: Sequence[Seeder], ran: Mapping[str, StepResult]) -> None:
     width = max(len(seeder.name) for seeder in seeders)
     for seeder in seeders:
         notes = [f"after {', '.join(seeder.depends_on)}"] if seeder.depends_on else []
         if seeder.environments is not None and not seeder.runs_in(project.settings.environment):
             notes.append(f"only for {', '.join(sorted(seeder.environments))}; this is {environment(project)}")
+        elif seeder.name in ran:
+            notes.append(f"skipped: {ran[seeder.name].note}")
         console.line(f"  {seeder.name:<{width}}  {seeder.where}{''.join(f'  ({note})' for note in notes)}")
 
 

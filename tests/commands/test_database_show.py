@@ -94,13 +94,36 @@ def test_table(blog: tuple[Sandbox, str]) -> None:
     assert (key["table"], key["columns"], key["to"], key["referred"]) == ("posts", ["user_id"], "users", ["id"])
     assert "CASCADE" in key["options"] and found["foreign_keys"] == []
     told = project.inv("database.table", "posts").stdout
-    assert "Foreign keys\n  posts (user_id) -> users (id) ONDELETE CASCADE\n" in told and "posts, 0 rows" in told
+    assert "Foreign keys\n  posts (user_id) -> users (id) ON DELETE CASCADE\n" in told and "posts, 0 rows" in told
     assert "Did you mean users? inv database.show lists them." in project.inv("database.table", "user", code=2).stderr
     project.inv("database.migrate")
     renamed = json.loads(project.inv("database.table", "users", "--json").stdout)["table"]["columns"]
     assert [(each["name"], each["migration"]) for each in renamed if each["name"] in ("nick", "name")] == [
         ("name", "2_posts")
     ]
+
+
+def test_indexes(blog: tuple[Sandbox, str]) -> None:
+    """Which columns are descending, the condition of a partial index, expressions; no warning of any."""
+    project, url = blog
+    execute(url, "CREATE INDEX ix_down ON users (age DESC, id)")
+    expected = {"ix_down: age DESC, id", "ix_users_age: age", "users_email_key: email (unique)"}
+    if not url.startswith("mysql"):
+        execute(url, "CREATE UNIQUE INDEX ix_part ON users (lower(email) DESC) WHERE id > 3")
+        where = "(id > 3)" if url.startswith("postgresql") else "id > 3"
+        # PostgreSQL says what type a literal has.
+        email = "lower(email::text)" if url.startswith("postgresql") else "lower(email)"
+        expected.add(f"ix_part: {email} DESC (unique) WHERE {where}")
+    told = project.inv("database.table", "users")
+    section = told.stdout.partition("Indexes\n")[2].partition("\n\n")[0]
+    assert {line.strip() for line in section.splitlines()} == expected and "Warning" not in told.stderr
+
+
+def test_a_virtual_table(project: Sandbox) -> None:
+    """What SQLite keeps its content in is not listed beside it, but counted."""
+    execute(f"sqlite:///{project.root}/app.db", "CREATE VIRTUAL TABLE ft USING fts5(t)")
+    [only] = json.loads(project.inv("database.show", "--json").stdout)["overview"]["tables"]
+    assert only["name"] == "ft" and only["size"] != 0
 
 
 def test_on_a_terminal(project: Sandbox) -> None:

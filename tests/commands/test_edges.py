@@ -96,6 +96,13 @@ def test_more_steps_than_are_applied(shop: Sandbox) -> None:
     assert re.findall(r"  (\S+) \.+ .*DONE", said) == [NAMES[1], NAMES[0]]
     assert said.endswith("2 migrations rolled back.\n2 of 5 were applied.\n")
     assert tables(url(shop)) == {"alembic_version"}
+    shop.inv("database.migrate", "--to=1a1a")
+    for name in ("redo", "refresh"):
+        assert shop.inv(f"migrate.{name}", "--steps=5", "--force").stdout.endswith("\n1 of 5 was applied.\n")
+    shop.replace(f"database/migrations/versions/{NAMES[2]}.py", 'op.drop_table("tags")', "raise NotImplementedError")
+    for name, flags in {"rollback": "--steps=N or --to=REVISION", "refresh": "--steps=N", "redo": "--steps=N"}.items():
+        refused = shop.inv(f"migrate.{name}", "--force", code=1).stderr
+        assert f"Write their downgrade(), or roll back fewer: {flags}.\n" in refused
 
 
 def test_nothing_to_do(shop: Sandbox) -> None:
@@ -168,7 +175,7 @@ def test_a_revision_that_no_file_has(shop: Sandbox) -> None:
 
     status = shop.inv("migrate.status", "--check", code=3).stdout
     assert re.search(r"^  missing +no file has this revision +dead$", status, re.MULTILINE)
-    assert "\ndead: in no local git branch\n" in status
+    assert "\ndead: in no git branch\n" in status
     assert status.endswith("0 applied, 3 pending, 1 missing.\n")
     value = json.loads(shop.inv("migrate.status", "--json").stdout)
     missing = {"revision": "dead", "state": "missing", "file": None, "message": None, "head": False}

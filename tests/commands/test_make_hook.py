@@ -162,7 +162,14 @@ def test_a_folder_of_hooks_in_the_project(shop: Sandbox) -> None:
     """It is git's; what is written there may be committed, and should not be."""
     git(shop, "config", "core.hooksPath", ".githooks")
     assert "do not commit it" in shop.inv("make.hook").stdout
-    assert (shop.root.parent / ".githooks/post-checkout").exists()
+    hook = shop.root.parent / ".githooks/post-checkout"
+    hook.unlink()
+    hook.mkdir()
+    assert "cannot be read: Is a directory." in shop.inv("make.hook", code=1).stderr
+    hook.rmdir()
+    hook.parent.rmdir()
+    hook.parent.write_text("", "utf-8")
+    assert "cannot be written: " in shop.inv("make.hook", code=1).stderr
 
 
 def test_no_repository(project: Sandbox) -> None:

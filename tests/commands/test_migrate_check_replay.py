@@ -98,7 +98,7 @@ def test_everything_that_is_possible(shop: Sandbox, url: str, monkeypatch: pytes
 
 def test_what_fails_on_the_way(shop: Sandbox) -> None:
     """A migration that fails is named without what would be done about a database that is there; one that cannot be
-    rolled back ends the round trip; one that makes what the models say is said."""
+    rolled back ends the round trip; one that makes what the models say is said; two heads are listed once."""
     shop.write(".env", "DATABASE_URL=sqlite:///live.db")
     shop.replace(f"{VERSIONS}/create_pets.py", "op.drop_table('pets')", "raise NotImplementedError")
     reason = "not create_pets, nor what is before it: its downgrade() raises NotImplementedError"
@@ -116,6 +116,10 @@ def test_what_fails_on_the_way(shop: Sandbox) -> None:
     said = shop.inv("migrate.check", "--models", "--replay", code=1).stdout
     assert said.count("  failed   ") == said.count("create_users failed: ") == 2
     assert "Correct the file first" not in said and "inv " not in said
+    shop.replace(f"{VERSIONS}/create_users.py", "op.make_index", "op.create_index")
+    shop.replace(f"{VERSIONS}/add_age.py", "down_revision = 'b2'", "down_revision = 'a1'")
+    said = shop.inv("migrate.check", "--models", code=3).stdout
+    assert said.endswith(" models       there is more than one head, as said above\n") and said.count("add_age") == 1
     assert not (shop.root / "live.db").exists()
 
 

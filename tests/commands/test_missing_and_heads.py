@@ -78,13 +78,13 @@ def test_in_no_branch(project: Sandbox, url: str) -> None:
     add(project, "2_gone", "2.b", "1a")
     project.inv("database.migrate")
     (project.root / "database/migrations/versions/2_gone.py").unlink()
-    assert "  2.b  in no local git branch\n" in project.inv("database.migrate", code=1).stderr
+    assert "  2.b  in no git branch\n" in project.inv("database.migrate", code=1).stderr
     add(project, "2_other", "2xb", "1a")
     git(project, "init")
     git(project, "add", ".")
     git(project, "commit", "-m", "all")
     refused = project.inv("migrate.reset", "--force", code=1)
-    assert "  2.b  in no local git branch\n" in refused.stderr
+    assert "  2.b  in no git branch\n" in refused.stderr
     assert "inv migrate.stamp REVISION" in refused.stderr
 
 

@@ -29,6 +29,8 @@ COMMANDS = (
     ["make.migration", "change users", "--pretend"],
     ["migrate.reset", "--force"],
 )
+# One of each kind, where it is the URL that is told in many ways: what is told is the same for all of them.
+OF_EACH_KIND = (["migrate.status"], ["database.migrate"], ["database.seed"])
 SEEDING = (["database.seed"],)
 MIGRATING = (["database.migrate", "--pretend"], ["database.migrate"], ["migrate.rollback"])
 USERS = 'op.create_table("users", sa.Column("id", sa.Integer, primary_key=True), sa.Column("password", sa.Text))'
@@ -54,17 +56,21 @@ def failing_env_py(project: Sandbox, raised: str) -> None:
     project.write("migrations/env.py", f"{text.split('def run_migrations_offline')[0]}\nraise RuntimeError({raised})\n")
 
 
-@pytest.mark.parametrize("told", ["url", "url.replace('%', '%%')", "repr(make_url(url).password)"], ids=range(3))
-def test_alembic_ini(project: Sandbox, alembic_init: Init, told: str) -> None:
+@pytest.mark.parametrize(
+    ("told", "commands"),
+    [("url", COMMANDS), ("url.replace('%', '%%')", OF_EACH_KIND), ("repr(make_url(url).password)", OF_EACH_KIND)],
+    ids=range(3),
+)
+def test_alembic_ini(project: Sandbox, alembic_init: Init, told: str, commands: Sequence[Sequence[str]]) -> None:
     """Its URL, as it stands there, as Python has it, and decoded, in an error of env.py."""
     url = f"postgresql+psycopg://ada:{quote(PASSWORD, safe='')}@127.0.0.1:1/shop"
     alembic_init(project, url.replace("%", "%%"))
     failing_env_py(
         project,
-        f"(lambda url, make_url: f'cannot reach {{{told}}}')"
+        f'(lambda url, make_url: f"cannot reach {{{told}}}")'
         "(config.get_main_option('sqlalchemy.url'), __import__('sqlalchemy').make_url)",
     )
-    assert "cannot reach " in run_all(project)
+    assert "RuntimeError: cannot reach " in run_all(project, commands=commands)
 
 
 def test_the_text_of_a_driver(project: Sandbox, alembic_init: Init) -> None:
@@ -75,24 +81,24 @@ def test_the_text_of_a_driver(project: Sandbox, alembic_init: Init) -> None:
     assert "host=db password=***; {'user': 'ada', 'passwd': '***'}" in run_all(project)
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        f"postgresql+psycopg://ada:{quote(PASSWORD, safe='')}@127.0.0.1:PORT/shop",
-        f"postgresql+psycopg://ada:{PASSWORD}@127.0.0.1:PORT/shop",
-        f"postgresql+psycopg://127.0.0.1:PORT/shop?user=ada&password={MARK}&sslpassword={MARK}",
-        f"postgresql+asyncpg://ada:{MARK}@127.0.0.1:PORT/shop?passfile={MARK}",
-        f"mysql+pymysql://ada:x@{MARK}@127.0.0.1:PORT/shop",
-        f"nothing://ada:{MARK}@127.0.0.1:PORT/shop",
-        f"ada:{MARK}@127.0.0.1",
-    ],
-    ids=range(7),
-)
-def test_settings(project: Sandbox, url: str) -> None:
+URLS = [
+    f"postgresql+psycopg://ada:{quote(PASSWORD, safe='')}@127.0.0.1:PORT/shop",
+    f"postgresql+psycopg://ada:{PASSWORD}@127.0.0.1:PORT/shop",
+    f"postgresql+psycopg://127.0.0.1:PORT/shop?user=ada&password={MARK}&sslpassword={MARK}",
+    f"postgresql+asyncpg://ada:{MARK}@127.0.0.1:PORT/shop?passfile={MARK}",
+    f"mysql+pymysql://ada:x@{MARK}@127.0.0.1:PORT/shop",
+    f"nothing://ada:{MARK}@127.0.0.1:PORT/shop",
+    f"ada:{MARK}@127.0.0.1",
+]
+
+
+@pytest.mark.parametrize("commands", [OF_EACH_KIND, pytest.param(COMMANDS, marks=pytest.mark.exhaustive)], ids=len)
+@pytest.mark.parametrize("url", URLS, ids=range(7))
+def test_settings(project: Sandbox, url: str, commands: Sequence[Sequence[str]]) -> None:
     """A URL that leads nowhere."""
     project.add_environment()
     project.add_migration("1_users", "1a", None, USERS)
-    said = run_all(project, {"DATABASE_URL": url.replace("PORT", str(free_port()))})
+    said = run_all(project, {"DATABASE_URL": url.replace("PORT", str(free_port()))}, commands)
     assert "Cannot connect" in said or "is not a database URL" in said or "Unknown database" in said
 
 

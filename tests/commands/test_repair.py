@@ -10,7 +10,8 @@ import pytest
 
 from command import Sandbox
 from fastman_tasks import Project, actions, force
-from fastman_tasks.errors import UsageError
+from fastman_tasks.consent import Risk
+from fastman_tasks.errors import ConsentMissing, UsageError
 from servers import Server, execute, tables
 
 # What it asks of the libraries, other tests ask of their oldest versions.
@@ -116,6 +117,16 @@ def test_roll_back(project: Sandbox, url: str) -> None:
     """With files that are only there for as long as it takes; also where it is declined, or fails."""
     for answer in ("", "9", "\x03"):
         project.terminal("migrate.repair", answers=[(ASKED, answer)], code=5)
+    seen: list[set[str]] = []
+
+    def decline(risk: Risk) -> None:
+        seen.append(versions(project))
+        raise ConsentMissing("no")
+
+    with pytest.raises(ConsentMissing):
+        actions.repair(Project.open(project.root), "roll back", consent=decline)
+    # Not even while it is asked: a process that is killed then would leave them.
+    assert seen == [{"a1_é.py"}]
     project.terminal("migrate.repair", answers=[(ASKED, "2"), ("Roll back 2 migrations", "n")], code=5)
     assert versions(project) == {"a1_é.py"} and "b2" in tables(url)
     said = project.terminal("migrate.repair", answers=[(ASKED, "2"), ("Roll back 2 migrations", "y")])
@@ -140,6 +151,20 @@ def test_of_two_branches(shop: Sandbox) -> None:
     assert "\n  b2  branch feature/pets: database/" in said and "\n  d1  branch toys: database/" in said
     assert "1 applied, 1 pending." in shop.inv("migrate.status").stdout
     assert versions(shop) == {"a1_é.py", "c1_é.py"}
+
+
+def test_of_a_remote_branch(shop: Sandbox) -> None:
+    """As it was fetched, where no local branch has them; there is no local branch of it afterwards, either."""
+    git(shop, "update-ref", "refs/remotes/origin/pets", "feature/pets")
+    git(shop, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/pets")
+    git(shop, "branch", "-D", "feature/pets")
+    refused = shop.inv("migrate.repair", code=5).stderr
+    assert "  b2  branch origin/pets: database/migrations/versions/b2_é.py\n" in refused
+    assert "    git restore --source=origin/pets -- " in refused
+    assert "    git switch --detach origin/pets, then inv migrate.rollback --steps=2\n" in refused
+    actions.repair(Project.open(shop.root), "roll back", consent=force)
+    assert tables(f"sqlite:///{shop.root}/shop.db") == {"a1", "alembic_version"}
+    assert versions(shop) == {"a1_é.py"}
 
 
 def test_interrupted(shop: Sandbox) -> None:
@@ -194,7 +219,7 @@ def test_in_no_branch(project: Sandbox, url: str) -> None:
     add(project, "d1", "c1")
     execute(url, "CREATE TABLE c1 (id INTEGER NOT NULL PRIMARY KEY)")
     refused = project.inv("migrate.repair", code=5).stderr
-    assert "  b2  in no local git branch\n" in refused
+    assert "  b2  in no git branch\n" in refused
     assert "Record c1 instead" in refused
     assert "inv migrate.fresh" in refused and "git" not in refused.replace("git branch", "")
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
 from command import Result, Sandbox
+from processes import Running, wait_for
 from seeds import ASYNC, EVERY, MARIADB, SYNC, add_seeder, add_shop, dump, new_url
 from servers import execute
 
@@ -494,6 +493,7 @@ def test_json(shop: Sandbox) -> None:
                 "sql": [],
                 "findings": [],
                 "note": None,
+                "history": None,
             }
         ],
         "losses": [],
@@ -604,25 +604,16 @@ SLOW = """
 """
 
 
-def interrupted(project: Sandbox, number: int, *flags: str) -> tuple[int, str, str]:
-    """Send ``number`` to a run of the slow seeder when it is in the middle; its code, stdout and stderr."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "invoke", "database.seed", *flags],
-        cwd=project.root,
-        env=project.environ(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
+def interrupted(project: Sandbox, number: signal.Signals, *flags: str) -> Result:
+    """Send ``number`` to a run of the slow seeder when it is in the middle; how it ended."""
+    running = Running(project, "database.seed", *flags)
     ready = project.root / "ready"
-    deadline = time.monotonic() + 20
-    while not ready.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(ready)
     ready.unlink()
-    process.send_signal(number)
-    out, err = process.communicate(timeout=20)
-    return process.returncode, out, err
+    if number is signal.SIGKILL:
+        return Result(running.kill(), "", "")
+    running.send(number)
+    return running.finish(code=None)
 
 
 @pytest.mark.thorough
@@ -646,15 +637,14 @@ def test_interrupted(project: Sandbox, url: str, driver: str) -> None:
     project.inv("database.migrate")
     before = dump(url)
 
-    code, _, err = interrupted(project, signal.SIGINT)
-    assert (code, err) == (
+    ended = interrupted(project, signal.SIGINT)
+    assert (ended.code, ended.stderr) == (
         1,
         "SlowSeeder was interrupted.\nThese ran before it: FirstSeeder.\nAll changes were rolled back.\n",
     )
     assert dump(url) == before
 
-    code, _, err = interrupted(project, signal.SIGKILL)
-    assert code == -signal.SIGKILL
+    assert interrupted(project, signal.SIGKILL).code == -signal.SIGKILL
     for _ in range(100):
         # A server needs a moment to notice that the client is gone.
         if dump(url) == before:
@@ -662,9 +652,9 @@ def test_interrupted(project: Sandbox, url: str, driver: str) -> None:
         time.sleep(0.05)
     assert dump(url) == before
 
-    code, _, err = interrupted(project, signal.SIGTERM, "--commit-each")
-    assert code == 1
-    assert err.endswith("Committed (--commit-each): FirstSeeder. The failed seeder was rolled back.\n")
+    ended = interrupted(project, signal.SIGTERM, "--commit-each")
+    assert ended.code == 1
+    assert ended.stderr.endswith("Committed (--commit-each): FirstSeeder. The failed seeder was rolled back.\n")
     assert dump(url) == {**before, "roles": dump(url)["roles"]}
     assert [row[0] for row in execute(url, "SELECT name FROM roles ORDER BY name")] == ["first", "guest"]
 

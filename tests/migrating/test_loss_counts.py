@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event, make_url
 
 from fastman_tasks.migrating import loss_counts
-from fastman_tasks.migrating.losses import UncountedLoss
+from fastman_tasks.migrating.loss_counts import UncountedLoss
 from fastman_tasks.plans import Loss
 from servers import Server, connected, execute
 

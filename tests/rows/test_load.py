@@ -422,5 +422,5 @@ def test_constant_memory(place: Place) -> None:
 
     place.load(Person, "warm.csv", "id,name\n")
     for name, make in (("p.csv", csv), ("p.jsonl", lines))[: 2 if place.url.startswith("sqlite:") else 1]:
-        small, large = peak(name, make(15_000)), peak(name, make(60_000))
+        small, large = peak(name, make(6_000)), peak(name, make(24_000))
         assert large < 1.25 * small, f"{name}: {small:,} and {large:,}"

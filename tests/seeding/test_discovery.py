@@ -25,6 +25,9 @@ BAD = {
     "class BadSeeder:\n    depends_on = 'Good'\n    def run(self, db): ...": "'Good', which is not a list.",
     "class BadSeeder:\n    depends_on = [7]\n    def run(self, db): ...": "depends_on holds 7.",
     "class BadSeeder:\n    environments = 'x'\n    def run(self, db): ...": "environments is 'x', which is not a list",
+    "class BadSeeder:\n    once = 'yes'\n    def run(self, db): ...": "once is 'yes', which is neither True",
+    "class BadSeeder:\n    once = 0\n    def run(self, db): ...": "bad_seeder.py:1: once is 0, which is neither",
+    "class BadSeeder:\n    once = 1.5\n    def run(self, db): ...": "once is 1.5, which is neither",
     "class BadSeeder:\n    depends_on = ['GodSeeder']\n    def run(self, db): ...": (
         "BadSeeder depends on GodSeeder, which does not exist: BadSeeder -> GodSeeder "
         "(bad_seeder.py:1). Did you mean GoodSeeder? Known: GoodSeeder, BadSeeder."

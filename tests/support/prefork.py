@@ -10,7 +10,8 @@ import atexit
 import contextlib
 import fcntl
 import gc
-import importlib
+import importlib.abc
+import importlib.machinery
 import json
 import os
 import pkgutil
@@ -25,7 +26,10 @@ import termios
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import IO
+
+from invoke.parser import Argument
 
 LIBRARIES = (
     *("alembic.command", "alembic.config", "alembic.autogenerate", "alembic.runtime.environment"),
@@ -174,9 +178,34 @@ def _become(asked: dict, out: int, err: int) -> list[str]:
 
 def _import_all(package: str) -> None:
     for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
-        # The tasks ask Invoke, as a tasks.py imports them, how it was called.
-        if module.name != "fastman_tasks.tasks":
-            (_import_all if module.ispkg else importlib.import_module)(module.name)
+        (_import_all if module.ispkg else importlib.import_module)(module.name)
+
+
+class _Before(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Gives the modules of ``package``, which were imported before, to who imports them; the package itself, which asks
+    Invoke how it was called, is imported then."""
+
+    def __init__(self, package: str) -> None:
+        del sys.modules[package]
+        names = [name for name in sys.modules if name.startswith(f"{package}.")]
+        self._modules = {name: sys.modules.pop(name) for name in names}
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        return importlib.machinery.ModuleSpec(fullname, self) if fullname in self._modules else None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        return self._modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
+def _copy_at_once(argument: Argument, memo: dict[int, object]) -> Argument:
+    memo[id(argument)] = copied = object.__new__(type(argument))
+    vars(copied).update(vars(argument))
+    return copied
 
 
 def _main() -> None:
@@ -185,6 +214,10 @@ def _main() -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     _import_all("fastman_tasks")
+    sys.meta_path.insert(0, _Before("fastman_tasks.tasks"))
+    # Invoke copies every flag of every command twice, which takes longer than most commands do. What a flag holds is
+    # replaced, never changed.
+    Argument.__deepcopy__ = _copy_at_once  # type: ignore[attr-defined]
     gc.freeze()
     command = _Server(requests).serve()
     sys.argv[:] = command

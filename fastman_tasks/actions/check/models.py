@@ -6,6 +6,7 @@ import re
 
 from fastman_tasks.actions import replay
 from fastman_tasks.actions.check.outcome import judge, outcome
+from fastman_tasks.errors import MigrationRefused
 from fastman_tasks.plans import Finding, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.revisions.problems import VersionFile
@@ -17,7 +18,12 @@ def check(project: Project, here: tuple[VersionFile, ...]) -> StepResult:
     from fastman_tasks.making.request import Request
 
     with replay.full(project) as copy:
-        draft = copy.migration_writer.write(Request.of("", check=True, scratch=True))
+        try:
+            draft = copy.migration_writer.write(Request.of("", check=True, scratch=True))
+        except MigrationRefused:
+            if len(copy.migrator.graph.ends) < 2:
+                raise
+            return outcome("models", "skipped", "there is more than one head, as said above")
     if not draft.tables:
         where = f" in {', '.join(draft.models)}" if draft.models else ""
         return outcome("models", "skipped", f"no models found{where}")

@@ -9,22 +9,19 @@ from pathlib import Path
 from types import ModuleType
 
 from fastman_tasks.databases import urls
+from fastman_tasks.databases.backends import choose
 from fastman_tasks.databases.database import Database
 from fastman_tasks.errors import BackupFailed, UsageError
 from fastman_tasks.text import printable
 
 #: How the name of one that is being written ends.
 TEMPORARY = ".tmp"
-_ENDINGS = {"sqlite": "db", "postgresql": "dump", "mysql": "sql", "mariadb": "sql"}
 _SIGNATURES = {"sqlite": (b"SQLite format 3\0",), "postgresql": (b"PGDMP",), "mysql": (b"-- My", b"-- Maria", b"/*M!")}
 
 
 def ending(database: Database) -> str:
     """Returns how the names of its backups end. Raises UsageError if it cannot be backed up."""
-    backend = database.url.get_backend_name()
-    if backend not in _ENDINGS:
-        raise UsageError(f"A {backend} database cannot be backed up: only PostgreSQL, SQLite, MySQL, MariaDB.")
-    return _ENDINGS[backend]
+    return str(_backend(database).ENDING)
 
 
 def write(database: Database, file: Path) -> None:
@@ -90,15 +87,4 @@ def require_backup(database: Database, file: Path) -> None:
 
 
 def _backend(database: Database) -> ModuleType:
-    name = database.url.get_backend_name()
-    if name == "sqlite":
-        from fastman_tasks.databases.backups import sqlite
-
-        return sqlite
-    if name == "postgresql":
-        from fastman_tasks.databases.backups import postgresql
-
-        return postgresql
-    from fastman_tasks.databases.backups import mysql
-
-    return mysql
+    return choose(__name__, database.url.get_backend_name(), "be backed up")

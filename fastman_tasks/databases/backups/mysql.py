@@ -10,6 +10,8 @@ from fastman_tasks.databases import programs, wipe
 from fastman_tasks.databases.database import Database
 from fastman_tasks.errors import BackupFailed
 
+#: How the names of such backups end.
+ENDING = "sql"
 _SERVER = "SELECT concat_ws(' ', @@hostname, @@port, @@datadir, database())"
 # Bytes in which a backup says that it has come to its end.
 _TAIL = 200

@@ -13,6 +13,8 @@ from fastman_tasks.databases import programs, wipe
 from fastman_tasks.databases.database import Database
 from fastman_tasks.errors import BackupFailed
 
+#: How the names of such backups end.
+ENDING = "dump"
 _PACKAGE = "postgresql-client"
 _SERVER = """SELECT concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), oid) FROM pg_database
     WHERE datname = current_database()"""
@@ -46,15 +48,18 @@ def restore(database: Database, file: Path, lock_timeout: float) -> None:
     _require_same_server(database, environ)
     psql, pg_restore = (programs.find([name], _PACKAGE, version) for name in ("psql", "pg_restore"))
     with tempfile.TemporaryDirectory(prefix="fastman-restore-") as name:
-        folder = Path(name)
-        # As a whole before it is run: psql would commit what it has got of one that ends early.
-        (folder / "list").write_text(_contents(programs.run([pg_restore, "--list", file]), database), "utf-8")
-        programs.run([pg_restore, f"--use-list={folder / 'list'}", f"--file={folder / 'restore.sql'}", file])
-        statements = database.run(_drop)
-        (folder / "drop.sql").write_text("".join(f"{each};\n" for each in statements), "utf-8")
-        flags = ["--no-psqlrc", "--no-password", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
-        files = [f"--file={folder / each}" for each in ("drop.sql", "restore.sql")]
-        programs.run([psql, *flags, "--output=/dev/null", *files], environ)
+        listed = Path(name) / "list"
+        listed.write_text(_contents(programs.run([pg_restore, "--list", file]), database), "utf-8")
+        statements = "".join(f"{each};\n" for each in database.run(_drop))
+        flags = ["--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file=-"]
+        # Committed only if pg_restore has come to its end: what it has written until then may look whole.
+        programs.pipe(
+            [pg_restore, f"--use-list={listed}", "--file=-", file],
+            [psql, *flags],
+            environ,
+            before=f"BEGIN;\n{statements}",
+            after="COMMIT;\n",
+        )
 
 
 def _require_same_server(database: Database, environ: Mapping[str, str]) -> None:

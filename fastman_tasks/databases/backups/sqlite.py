@@ -11,6 +11,8 @@ from fastman_tasks.databases import urls
 from fastman_tasks.databases.database import Database
 from fastman_tasks.errors import BackupFailed, UsageError
 
+#: How the names of such backups end.
+ENDING = "db"
 # Seconds to wait for another process that writes.
 _PATIENCE = 10.0
 _BUSY, _LOCKED = 5, 6

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from types import ModuleType
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from fastman_tasks.databases.backends import choose
 from fastman_tasks.databases.verbatim import execute
-from fastman_tasks.errors import UsageError
 
 # Drivers that send several statements at once, which takes a quarter of the time.
 _TAKE_SEVERAL, _BATCH = {"psycopg", "psycopg2"}, 100
@@ -31,7 +30,8 @@ def read(connection: Connection, *, without: Collection[str] = ()) -> Dump:
     It has no owners, grants or settings, and is the same for two databases that have the same schema and rows. The
     tables ``without`` are those whose qualified names are given. Raises UsageError for another database.
     """
-    return _backend(connection.dialect.name).read(connection, without)  # type: ignore[no-any-return]
+    backend = choose(__name__, connection.dialect.name, "be dumped")
+    return backend.read(connection, without)  # type: ignore[no-any-return]
 
 
 def load(
@@ -54,19 +54,3 @@ def load(
         for number, statement in enumerate(batch, start):
             before(number)
             execute(connection, statement)
-
-
-def _backend(name: str) -> ModuleType:
-    if name == "postgresql":
-        from fastman_tasks.databases.dump import postgresql
-
-        return postgresql
-    if name == "sqlite":
-        from fastman_tasks.databases.dump import sqlite
-
-        return sqlite
-    if name in ("mysql", "mariadb"):
-        from fastman_tasks.databases.dump import mysql
-
-        return mysql
-    raise UsageError(f"A {name} database cannot be dumped: only PostgreSQL, SQLite, MySQL, MariaDB.")

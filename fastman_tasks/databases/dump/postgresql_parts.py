@@ -19,7 +19,11 @@ _COLUMN = f"""concat_ws(' ', quote_ident(a.attname), format_type(a.atttypid, a.a
     (SELECT '(' || {_NUMBERS} || ')' FROM pg_depend i JOIN pg_sequence q ON q.seqrelid = i.objid
         WHERE i.classid = 'pg_class'::regclass AND i.refobjid = a.attrelid AND i.refobjsubid = a.attnum
         AND i.deptype = 'i'),
-    CASE WHEN a.attnotnull THEN 'NOT NULL' END)"""
+    CASE WHEN a.attnotnull AND coalesce(o.convalidated, true) THEN concat('CONSTRAINT ' || quote_ident(nullif(o.conname,
+        concat(c.relname, '_', a.attname, '_not_null'))) || ' ', 'NOT NULL', CASE WHEN o.connoinherit THEN ' NO INHERIT'
+        END) END)"""
+# From PostgreSQL 18 on, NOT NULL is a constraint, which may have a name of its own.
+_NOT_NULL = "LEFT JOIN pg_constraint o ON o.conrelid = a.attrelid AND o.contype = 'n' AND o.conkey[1] = a.attnum"
 _TABLE = "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 _NAME = "c.oid::regclass::text"
 # What PostgreSQL has made for a partition because its parent has one.
@@ -59,32 +63,39 @@ PARTS = (
             CASE WHEN c.relpersistence = 'u' THEN 'CREATE UNLOGGED TABLE ' ELSE 'CREATE TABLE ' END, {_NAME}, ' (',
             (SELECT string_agg(E'\\n    ' || {_COLUMN}, ',' ORDER BY a.attnum) || E'\\n'
                 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-                    LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+                    LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum {_NOT_NULL}
                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), ')',
             (SELECT ' INHERITS (' || string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) || ')'
                 FROM pg_inherits i WHERE i.inhrelid = c.oid AND NOT c.relispartition),
             ' PARTITION BY ' || pg_get_partkeydef(c.oid),
             ' WITH (' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(c.reloptions) o) || ')'), {_NAME}
     FROM {_TABLE} WHERE c.relkind IN ('r', 'p') AND {own("pg_class", "c.oid")}""",
-    f"""SELECT 'pg_class', c.oid, 'columns', 11, {_NAME}, concat('ALTER TABLE ONLY ', {_NAME}, string_agg(concat(
-            ' ALTER COLUMN ' || quote_ident(a.attname) || ' SET STORAGE ' || CASE WHEN a.attstorage <> t.typstorage
-                THEN CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN'
-                ELSE 'EXTENDED' END END), ',' ORDER BY a.attnum)), {_NAME}
+    f"""SELECT 'pg_class', c.oid, 'columns', CASE c.relkind WHEN 'i' THEN 27 WHEN 'I' THEN 27 ELSE 11 END, {_NAME},
+        concat(CASE WHEN c.relkind IN ('i', 'I') THEN 'ALTER INDEX ' ELSE 'ALTER TABLE ONLY ' END, {_NAME},
+            string_agg(concat(' ALTER COLUMN ', CASE WHEN c.relkind IN ('i', 'I') THEN a.attnum::text
+                ELSE quote_ident(a.attname) END, ' SET ', s.what), ',' ORDER BY a.attnum, s.what)), {_NAME}
     FROM {_TABLE} JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        JOIN pg_type t ON t.oid = a.atttypid
-    WHERE c.relkind IN ('r', 'p') AND a.attstorage <> t.typstorage AND {own("pg_class", "c.oid")}
+        JOIN pg_type t ON t.oid = a.atttypid CROSS JOIN LATERAL (VALUES
+            ('STORAGE ' || CASE WHEN a.attstorage <> t.typstorage AND c.relkind IN ('r', 'p') THEN CASE a.attstorage
+                WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END),
+            ('COMPRESSION ' || CASE to_jsonb(a) ->> 'attcompression' WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END),
+            ('STATISTICS ' || nullif(a.attstattarget, -1)), ('(' || array_to_string(a.attoptions, ', ') || ')')
+        ) s (what)
+    WHERE s.what IS NOT NULL AND c.relkind IN ('r', 'p', 'm', 'i', 'I') AND {own("pg_class", "c.oid")}
     GROUP BY c.oid""",
     f"""SELECT 'pg_class', c.oid, 'replicated', 29, {_NAME}, concat('ALTER TABLE ONLY ', {_NAME}, ' REPLICA IDENTITY ',
         CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' ELSE (
             SELECT 'USING INDEX ' || quote_ident(i.relname) FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
             WHERE x.indrelid = c.oid AND x.indisreplident) END), {_NAME}
     FROM {_TABLE} WHERE c.relkind IN ('r', 'p') AND c.relreplident <> 'd' AND {own("pg_class", "c.oid")}""",
-    f"""SELECT 'pg_constraint', k.oid, '', CASE k.contype WHEN 'c' THEN 21 WHEN 'f' THEN 40 ELSE 24 END,
+    f"""SELECT 'pg_constraint', k.oid, '',
+        CASE WHEN k.contype IN ('c', 'n') THEN 21 WHEN k.contype = 'f' THEN 40 ELSE 24 END,
         concat({_NAME}, ' ', k.conname), concat(
             CASE WHEN c.relkind = 'p' AND k.contype IN ('p', 'u', 'x') THEN 'ALTER TABLE ONLY ' ELSE 'ALTER TABLE ' END,
             {_NAME}, ' ADD CONSTRAINT ', quote_ident(k.conname), ' ', pg_get_constraintdef(k.oid)), {_NAME}
     FROM pg_constraint k JOIN {_TABLE} ON c.oid = k.conrelid
-    WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND (k.conislocal OR c.relispartition)
+    WHERE (k.contype IN ('c', 'f', 'p', 'u', 'x') OR k.contype = 'n' AND NOT k.convalidated)
+        AND (k.conislocal OR c.relispartition)
         AND NOT (k.contype = 'f' AND k.conparentid <> 0) AND {own("pg_class", "c.oid")}""",
     f"""SELECT 'pg_class', c.oid, 'attached', 22, {_NAME}, concat('ALTER TABLE ONLY ', i.inhparent::regclass,
         ' ATTACH PARTITION ', {_NAME}, ' ', pg_get_expr(c.relpartbound, c.oid)), {_NAME}

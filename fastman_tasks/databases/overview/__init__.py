@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -9,8 +10,11 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, inspect
 from sqlalchemy.engine import Inspector
+from sqlalchemy.exc import SAWarning
 
-from fastman_tasks.errors import UsageError
+from fastman_tasks.databases.backends import choose
+
+_OPTIONS = {"ondelete": "ON DELETE {}", "onupdate": "ON UPDATE {}", "deferrable": "DEFERRABLE"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Column:
 @dataclass(frozen=True)
 class ForeignKey:
     """The ``columns`` of ``table`` that refer to the ``referred`` columns of ``to``, with ``options`` such as
-    "ONDELETE CASCADE"."""
+    "ON DELETE CASCADE"."""
 
     name: str | None
     table: str
@@ -65,11 +69,14 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class Index:
-    """An index, or a unique constraint, of columns or expressions."""
+    """An index, or a unique constraint, of columns or expressions, each of which may be ``descending``; ``where`` is
+    the condition of a partial one."""
 
     name: str | None
     columns: tuple[str, ...]
     unique: bool
+    descending: tuple[bool, ...] = ()
+    where: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,27 +106,22 @@ def read(connection: Connection, *, counts: bool = False) -> Overview:
 def read_table(connection: Connection, name: str, others: Collection[str]) -> TableDetails:
     """Returns the table ``name``, which exists, with the foreign keys of the ``others`` to it."""
     inspector, (schema, bare) = inspect(connection), split(name)
-    uniques = [each["name"] for each in inspector.get_unique_constraints(bare, schema=schema)]
-    indexes = [
-        Index(
-            each["name"],
-            tuple(map(str, each.get("expressions") or [column or "?" for column in each["column_names"]])),
-            bool(each["unique"]),
-        )
-        for each in inspector.get_indexes(bare, schema=schema)
-    ]
+    indexes = list(_backend(connection).indexes(connection, schema, bare))
     known = {each.name for each in indexes}
-    indexes += [
-        Index(each["name"], tuple(each["column_names"]), True)
-        for each in inspector.get_unique_constraints(bare, schema=schema)
-        if each["name"] is None or each["name"] not in known
-    ]
+    with warnings.catch_warnings():
+        # Of an index that SQLAlchemy does not know how to read; it is read already.
+        warnings.simplefilter("ignore", SAWarning)
+        indexes += [
+            Index(each["name"], tuple(each["column_names"]), True)
+            for each in inspector.get_unique_constraints(bare, schema=schema)
+            if each["name"] is None or each["name"] not in known
+        ]
     keys = [key for other in others for key in _foreign_keys(inspector, other)]
     return TableDetails(
         name,
         tuple(_backend(connection).columns(connection, schema, bare)),
         tuple(inspector.get_pk_constraint(bare, schema=schema)["constrained_columns"]),
-        tuple(sorted(indexes, key=lambda each: (each.name not in uniques, each.name or ""))),
+        tuple(sorted(indexes, key=lambda each: (not each.unique, each.name or ""))),
         tuple((each["name"], each["sqltext"]) for each in inspector.get_check_constraints(bare, schema=schema)),
         tuple(key for key in keys if key.table == name),
         tuple(key for key in keys if key.to == name),
@@ -148,24 +150,12 @@ def _foreign_keys(inspector: Inspector, table: str) -> Iterator[ForeignKey]:
     schema, bare = split(table)
     for each in inspector.get_foreign_keys(bare, schema=schema):
         of: Any = each.get("referred_schema")
-        options = " ".join(f"{key.upper()} {value}" for key, value in sorted(each.get("options", {}).items()) if value)
+        said = sorted((key, value) for key, value in each.get("options", {}).items() if value)
+        options = " ".join(_OPTIONS.get(key, f"{key.upper()} {{}}").format(value) for key, value in said)
         to = f"{of}.{each['referred_table']}" if of else each["referred_table"]
         columns, referred = tuple(each["constrained_columns"]), tuple(each["referred_columns"])
         yield ForeignKey(each["name"], table, columns, to, referred, options)
 
 
 def _backend(connection: Connection) -> ModuleType:
-    name = connection.dialect.name
-    if name == "postgresql":
-        from fastman_tasks.databases.overview import postgresql
-
-        return postgresql
-    if name == "sqlite":
-        from fastman_tasks.databases.overview import sqlite
-
-        return sqlite
-    if name in ("mysql", "mariadb"):
-        from fastman_tasks.databases.overview import mysql
-
-        return mysql
-    raise UsageError(f"A {name} database cannot be shown: only PostgreSQL, SQLite, MySQL, MariaDB.")
+    return choose(__name__, connection.dialect.name, "be shown")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, text
 
-from fastman_tasks.databases.overview import Column, Overview, TableSize
+from fastman_tasks.databases.overview import Column, Index, Overview, TableSize
 
 # The rows of a table that was never analyzed are not known: -1, or 0 before version 14.
 _TABLES = """SELECT CASE WHEN n.nspname = current_schema() THEN c.relname ELSE n.nspname || '.' || c.relname END,
@@ -20,6 +20,14 @@ _COLUMNS = """SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attn
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE n.nspname = coalesce(:schema, current_schema()) AND c.relname = :name AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attnum"""
+_INDEXES = """SELECT i.relname, x.indisunique, pg_get_expr(x.indpred, x.indrelid),
+        ARRAY(SELECT coalesce(a.attname::text, pg_get_indexdef(x.indexrelid, n, true))
+            FROM generate_series(1, x.indnkeyatts) n
+            LEFT JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[n - 1] ORDER BY n),
+        ARRAY(SELECT (x.indoption[n - 1] & 1) = 1 FROM generate_series(1, x.indnkeyatts) n)
+    FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = coalesce(:schema, current_schema()) AND c.relname = :name AND NOT x.indisprimary"""
 _IDENTITIES = {"a": "identity, always", "d": "identity"}
 
 
@@ -40,3 +48,10 @@ def columns(connection: Connection, schema: str | None, name: str) -> Iterator[C
         column, type, nullable, default, identity, generated = row
         note = _IDENTITIES.get(identity, "generated" if generated else "")
         yield Column(column, type, nullable, default, note)
+
+
+def indexes(connection: Connection, schema: str | None, name: str) -> Iterator[Index]:
+    """Yields the indexes of the table ``name`` but that of its primary key."""
+    found = connection.execute(text(_INDEXES), {"schema": schema, "name": name})
+    for index, is_unique, where, parts, descending in found:
+        yield Index(index, tuple(parts), is_unique, tuple(descending), where)

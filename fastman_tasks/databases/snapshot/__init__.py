@@ -7,13 +7,13 @@ columns, and names that a server makes up are left out.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from fastman_tasks.errors import UsageError
+from fastman_tasks.databases.backends import choose
 
 
 class Entry(NamedTuple):
@@ -91,20 +91,5 @@ def read(connection: Connection, known: Known | None = None) -> Snapshot:
     Where it is read again and again, ``known`` is an empty dict at first; what has not changed need not be read anew.
     Raises UsageError for another database.
     """
-    return Snapshot(tuple(sorted(_reader(connection.dialect.name)(connection, {} if known is None else known))))
-
-
-def _reader(backend: str) -> Callable[[Connection, Known], Iterable[Entry]]:
-    if backend == "postgresql":
-        from fastman_tasks.databases.snapshot import postgresql
-
-        return postgresql.read
-    if backend == "sqlite":
-        from fastman_tasks.databases.snapshot import sqlite
-
-        return sqlite.read
-    if backend in ("mysql", "mariadb"):
-        from fastman_tasks.databases.snapshot import mysql
-
-        return mysql.read
-    raise UsageError(f"The schema of a {backend} database cannot be compared: only PostgreSQL, SQLite, MySQL, MariaDB.")
+    backend = choose(__name__, connection.dialect.name, "be compared")
+    return Snapshot(tuple(sorted(backend.read(connection, {} if known is None else known))))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
-from types import ModuleType
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from fastman_tasks.databases.backends import choose
 from fastman_tasks.databases.verbatim import execute
 from fastman_tasks.errors import UsageError
 from fastman_tasks.text import pluralize
@@ -63,7 +63,8 @@ def find(connection: Connection, schemas: Collection[str] = (), keep: Collection
     Raises UsageError for a schema or a table that does not exist, and MigrationRefused if something else would be
     dropped too, such as a view of another schema.
     """
-    return _backend(connection).find(connection, schemas, keep)  # type: ignore[no-any-return]
+    backend = choose(__name__, connection.dialect.name, "be emptied")
+    return backend.find(connection, schemas, keep)  # type: ignore[no-any-return]
 
 
 def list_schemas(connection: Connection) -> list[str]:
@@ -90,20 +91,3 @@ def without_kept(things: tuple[Thing, ...], keep: Collection[str]) -> tuple[Thin
         if not any(name in names for names in tables.values()):
             raise UsageError(f"--keep={name}: there is no such table.")
     return tuple(thing for thing in things if tables.get(thing, set()).isdisjoint(keep))
-
-
-def _backend(connection: Connection) -> ModuleType:
-    name = connection.dialect.name
-    if name == "postgresql":
-        from fastman_tasks.databases.wipe import postgresql
-
-        return postgresql
-    if name == "sqlite":
-        from fastman_tasks.databases.wipe import sqlite
-
-        return sqlite
-    if name in ("mysql", "mariadb"):
-        from fastman_tasks.databases.wipe import mysql
-
-        return mysql
-    raise UsageError(f"A {name} database cannot be emptied: only PostgreSQL, SQLite, MySQL, MariaDB.")

@@ -58,6 +58,8 @@ def complete(
     upgrade.reverse_into(downgrade)
     _name_tables(downgrade, namer)
     for operations in (upgrade, downgrade):
+        # Whatever it is generated on, it may run on MySQL.
+        mysql_indexes.drop_with_tables(operations)
         if existing.dialect != "sqlite":
             dependent_tables.untangle(operations)
         check_operations.make_writable(operations, existing.connection.dialect)
@@ -65,7 +67,6 @@ def complete(
     if existing.is_mysql:
         kept = KeptKeys(existing, upgrade, list(tables))
         for operations in (upgrade, downgrade):
-            mysql_indexes.drop_with_tables(operations)
             keys_outside(operations)
         mysql_indexes.drop_with_keys(
             upgrade, lambda key: existing.has_index(key.table.name, key.table.schema, str(key.name))

@@ -11,10 +11,12 @@ from sqlalchemy.engine import make_url
 from fastman_tasks.databases import dump, snapshot
 from fastman_tasks.databases.database import Database
 from fastman_tasks.databases.dump import Dump
+from fastman_tasks.databases.dump import file as files
+from fastman_tasks.databases.dump.file import DumpFile
 from fastman_tasks.databases.dump.order import Part, sort
 from fastman_tasks.databases.snapshot import Snapshot
 from rich_schemas import SCRIPTS
-from servers import Server, connected, in_transaction
+from servers import Server, connected, execute, in_transaction
 
 
 def make(url: str, script: str) -> None:
@@ -78,6 +80,54 @@ def test_whose_manner_values_are_written_in(postgresql: Server, mariadb: Server)
         assert look(other)[1].statements == found.statements
 
 
+def test_what_no_snapshot_tells(postgresql: Server) -> None:
+    """What a column is told for the planner and the storage; and from PostgreSQL 18 on, how a NOT NULL is called."""
+    url, other = postgresql.fresh("postgresql+psycopg"), postgresql.fresh("postgresql+psycopg")
+    make(url, COLUMNS)
+    with connected(url) as connection:
+        if connection.exec_driver_sql("SHOW server_version_num").scalar_one() >= "180000":
+            dump.load(connection, re.split(r";\n(?=[A-Z])", NAMED.strip()))
+            connection.commit()
+            names = {"old_name_name_not_null", "a_must", "base_must", "later"}
+        else:
+            names = set()
+    found = look(url)[1].statements
+    assert (
+        "ALTER TABLE ONLY t ALTER COLUMN a SET (n_distinct=5), ALTER COLUMN a SET STATISTICS 7, ALTER COLUMN b "
+        "SET COMPRESSION pglz, ALTER COLUMN b SET STORAGE EXTERNAL" in found
+    )
+    assert "ALTER INDEX ix ALTER COLUMN 1 SET STATISTICS 9" in found
+    with connected(other) as connection:
+        dump.load(connection, found)
+        connection.commit()
+    assert look(other)[1].statements == found
+    query = "SELECT conname FROM pg_constraint WHERE contype = 'n' AND conrelid <> 0"
+    for each in (url, other):
+        assert names <= {name for (name,) in execute(each, query)}
+    assert sorted(execute(url, query)) == sorted(execute(other, query))
+
+
+COLUMNS = """
+CREATE TABLE t (a int, b text);
+CREATE INDEX ix ON t (lower(b));
+ALTER TABLE t ALTER a SET STATISTICS 7, ALTER a SET (n_distinct = 5), ALTER b SET STORAGE EXTERNAL;
+ALTER TABLE t ALTER b SET COMPRESSION pglz;
+ALTER INDEX ix ALTER 1 SET STATISTICS 9
+"""
+NAMED = """
+CREATE TABLE old_name (name int PRIMARY KEY, note text NOT NULL NO INHERIT);
+ALTER TABLE old_name RENAME COLUMN name TO id;
+ALTER TABLE old_name RENAME TO new_name;
+CREATE TABLE base (a int CONSTRAINT a_must NOT NULL, b int CONSTRAINT base_must NOT NULL);
+CREATE TABLE child (c int CONSTRAINT c_must NOT NULL) INHERITS (base);
+CREATE TABLE child_2 (a int CONSTRAINT other NOT NULL) INHERITS (base);
+CREATE TABLE parts (id int CONSTRAINT part_must NOT NULL, n text NOT NULL) PARTITION BY RANGE (id);
+CREATE TABLE part_1 PARTITION OF parts FOR VALUES FROM (1) TO (2);
+INSERT INTO t VALUES (NULL, 'x');
+ALTER TABLE t ADD CONSTRAINT later NOT NULL a NOT VALID
+"""
+
+
 def test_grants_are_named(postgresql: Server) -> None:
     url = postgresql.fresh("postgresql+psycopg")
     make(
@@ -99,6 +149,19 @@ def test_rows_of_a_virtual_table_are_named(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/one.db"
     make(url, "CREATE VIRTUAL TABLE ft USING fts5(t);\nINSERT INTO ft VALUES ('a')")
     assert look(url)[1].left_out == ("the rows of the virtual table ft",)
+
+
+def test_a_line_of_a_semicolon() -> None:
+    """In a row's text it ends no statement: the file has a line that is in none. Its lines are counted all the same."""
+    plain = ("CREATE TABLE t (a text)", "INSERT INTO t VALUES ('a')")
+    assert b"\n;\n" in files.write(DumpFile("sqlite", ("r1",), "m", plain))
+    awkward = ("SELECT 1", "INSERT INTO t VALUES ('a\n;\nb\n; -- 1\n')", ";\nSELECT 2", "SELECT 3\n;")
+    content = files.write(DumpFile("sqlite", ("r1",), "m", awkward))
+    found = files.parse(content)
+    assert found.statements == awkward and not found.is_edited
+    lines = content.decode().split("\n")
+    assert [lines[line - 1] for line in found.lines] == [each.split("\n")[0] for each in awkward]
+    assert content.count(b"\n; -- 2\n") == len(awkward)
 
 
 def test_order() -> None:

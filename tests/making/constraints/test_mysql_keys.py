@@ -67,3 +67,17 @@ def test_keys_make_way(project: Sandbox, mariadb: Server, before: str, after: st
     execute(walk.url, "INSERT INTO books VALUES (1, 1, 2000), (2, NULL, NULL)")
     made = walk.up_down_up(after, allow_drops=True)
     assert made.count("create_foreign_key(") == additions, made
+
+
+def test_generated_on_sqlite(project: Sandbox, mariadb: Server) -> None:
+    """MariaDB can roll it back too: an index that a foreign key needs goes with its table."""
+    project.add_environment()
+    project.write("models.py", models(f"{KEY}, index=True"))
+    project.write(".env", "DATABASE_URL=sqlite:///shop.db")
+    project.inv("make.migration", "create books")
+    [file] = (project.root / "database/migrations/versions").glob("*.py")
+    up, down = file.read_text("utf-8").split("def downgrade")
+    assert "create_index" in up and "drop_index" not in down
+    project.write(".env", f"DATABASE_URL={mariadb.fresh('mariadb+pymysql')}")
+    project.inv("database.migrate")
+    project.inv("migrate.refresh", "--force")

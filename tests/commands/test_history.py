@@ -1,0 +1,162 @@
+"""What the history says: when, by whom, how long; what was edited, put below, or done by another tool."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from command import Sandbox
+from servers import Server, execute, tables
+
+USERS = 'op.create_table("users", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String(40)))'
+DOWN = 'op.drop_column("users", "email")'
+DRIVERS = ["sqlite", "postgresql+psycopg", "postgresql+asyncpg", "mariadb+pymysql"]
+
+
+def prepare(project: Sandbox, request: pytest.FixtureRequest, driver: str) -> str:
+    """A project with two migrations; returns its database's URL."""
+    url = f"sqlite:///{project.root}/shop.db"
+    if driver != "sqlite":
+        server: Server = request.getfixturevalue(driver.partition("+")[0])
+        url = server.fresh(driver)
+    project.add_environment()
+    project.write(".env", f"DATABASE_URL='{url}'\nENVIRONMENT=staging\n")
+    project.add_migration("1_users", "r1", None, USERS, 'op.drop_table("users")')
+    project.add_migration("2_email", "r2", "r1", 'op.add_column("users", sa.Column("email", sa.String(80)))', DOWN)
+    return url
+
+
+def status(project: Sandbox, *flags: str, code: int = 0) -> dict[str, dict[str, Any]]:
+    """What ``migrate.status`` says of each revision."""
+    found = json.loads(project.inv("migrate.status", "--json", *flags, code=code).stdout)
+    return {each["revision"]: each for each in found["steps"]}
+
+
+def states(project: Sandbox) -> dict[str, str]:
+    return {revision: each["state"] for revision, each in status(project).items()}
+
+
+def runs(project: Sandbox) -> list[tuple[int, str, str, str | None]]:
+    """Batch, action, revision and message of each entry, the newest run first."""
+    found = json.loads(project.inv("migrate.history", "--runs", "--json").stdout)["steps"]
+    kept = [each["history"] for each in found]
+    return [(each["batch"], each["action"], each["name"], each["message"]) for each in kept]
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_who_did_what_and_when(project: Sandbox, request: pytest.FixtureRequest, driver: str) -> None:
+    """Each run has a number; a failure is in the history, too; reading creates no table."""
+    url = prepare(project, request, driver)
+    assert states(project) == {"r1": "pending", "r2": "pending"}
+    if driver != "sqlite":
+        assert tables(url) == set()
+    project.inv("database.migrate", "--to=r1")
+    project.inv("database.migrate")
+
+    entry = status(project)["r2"]["history"]
+    assert (entry["batch"], entry["action"], entry["environment"]) == (2, "apply", "staging")
+    assert entry["seconds"] > 0 and entry["at"].endswith("Z") and entry["os_user"] and entry["host"]
+    assert entry["file"] == "database/migrations/versions/2_email.py" and entry["tool"].startswith("fastman-tasks")
+    shown = project.inv("migrate.status").stdout
+    assert "batch 2, " in shown and f"{entry['os_user']}@{entry['host']}" in shown
+
+    project.inv("migrate.rollback", "--force")
+    project.add_migration("3_wrong", "r3", "r2", 'op.execute("SELECT absent FROM nowhere")', "pass")
+    project.inv("database.migrate", code=1)
+    found = runs(project)
+    assert [each[:3] for each in found] == [
+        (4, "apply", "r2"),
+        (4, "failed", "r3"),
+        (3, "revert", "r2"),
+        (2, "apply", "r2"),
+        (1, "apply", "r1"),
+    ]
+    assert "nowhere" in str(found[1][3])
+    assert "Batch 4" in project.inv("migrate.history", "--runs", "--limit=1").stdout
+
+
+@pytest.mark.parametrize("driver", ["sqlite", "postgresql+psycopg"])
+def test_edited(project: Sandbox, request: pytest.FixtureRequest, driver: str) -> None:
+    """What a formatter changes is no edit; one length is, until it is accepted."""
+    prepare(project, request, driver)
+    project.inv("database.migrate")
+    file = project.root / "database/migrations/versions/1_users.py"
+    before = file.read_text("utf-8")
+
+    file.write_bytes(("# Copyright\n" + before.replace('"', "'")).replace("\n", "\r\n").encode())
+    assert states(project) == {"r1": "applied", "r2": "applied"}
+    file.write_text(before.replace("drop_table(", "execute('SELECT 1'); op.drop_table("), "utf-8")
+    assert status(project)["r1"]["note"] == "downgrade() was edited"
+    project.inv("migrate.status", "--check")
+    file.write_text(before.replace("40", "50"), "utf-8")
+    assert states(project) == {"r1": "edited", "r2": "applied"}
+    assert "1_users was edited after it had been applied" in project.inv("migrate.status", "--check", code=3).stdout
+
+    refused = project.inv("migrate.repair", code=5)
+    assert "String(40)" in refused.stdout and "String(50)" in refused.stdout and "--force" in refused.stderr
+    assert "String(50)" in project.inv("migrate.repair", "--pretend").stdout
+    assert states(project)["r1"] == "edited"
+    project.inv("migrate.repair", "--force")
+    entry = status(project, "--check")["r1"]["history"]
+    assert (entry["action"], entry["batch"]) == ("apply", 1)
+    assert "none was edited" in project.inv("migrate.repair").stdout
+
+    file.write_text("def upgrade(:\n", "utf-8")
+    file.write_text(before.replace("def upgrade", "def upgrade(:\n\n\ndef upgrade"), "utf-8")
+    assert "not valid Python" in status(project)["r1"]["note"]
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_other_tools(project: Sandbox, request: pytest.FixtureRequest, driver: str) -> None:
+    """A database that another tool has brought here is adopted in silence; what it does later is noted as its doing."""
+    prepare(project, request, driver)
+    project.alembic("upgrade", "r1")
+    assert states(project) == {"r1": "applied", "r2": "pending"}
+    project.inv("database.migrate")
+    assert runs(project)[0] == (1, "mark", "r1", "applied before the history began")
+    assert states(project) == {"r1": "applied", "r2": "applied"}
+    assert "fastman_history" not in project.alembic("check", code=255).stdout
+
+    project.alembic("downgrade", "r1")
+    project.alembic("upgrade", "r2")
+    project.alembic("downgrade", "r1")
+    project.inv("database.migrate")
+    assert runs(project)[:2] == [(2, "unmark", "r2", "rolled back by another tool"), (2, "apply", "r2", None)]
+
+    # One that is put below what was applied never runs.
+    project.add_migration("2_a", "r1a", "r1", "pass", "pass")
+    project.replace("database/migrations/versions/2_email.py", "down_revision = 'r1'", "down_revision = 'r1a'")
+    assert states(project) == {"r1": "applied", "r1a": "skipped", "r2": "applied"}
+    project.inv("migrate.status", "--check", code=3)
+    assert "2_a never ran here" in project.inv("migrate.repair", code=5).stdout
+    project.inv("migrate.repair", "--force")
+    assert runs(project)[0][:3] == (3, "mark", "r1a")
+    project.inv("migrate.status", "--check")
+
+
+def test_stamped_and_switched_off(project: Sandbox, request: pytest.FixtureRequest) -> None:
+    """What is recorded without running is recorded as that; with FASTMAN_HISTORY=off nothing is written."""
+    url = prepare(project, request, "sqlite")
+    project.inv("database.migrate", env={"FASTMAN_HISTORY": "off"})
+    assert tables(url) == {"alembic_version", "users"}
+    project.inv("migrate.stamp", "r1", "--force")
+    project.inv("migrate.stamp", "r2", "--force")
+    assert [each[:3] for each in runs(project)] == [
+        (2, "mark", "r2"),
+        (1, "mark", "r1"),
+        (1, "mark", "r2"),
+        (1, "unmark", "r2"),
+    ]
+    assert (
+        json.loads(project.inv("migrate.status", "--json", env={"FASTMAN_HISTORY": "off"}).stdout)["steps"][0][
+            "history"
+        ]
+        is None
+    )
+    execute(url, "DROP TABLE fastman_history")
+    execute(url, "CREATE TABLE fastman_history (id INTEGER PRIMARY KEY)")
+    assert "cannot be read" in project.inv("migrate.status").stdout
+    assert "cannot be read" in project.inv("migrate.history", "--runs", code=1).stderr
+    assert execute(url, "SELECT * FROM fastman_history") == []

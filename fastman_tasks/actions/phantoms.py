@@ -77,10 +77,8 @@ def find(project: Project) -> tuple[Phantom, ...]:
         raise squashed
     if project.settings.protects(project.database.url):
         raise ConsentMissing(
-            f"{project.display_url} is protected: what another branch has left there is not rolled back with sources "
-            "that this branch does not have. Nothing was changed. Roll it back from that branch, or see "
-            "inv migrate.repair",
-            next=Command("migrate.repair"),
+            f"{project.display_url} is protected: phantom migrations are never rolled back there. Nothing was changed. "
+            "Roll them back from the branch that has their files, or see inv migrate.repair"
         )
     found, unknown = phantoms.find(project.environment, migrator)
     if unknown:
@@ -146,7 +144,9 @@ def _steps_back(project: Project, found: Sequence[Phantom], accept_empty: bool) 
 
 def _notes(found: Sequence[Phantom]) -> Iterator[str]:
     """Where each source was found, in words; of one out of the database, all of it."""
-    for each in found:
+    for number, each in enumerate(found):
+        if number and found[number - 1].place == "table":
+            yield ""
         name = printable(Path(each.name).stem)
         yield f"{name}: source from {each.where}"
         if not each.is_as_applied:
@@ -157,7 +157,6 @@ def _notes(found: Sequence[Phantom]) -> Iterator[str]:
             yield "  Whoever can write to that table can have written it. Read it before you agree to run it:"
             yield ""
             yield from (f"  {printable(line)}".rstrip() for line in files.decode(each.content).splitlines())
-            yield ""
 
 
 @contextmanager

@@ -60,9 +60,12 @@ def _describe_missing(
                 f"{which}Roll it back from there: {switch_command(found[0].branch, is_remote=found[0].is_remote)}"
             )
     if can_roll_back:
-        lines.append("Or roll back here what another branch has left: inv migrate.rollback --phantoms")
+        or_roll = "Or roll" if len(lines) > 1 else "Roll"
+        lines.append(f"{or_roll} back here what another branch has left: inv migrate.rollback --phantoms")
     lines.append("Or restore the file, and run the command again.")
     lines.append("Or, if its changes are not in the database, mark the revision that is: inv migrate.stamp REVISION")
+    if can_roll_back:
+        lines.append("Other ways out: inv migrate.repair")
     return "\n".join(lines), can_roll_back
 
 

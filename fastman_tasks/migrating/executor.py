@@ -153,7 +153,7 @@ class Executor:
             self._environment.load(left.steps)
             if left.steps and plan.state is not None:
                 recording.begin(self._recorder, context, replace(plan.state, heads=heads), self._environment)
-            for step in left.steps:
+            for number, step in enumerate(left.steps, 1):
                 progress.running, progress.sent = step, SentStatements(transactional)
                 self._confirm(step.name)
                 self._observer.step_started(step)
@@ -168,11 +168,11 @@ class Executor:
                 yield todo
                 # Alembic asks for the next step when this one, and its transaction, have finished.
                 progress.running = None
-                self._recorder.keep(step)
                 progress.unflushed = postpones
                 progress.done.append(StepResult(step, "done", self._clock() - progress.started))
                 if not progress.enclosed:
                     self._observer.step_finished(progress.done[-1])
+                self._recorder.keep(step, len(left.steps) - number)
                 if self._after is not None and context.connection is not None:
                     with reading(context.connection):
                         self._after(step, context.connection)

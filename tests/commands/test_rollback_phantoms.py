@@ -270,3 +270,33 @@ def test_from_python(shop: Sandbox) -> None:
         assert [each.note for each in report.steps] == ["source from the table fastman_history"] * 2
         assert not actions.rollback_phantoms(here).steps
     assert there(url_of(shop)) == {"users"}
+
+
+def test_what_is_kept(project: Sandbox) -> None:
+    """The newest files of a run, as they were when they were applied; nothing of a scratch database, nor where the
+    history is off; and a folder that cannot be written stops nothing."""
+    project.add_environment()
+    git(project, "init")
+    file = add(project, "users", None)
+    kept = project.root / ".git/fastman"
+    with opened(project, FASTMAN_HISTORY="off") as here:
+        actions.migrate(here)
+        actions.rollback(here, consent=force)
+    assert not kept.exists()
+    with opened(project) as here:
+        actions.migrate(here)
+        assert (kept / "users1.py").read_bytes() == file.read_bytes()
+        file.write_text(f"{file.read_text('utf-8')}# More\n", "utf-8")
+        actions.redo(here, consent=force)
+        assert (kept / "users1.py").read_bytes() == file.read_bytes()
+        shutil.rmtree(kept)
+        kept.write_text("a file", "utf-8")
+        actions.redo(here, consent=force)
+        kept.unlink()
+    for number in range(120):
+        project.add_migration(f"{number}", f"r{number}", f"r{number - 1}" if number else "users1")
+    with opened(project) as here:
+        actions.check(here, replay=True)
+        assert not kept.exists()
+        actions.migrate(here)
+    assert {each.stem for each in kept.iterdir()} == {f"r{number}" for number in range(20, 120)}

@@ -71,8 +71,11 @@ class Journal:
         trial = connection.begin_nested()
         try:
             self._writer.write({**self._common, "kind": self.kind, "name": "", "action": "apply"})
-        finally:
+        except NotWritten:
             trial.rollback()
+            raise
+        # After any other error the transaction is lost, and the savepoint with it.
+        trial.rollback()
 
     def _write(self, row: Callable[[], Mapping[str, Any]]) -> None:
         with self._writing():

@@ -151,6 +151,8 @@ class Executor:
             # One that cannot be imported stops the run before its first step.
             self._environment.load(left.steps)
             if left.steps and plan.state is not None:
+                # A disk that is full stops the first of them.
+                progress.running, progress.started = left.steps[0], self._clock()
                 recording.begin(self._recorder, context, replace(plan.state, heads=heads), self._environment)
             for step in left.steps:
                 progress.running, progress.sent = step, SentStatements(transactional)

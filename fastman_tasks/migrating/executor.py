@@ -21,6 +21,7 @@ from fastman_tasks.migrating import loss_counts, outcome, recording, sent, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.migrating.progress import Progress
+from fastman_tasks.migrating.replanning import replan
 from fastman_tasks.migrating.sent import SentStatements
 from fastman_tasks.plans import Observer, Plan, Report, State, Step, StepResult, StepState
 
@@ -134,7 +135,7 @@ class Executor:
                 return
             ran = True
             # Under the lock: another process may have migrated since it was planned.
-            left = self._migrator.replan(plan, heads)
+            left = replan(self._migrator, plan, heads)
             if left is not plan:
                 progress.plan = left
             if context.connection is not None and plan.state is not None:
@@ -169,6 +170,7 @@ class Executor:
                 yield todo
                 # Alembic asks for the next step when this one, and its transaction, have finished.
                 progress.running = None
+                self._recorder.keep(step)
                 progress.unflushed = postpones
                 progress.done.append(StepResult(step, "done", self._clock() - progress.started))
                 if not progress.enclosed:

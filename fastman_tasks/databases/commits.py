@@ -33,6 +33,10 @@ DDL = re.compile(
 #: Seconds to wait for a server that is still committing, and between two questions.
 PATIENCE, _PAUSE = 3.0, 0.1
 
+#: PostgreSQL does not flush the commit of this transaction to its disk: the next one that it does flush takes this one
+#: along. Local: it ends with the transaction, also behind a pooler.
+POSTPONE_FLUSH = "SET LOCAL synchronous_commit = off"
+
 
 def ends_transaction(statement: str, dialect: str) -> bool:
     """Whether ``statement`` commits what was written before it."""
@@ -86,8 +90,7 @@ def postpone_flush(connection: Connection, function: Callable[..., None]) -> Cal
         if prepares is not None:
             driver.prepare_threshold = None
         try:
-            # Local: it ends with the transaction, also behind a pooler.
-            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+            connection.exec_driver_sql(POSTPONE_FLUSH)
         finally:
             if prepares is not None:
                 driver.prepare_threshold = prepares

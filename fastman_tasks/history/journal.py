@@ -77,10 +77,15 @@ class Journal:
         # After any other error the transaction is lost, and the savepoint with it.
         trial.rollback()
 
-    def _write(self, row: Callable[[], Mapping[str, Any]]) -> None:
+    @property
+    def is_open(self) -> bool:
+        """Whether a row would be written now."""
+        return self.is_on and self._writer is not None
+
+    def _write(self, row: Callable[[], Mapping[str, Any]], *, postpones_flush: bool = False) -> None:
         with self._writing():
             if self.is_on and self._writer is not None:
-                self._writer.write(row())
+                self._writer.write(row(), postpones_flush=postpones_flush)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

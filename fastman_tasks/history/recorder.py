@@ -47,9 +47,10 @@ class Recorder(Journal):
             if not found:
                 self._probe(connection)
 
-    def step(self, step: Step, seconds: float) -> None:
-        """Write that ``step`` was done, within its transaction."""
-        self._write(lambda: self._of(step, _ACTIONS[step.action], seconds, None))
+    def step(self, step: Step, seconds: float, *, postpones_flush: bool = False) -> None:
+        """Write that ``step`` was done, within its transaction, which may ``postpones_flush`` as ``Writer.write``."""
+        row = partial(self._of, step, _ACTIONS[step.action], seconds, None)
+        self._write(row, postpones_flush=postpones_flush)
 
     def keep(self, step: Step, after: int) -> None:
         """Keep the file of ``step``, if it was applied, for when its branch is gone. Called after its commit; ``after``

@@ -152,6 +152,8 @@ class Executor:
             # One that cannot be imported stops the run before its first step.
             self._environment.load(left.steps)
             if left.steps and plan.state is not None:
+                # A disk that is full stops the first of them.
+                progress.running, progress.started = left.steps[0], self._clock()
                 recording.begin(self._recorder, context, replace(plan.state, heads=heads), self._environment)
             for number, step in enumerate(left.steps, 1):
                 progress.running, progress.sent = step, SentStatements(transactional)
@@ -159,11 +161,14 @@ class Executor:
                 self._observer.step_started(step)
                 progress.started = self._clock()
                 todo = self._environment.step(step)
-                if context.connection is not None:
-                    todo.migration_fn = recording.recorded(todo.migration_fn, self._recorder, step, self._clock)
                 # The commit of the last one waits for those before it.
                 postpones = is_postgresql and not progress.enclosed and step is not left.steps[-1]
-                if postpones and context.connection is not None:
+                if self._recorder.is_open:
+                    run = todo.migration_fn
+                    todo.migration_fn = recording.recorded(
+                        run, self._recorder, step, self._clock, postpones_flush=postpones
+                    )
+                elif postpones and context.connection is not None:
                     todo.migration_fn = commits.postpone_flush(context.connection, todo.migration_fn)
                 yield todo
                 # Alembic asks for the next step when this one, and its transaction, have finished.

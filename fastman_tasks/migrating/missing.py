@@ -13,6 +13,9 @@ from fastman_tasks.revisions.graph import RevisionGraph
 from fastman_tasks.revisions.squashed import find_replacement
 from fastman_tasks.text import printable
 
+#: Where a revision is that git does not have.
+NOWHERE = "in no git branch"
+
 
 def refuse(
     missing: list[str], graph: RevisionGraph, root: Path, standing: Collection[str], *, is_protected: bool
@@ -60,8 +63,7 @@ def _describe_missing(
                 f"{which}Roll it back from there: {switch_command(found[0].branch, is_remote=found[0].is_remote)}"
             )
     if can_roll_back:
-        or_roll = "Or roll" if len(lines) > 1 else "Roll"
-        lines.append(f"{or_roll} back here what another branch has left: inv migrate.rollback --phantoms")
+        lines.append("To roll back here what another branch has left: inv migrate.rollback --phantoms")
     lines.append("Or restore the file, and run the command again.")
     lines.append("Or, if its changes are not in the database, mark the revision that is: inv migrate.stamp REVISION")
     if can_roll_back:
@@ -107,7 +109,7 @@ def describe_branches(revision_id: str, root: Path) -> str:
 
 def _places(found: list[git.BranchFile]) -> str:
     places = (printable(f"branch {each.branch}: {each.path}") for each in found)
-    return ", ".join(places) or "in no git branch"
+    return ", ".join(places) or NOWHERE
 
 
 def _quote(word: str) -> str:

@@ -28,15 +28,21 @@ def begin(recorder: Recorder, context: MigrationContext, state: State, environme
 
 
 def recorded(
-    function: Callable[..., None], recorder: Recorder, step: Step, clock: Callable[[], float]
+    function: Callable[..., None],
+    recorder: Recorder,
+    step: Step,
+    clock: Callable[[], float],
+    *,
+    postpones_flush: bool = False,
 ) -> Callable[..., None]:
-    """Returns ``function``, which does ``step``, and then writes so in the same transaction."""
+    """Returns ``function``, which does ``step``, and then writes so in the same transaction; ``postpones_flush`` as for
+    ``Recorder.step``."""
 
     @wraps(function)
     def run(**arguments: object) -> None:
         started = clock()
         function(**arguments)
-        recorder.step(step, clock() - started)
+        recorder.step(step, clock() - started, postpones_flush=postpones_flush)
 
     return run
 

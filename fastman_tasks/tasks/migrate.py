@@ -178,13 +178,7 @@ def merge(project: Project, message: str | None = None, pretend: bool = False, j
 
 
 @project_task(
-    help={
-        "revision": "What to move, by its last migration: its id or its file's name, or a part of either.",
-        "onto": "The migration that it is to follow (default: the other head).",
-        "pretend": "Say what would be moved; change nothing.",
-        "force": "Go on although files are not committed, were pushed, or the database cannot be reached.",
-        "json": "Print JSON.",
-    },
+    help=version_files.REBASE_HELP,
     optional_positional="revision",
 )
 def rebase(
@@ -202,15 +196,7 @@ def rebase(
     version_files.rebase(project, revision, onto, pretend=pretend, force=force, json=json)
 
 
-@project_task(
-    help={
-        "to": "The last migration to squash (default: the head).",
-        "archive": "A folder for the old files, outside the migrations (default: they are removed; git has them).",
-        "pretend": "Try it and print the migration; change no file.",
-        "force": "Go on where git does not have the files as they are.",
-        "json": "Print JSON.",
-    }
-)
+@project_task(help=version_files.SQUASH_HELP)
 def squash(
     project: Project,
     to: str | None = None,

@@ -88,7 +88,7 @@ def test_of_another_branch(project: Sandbox, request: pytest.FixtureRequest, dri
     add(project, "carts", "users1")
     # The commands that need the files are refused, and name this one.
     refused = project.inv("database.migrate", "--force", code=1).stderr
-    assert "\nOr roll back here what another branch has left: inv migrate.rollback --phantoms\n" in refused
+    assert "\nTo roll back here what another branch has left: inv migrate.rollback --phantoms\n" in refused
     assert refused.endswith("Next: inv migrate.rollback --phantoms\n")
     asked = project.inv(*PHANTOMS, code=5)
     assert "  toys\n  pets\n" in asked.stdout and "pets: 1 row" in asked.stdout

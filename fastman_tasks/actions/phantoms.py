@@ -174,11 +174,11 @@ def _without_files(report: Report, found: Sequence[Phantom]) -> Report:
     """Returns ``report`` without the files, which are not there any more, and with the place of each source."""
     places = {each.id: f"source from {each.where}" for each in found}
 
-    def told(result: StepResult) -> StepResult:
+    def describe(result: StepResult) -> StepResult:
         if result.step.id not in places:
             return result
         # That of a preview says what its SQL lacks.
         note = result.note if report.preview else "; ".join(filter(None, (result.note, places[result.step.id])))
         return replace(result, step=replace(result.step, file=None), note=note)
 
-    return replace(report, steps=tuple(map(told, report.steps)))
+    return replace(report, steps=tuple(map(describe, report.steps)))

@@ -25,6 +25,7 @@ import tempfile
 import termios
 import threading
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from types import ModuleType
 from typing import IO
@@ -204,7 +205,9 @@ class _Before(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def _copy_at_once(argument: Argument, memo: dict[int, object]) -> Argument:
     memo[id(argument)] = copied = object.__new__(type(argument))
-    vars(copied).update(vars(argument))
+    for name, value in vars(argument).items():
+        # One that stands for another one.
+        vars(copied)[name] = deepcopy(value, memo) if isinstance(value, Argument) else value
     return copied
 
 

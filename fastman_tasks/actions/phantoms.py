@@ -41,8 +41,7 @@ def rollback_phantoms(
     The sources are looked for in the branches of git, then in ``.git/fastman``, then in the history's table. To run one
     of the latter, which is in the notes for the question, is code out of a database: that needs the consent of level
     "name", which ``force`` does not give. Raises ConsentMissing on a protected database; MigrationRefused if the source
-    of one is not known, if it cannot be rolled back, or if other applied migrations build on it; and what ``rollback``
-    raises. Then nothing was changed.
+    of one is not known, or if it cannot be rolled back: then nothing was changed; and what ``rollback`` raises.
     """
     command = Command("migrate.rollback", flags=(("phantoms", True), ("accept_empty", accept_empty)))
     with project:
@@ -77,10 +76,8 @@ def find(project: Project) -> tuple[Phantom, ...]:
         raise squashed
     if project.settings.protects(project.database.url):
         raise ConsentMissing(
-            f"{project.display_url} is protected: what another branch has left there is not rolled back with sources "
-            "that this branch does not have. Nothing was changed. Roll it back from that branch, or see "
-            "inv migrate.repair",
-            next=Command("migrate.repair"),
+            f"{project.display_url} is protected: phantom migrations are never rolled back there. Nothing was changed. "
+            "Roll them back from the branch that has their files, or see inv migrate.repair"
         )
     found, unknown = phantoms.find(project.environment, migrator)
     if unknown:
@@ -132,21 +129,17 @@ def _steps_back(project: Project, found: Sequence[Phantom], accept_empty: bool) 
 
     migrator, ids = project.migrator, {each.id for each in found}
     graph, applied = migrator.graph, migrator.applied
-    newest_first = [each for each in reversed(graph.revisions) if each.id in applied]
-    if above := [each for each in newest_first if each.id not in ids and graph.with_ancestors([each.id]) & ids]:
-        listed = "".join(f"\n  {each.name}" for each in above)
-        raise MigrationRefused(
-            f"Applied migrations of this branch build on phantoms, so nothing was changed:{listed}\n{_WAYS}",
-            next=Command("migrate.repair"),
-        )
-    revisions = [each for each in newest_first if each.id in ids]
+    # None that has a file builds on them: Alembic could not read that one.
+    newest_first = [each for each in reversed(graph.revisions) if each.id in applied & ids]
     dialect = migrator.state.url.get_dialect().name
-    return steps_back(revisions, dialect, accept_empty=accept_empty, ways=_WAYS)
+    return steps_back(newest_first, dialect, accept_empty=accept_empty, ways=_WAYS)
 
 
 def _notes(found: Sequence[Phantom]) -> Iterator[str]:
     """Where each source was found, in words; of one out of the database, all of it."""
-    for each in found:
+    for number, each in enumerate(found):
+        if number and found[number - 1].place == "table":
+            yield ""
         name = printable(Path(each.name).stem)
         yield f"{name}: source from {each.where}"
         if not each.is_as_applied:
@@ -157,7 +150,6 @@ def _notes(found: Sequence[Phantom]) -> Iterator[str]:
             yield "  Whoever can write to that table can have written it. Read it before you agree to run it:"
             yield ""
             yield from (f"  {printable(line)}".rstrip() for line in files.decode(each.content).splitlines())
-            yield ""
 
 
 @contextmanager

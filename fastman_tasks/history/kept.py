@@ -34,9 +34,9 @@ class KeptFiles:
             return
         with suppress(OSError):
             content = source.read(file)
-            if not self.folder.is_dir():
-                self.folder.mkdir()
-            (self.folder / f"{revision}.py").write_bytes(content)
+            if content != self.read(revision):
+                self.folder.mkdir(exist_ok=True)
+                (self.folder / f"{revision}.py").write_bytes(content)
 
     def read(self, revision: str) -> bytes | None:
         """Returns what was kept of ``revision``; None if nothing was."""

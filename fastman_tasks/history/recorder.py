@@ -16,6 +16,8 @@ from fastman_tasks.revisions.graph import RevisionGraph
 from fastman_tasks.settings import Settings
 from fastman_tasks.text import shorten
 
+# A run of more begins with what all branches have, and each file takes a tenth of a millisecond.
+_KEPT = 100
 _ACTIONS = {"apply": "apply", "roll back": "revert"}
 
 
@@ -50,9 +52,10 @@ class Recorder(Journal):
         row = partial(self._of, step, _ACTIONS[step.action], seconds, None)
         self._write(row, postpones_flush=postpones_flush)
 
-    def keep(self, step: Step) -> None:
-        """Keep the file of ``step``, if it was applied, for when its branch is gone. Called after its commit."""
-        if self._settings.history and step.action == "apply" and step.file is not None:
+    def keep(self, step: Step, after: int) -> None:
+        """Keep the file of ``step``, if it was applied, for when its branch is gone. Called after its commit; ``after``
+        is how many steps follow in this run."""
+        if self._settings.history and step.action == "apply" and step.file is not None and after < _KEPT:
             self._kept.keep(step.id, step.file)
 
     def failure(self, step: Step, message: str) -> None:

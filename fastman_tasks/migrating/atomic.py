@@ -136,8 +136,8 @@ class _Attempt:
         self._confirm("the commit")
         # Also where env.py has begun the transaction: it may never commit it.
         commits.commit(connection, self._note_outcome)
-        for step in self._plan.steps:
-            self._recorder.keep(step)
+        for number, step in enumerate(self._plan.steps, 1):
+            self._recorder.keep(step, len(self._plan.steps) - number)
 
     def _load(self, step: Step, connection: Connection) -> Iterator[MigrationStep]:
         """Load the dump of ``step`` into an empty database, and record what it leads to."""

@@ -155,7 +155,7 @@ class Executor:
                 # A disk that is full stops the first of them.
                 progress.running, progress.started = left.steps[0], self._clock()
                 recording.begin(self._recorder, context, replace(plan.state, heads=heads), self._environment)
-            for step in left.steps:
+            for number, step in enumerate(left.steps, 1):
                 progress.running, progress.sent = step, SentStatements(transactional)
                 self._confirm(step.name)
                 self._observer.step_started(step)
@@ -173,11 +173,11 @@ class Executor:
                 yield todo
                 # Alembic asks for the next step when this one, and its transaction, have finished.
                 progress.running = None
-                self._recorder.keep(step)
                 progress.unflushed = postpones
                 progress.done.append(StepResult(step, "done", self._clock() - progress.started))
                 if not progress.enclosed:
                     self._observer.step_finished(progress.done[-1])
+                self._recorder.keep(step, len(left.steps) - number)
                 if self._after is not None and context.connection is not None:
                     with reading(context.connection):
                         self._after(step, context.connection)

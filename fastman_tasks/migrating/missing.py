@@ -66,6 +66,8 @@ def _describe_missing(
         lines.append("To roll back here what another branch has left: inv migrate.rollback --phantoms")
     lines.append("Or restore the file, and run the command again.")
     lines.append("Or, if its changes are not in the database, mark the revision that is: inv migrate.stamp REVISION")
+    if can_roll_back:
+        lines.append("Other ways out: inv migrate.repair")
     return "\n".join(lines), can_roll_back
 
 

@@ -73,7 +73,7 @@ def _roll_back_phantoms_first(project: Project) -> None:
     from fastman_tasks import actions
     from fastman_tasks.tasks import prompt, reporter
 
-    console.line("Migrations that no file here has are applied. To roll them back first, agree to this:")
+    console.line("These migrations are applied, and no file here has them. They have to be rolled back first:")
     console.line()
     lines = reporter.Lines(project, has_header=True)
     consent = prompt.consent(force=False, confirm=None, json=False, header=lines.header)

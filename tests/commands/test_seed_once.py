@@ -98,6 +98,8 @@ def test_it_runs_once(project: Sandbox, url: str, driver: str) -> None:
     assert re.fullmatch(r"ran on \d{4}-\d\d-\d\d", done[0]["note"])
     assert done[0]["history"]["message"] == "once = 1" and done[1]["history"] is None
     assert execute(url, "SELECT name FROM roles WHERE name = 'admin'") == [("admin",)]
+    # Seeders run often: a text that is kept already is not kept again.
+    assert execute(url, "SELECT count(*), count(source) FROM fastman_history WHERE kind = 'seeder'") == [(4, 3)]
 
 
 def test_what_runs_it_again(shop: Sandbox) -> None:

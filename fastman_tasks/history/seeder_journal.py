@@ -16,7 +16,7 @@ from fastman_tasks.settings import Settings
 from fastman_tasks.text import shorten
 
 
-class SeederRecorder(Journal):
+class SeederJournal(Journal):
     """Writes what one run of seeders does."""
 
     kind = "seeder"

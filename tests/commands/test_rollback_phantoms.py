@@ -300,3 +300,31 @@ def test_what_is_kept(project: Sandbox) -> None:
         assert not kept.exists()
         actions.migrate(here)
     assert {each.stem for each in kept.iterdir()} == {f"r{number}" for number in range(20, 120)}
+
+
+@pytest.mark.parametrize("sourceless", [False, True])
+def test_an_env_py_that_says_where_the_files_lie(project: Sandbox, sourceless: bool) -> None:
+    """The sources are found all the same, also two of one name."""
+    project.add_environment()
+    git(project, "init")
+    if sourceless:
+        project.replace("alembic.ini", "[alembic]\n", "[alembic]\nsourceless = true\n")
+    else:
+        where = 'from alembic import context\n\ncontext.script.version_locations = ["one", "two"]\n'
+        project.replace("database/migrations/env.py", "run_migrations()\n", f"{where}run_migrations()\n")
+    folders = (f"{VERSIONS}", f"{VERSIONS}") if sourceless else ("one", "two")
+    for number, folder in enumerate(folders):
+        up = f'op.create_table("t{number}", sa.Column("id", sa.Integer, primary_key=True))'
+        name = f"{number if sourceless else ''}same"
+        project.add_migration(
+            name, f"r{number}", f"r{number - 1}" if number else None, up, f'op.drop_table("t{number}")', folder=folder
+        )
+    with opened(project) as here:
+        actions.migrate(here)
+    for folder in folders:
+        for file in (project.root / folder).glob("*.py"):
+            file.unlink()
+    with opened(project) as here:
+        report = actions.rollback_phantoms(here, consent=force)
+    assert [each.step.id for each in report.steps] == ["r1", "r0"]
+    assert there(f"sqlite:///{project.root}/app.db") == set()

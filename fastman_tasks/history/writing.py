@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, insert, literal_column
 from sqlalchemy.exc import OperationalError
 
+from fastman_tasks.databases.outages import is_busy
 from fastman_tasks.databases.transactions import driver_connection, ensure_begun
 from fastman_tasks.history import table
 
@@ -67,8 +68,10 @@ class Writer:
         connection = self._connection
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
-        elif connection.dialect.name == "sqlite" and not driver_connection(connection).in_transaction:
-            # The disk is full, say.
+        elif connection.dialect.name == "sqlite" and (
+            is_busy(error) or not driver_connection(connection).in_transaction
+        ):
+            # Another process writes, or the disk is full: the migration cannot go on, either.
             raise OperationalError(self._statement, None, error) from error
         else:
             connection.exec_driver_sql("SELECT 1")

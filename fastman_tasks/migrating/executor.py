@@ -150,13 +150,15 @@ class Executor:
             transactional = context.impl.transactional_ddl or is_postgresql or context.dialect.name == "sqlite"
             # One that cannot be imported stops the run before its first step.
             self._environment.load(left.steps)
-            if left.steps and plan.state is not None:
-                recording.begin(self._recorder, context, replace(plan.state, heads=heads), self._environment)
+            assert plan.state is not None
             for step in left.steps:
                 progress.running, progress.sent = step, SentStatements(transactional)
                 self._confirm(step.name)
                 self._observer.step_started(step)
                 progress.started = self._clock()
+                if step is left.steps[0]:
+                    # If a lock is not free, this step is tried again.
+                    recording.begin(self._recorder, context, replace(plan.state, heads=heads), self._environment)
                 todo = self._environment.step(step)
                 if context.connection is not None:
                     todo.migration_fn = recording.recorded(todo.migration_fn, self._recorder, step, self._clock)

@@ -15,7 +15,7 @@ from fastman_tasks.history.entries import History
 from fastman_tasks.plans import Entry
 from processes import Running
 from seeds import SYNC, add_seeder, add_shop, new_url
-from servers import all_tables, execute, tables
+from servers import all_tables, execute
 
 # A second run would violate the unique name.
 ROLES = """

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from fastman_tasks.databases.outages import is_busy, is_lost
+from fastman_tasks.databases.transactions import commits_each_statement
 from fastman_tasks.history import author, entries, source, table
 from fastman_tasks.history.entries import History
 from fastman_tasks.history.writing import NotWritten, Writer
@@ -46,6 +47,7 @@ class Journal:
     def _open(self, connection: Connection, state: State) -> History:
         """Create the table of ``state`` if there is none, and return what is in it. Raises DBAPIError. ``_start`` is
         to follow."""
+        self._writer = None
         known, columns = History(), table.of(state.schema).c
         if table.exists(connection, state.schema):
             known = History(entries.rows(connection, state))
@@ -74,6 +76,8 @@ class Journal:
     def _probe(self, connection: Connection) -> None:
         """Write a row and take it back: whether one can be written has to be known before anything has run."""
         assert self._writer is not None
+        if commits_each_statement(connection):
+            return
         trial = connection.begin_nested()
         try:
             self._writer.write({**self._common, "kind": self.kind, "name": "", "action": "apply"})
@@ -109,4 +113,5 @@ class Journal:
 
 def protected(connection: Connection) -> AbstractContextManager[Any]:
     """Returns a block in which a statement may fail: otherwise that would end a transaction of PostgreSQL."""
-    return connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext()
+    is_needed = connection.dialect.name == "postgresql" and not commits_each_statement(connection)
+    return connection.begin_nested() if is_needed else nullcontext()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from sqlalchemy import Connection
@@ -151,17 +152,24 @@ class Executor:
             # One that cannot be imported stops the run before its first step.
             self._environment.load(left.steps)
             assert plan.state is not None
+            begin = partial(
+                recording.begin, self._recorder, context, replace(plan.state, heads=heads), self._environment
+            )
             for step in left.steps:
                 progress.running, progress.sent = step, SentStatements(transactional)
                 self._confirm(step.name)
                 self._observer.step_started(step)
                 progress.started = self._clock()
-                if step is left.steps[0]:
-                    # If a lock is not free, this step is tried again.
-                    recording.begin(self._recorder, context, replace(plan.state, heads=heads), self._environment)
                 todo = self._environment.step(step)
                 if context.connection is not None:
-                    todo.migration_fn = recording.recorded(todo.migration_fn, self._recorder, step, self._clock)
+                    todo.migration_fn = recording.recorded(
+                        todo.migration_fn,
+                        self._recorder,
+                        step,
+                        self._clock,
+                        context,
+                        begin if step is left.steps[0] else lambda: None,
+                    )
                 # The commit of the last one waits for those before it.
                 postpones = is_postgresql and not progress.enclosed and step is not left.steps[-1]
                 if postpones and context.connection is not None:

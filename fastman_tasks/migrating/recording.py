@@ -28,15 +28,29 @@ def begin(recorder: Recorder, context: MigrationContext, state: State, environme
 
 
 def recorded(
-    function: Callable[..., None], recorder: Recorder, step: Step, clock: Callable[[], float]
+    function: Callable[..., None],
+    recorder: Recorder,
+    step: Step,
+    clock: Callable[[], float],
+    context: MigrationContext,
+    begin: Callable[[], None] = lambda: None,
 ) -> Callable[..., None]:
-    """Returns ``function``, which does ``step``, and then writes so in the same transaction."""
+    """Returns ``function``, which does ``step`` in ``context``, and then writes so in the same transaction. ``begin``,
+    that of the first step, is what begins to write."""
 
     @wraps(function)
     def run(**arguments: object) -> None:
+        # A migration may connect to SQLite itself, which has one lock for all. MySQL ends a transaction as a table is
+        # created.
+        is_last = context.dialect.name == "sqlite"
+        if not is_last:
+            begin()
         started = clock()
         function(**arguments)
-        recorder.step(step, clock() - started)
+        seconds = clock() - started
+        if is_last:
+            begin()
+        recorder.step(step, seconds)
 
     return run
 

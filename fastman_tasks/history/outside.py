@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from fastman_tasks.history.entries import History
-from fastman_tasks.revisions import files
+from fastman_tasks.revisions import files, squashed
 from fastman_tasks.revisions.graph import RevisionGraph
 
 _Sources = Callable[[Collection[int]], Mapping[int, str]]
@@ -43,8 +43,15 @@ def find(history: History, heads: Collection[str], graph: RevisionGraph, sources
     else:
         came = "applied before the history began"
     gone = [each for each in reversed(standing) if each not in applied and not (uncertain and each not in graph)]
+    replaced = squashed.find_replacements(graph) if any(each not in graph for each in gone) else {}
+
+    def why(revision: str) -> str:
+        return f"squashed into {replaced[revision].id}" if revision in replaced else "rolled back by another tool"
+
+    # The old files may come back with another branch: while what they became is applied, they are.
+    gone = [each for each in gone if each not in replaced or replaced[each].id not in applied]
     return [
-        *(Change(each, "unmark", "rolled back by another tool") for each in gone),
+        *(Change(each, "unmark", why(each)) for each in gone),
         *(Change(each, "mark", came) for each in new),
     ]
 

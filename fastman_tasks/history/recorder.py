@@ -38,11 +38,11 @@ class Recorder(Journal):
                 return
             with protected(connection):
                 known = self._open(connection, state)
-                assert self._writer is not None
                 found = outside.find(known, state.heads, graph, partial(entries.sources, connection, state))
                 self._standing = list(known.standing)
+                writer = self._start(connection, state)
                 for each in found:
-                    self._writer.write(self._outside(each, graph))
+                    writer.write(self._outside(each, graph))
                     (self._standing.append if each.action == "mark" else self._standing.remove)(each.revision)
             if not found:
                 self._probe(connection)

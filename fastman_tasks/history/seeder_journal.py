@@ -36,6 +36,7 @@ class SeederJournal(Journal):
                     return None
                 with protected(connection):
                     known = self._open(connection, state)
+                self._start(connection, state)
                 self._kept = {each.checksum for each in known.entries if each.kind == self.kind}
                 self._probe(connection)
             connection.commit()

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, insert, literal_column
 from sqlalchemy.exc import OperationalError
 
 from fastman_tasks.databases import commits
-from fastman_tasks.databases.transactions import driver_connection, ensure_begun
+from fastman_tasks.databases.outages import is_busy
+from fastman_tasks.databases.transactions import commits_each_statement, driver_connection, ensure_begun
 from fastman_tasks.history import table
 
 # The server's clock, in UTC: those of the machines that migrate may differ.
@@ -50,11 +51,12 @@ class Writer:
         dialect = connection.dialect
         dbapi: Any = dialect.loaded_dbapi
         ensure_begun(connection)
+        # Otherwise a statement that fails ends the transaction.
+        guards = dialect.name == "postgresql" and not commits_each_statement(connection)
         # SQLAlchemy's own execution takes twice as long as the insert.
         with closing(connection.connection.cursor()) as cursor:
             try:
-                if dialect.name == "postgresql":
-                    # Otherwise a statement that fails ends the transaction.
+                if guards:
                     before = [commits.POSTPONE_FLUSH] if postpones_flush else []
                     before.append(f"SAVEPOINT {_SAVEPOINT}")
                     # Each message takes as long as the insert itself, and psycopg can send both in one.
@@ -64,19 +66,21 @@ class Writer:
                 cursor.execute(self._statement, values, **self._more)
                 # The first one in a transaction ends with it; many would be slow.
                 transaction = connection.get_transaction()
-                if dialect.name == "postgresql" and self._transaction is transaction:
+                if guards and self._transaction is transaction:
                     cursor.execute(f"RELEASE SAVEPOINT {_SAVEPOINT}")
                 self._transaction = transaction
             except dbapi.Error as error:
-                self._recover(error)
+                self._recover(error, guards)
                 raise NotWritten from error
 
-    def _recover(self, error: Exception) -> None:
+    def _recover(self, error: Exception, guards: bool) -> None:
         connection = self._connection
-        if connection.dialect.name == "postgresql":
+        if guards:
             connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
-        elif connection.dialect.name == "sqlite" and not driver_connection(connection).in_transaction:
-            # The disk is full, say.
+        elif connection.dialect.name == "sqlite" and (
+            is_busy(error) or not driver_connection(connection).in_transaction
+        ):
+            # Another process writes, or the disk is full: the migration cannot go on, either.
             raise OperationalError(self._statement, None, error) from error
         else:
             connection.exec_driver_sql("SELECT 1")

@@ -120,17 +120,19 @@ class _Attempt:
         if not self._is_wiped and set(heads) != set(self._plan.state.heads):
             raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
         connection = context.connection
-        recording.begin(self._recorder, context, replace(self._plan.state, heads=heads), self._environment)
-        for step in self._plan.steps:
-            if step.action not in ("load", "apply", "roll back"):
-                continue
+        steps = [step for step in self._plan.steps if step.action in ("load", "apply", "roll back")]
+        for step in steps:
             started = time.perf_counter()
             self._begin(step)
+            if step is steps[0]:
+                recording.begin(self._recorder, context, replace(self._plan.state, heads=heads), self._environment)
             if step.action == "load":
                 yield from self._load(step, connection)
             else:
                 todo = self._environment.step(step)
-                todo.migration_fn = recording.recorded(todo.migration_fn, self._recorder, step, time.perf_counter)
+                todo.migration_fn = recording.recorded(
+                    todo.migration_fn, self._recorder, step, time.perf_counter, context
+                )
                 yield todo
             self._end(started)
         self._confirm("the commit")

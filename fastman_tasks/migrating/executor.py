@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from sqlalchemy import Connection
@@ -151,10 +152,10 @@ class Executor:
             transactional = context.impl.transactional_ddl or is_postgresql or context.dialect.name == "sqlite"
             # One that cannot be imported stops the run before its first step.
             self._environment.load(left.steps)
-            if left.steps and plan.state is not None:
-                # A disk that is full stops the first of them.
-                progress.running, progress.started = left.steps[0], self._clock()
-                recording.begin(self._recorder, context, replace(plan.state, heads=heads), self._environment)
+            assert plan.state is not None
+            begin = partial(
+                recording.begin, self._recorder, context, replace(plan.state, heads=heads), self._environment
+            )
             for number, step in enumerate(left.steps, 1):
                 progress.running, progress.sent = step, SentStatements(transactional)
                 self._confirm(step.name)
@@ -163,10 +164,15 @@ class Executor:
                 todo = self._environment.step(step)
                 # The commit of the last one waits for those before it.
                 postpones = is_postgresql and not progress.enclosed and step is not left.steps[-1]
-                if self._recorder.is_open:
-                    run = todo.migration_fn
+                if self._recorder.is_on and context.connection is not None:
                     todo.migration_fn = recording.recorded(
-                        run, self._recorder, step, self._clock, postpones_flush=postpones
+                        todo.migration_fn,
+                        self._recorder,
+                        step,
+                        self._clock,
+                        context,
+                        begin if step is left.steps[0] else lambda: None,
+                        postpones_flush=postpones,
                     )
                 elif postpones and context.connection is not None:
                     todo.migration_fn = commits.postpone_flush(context.connection, todo.migration_fn)

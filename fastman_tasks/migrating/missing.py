@@ -10,7 +10,7 @@ from fastman_tasks import git
 from fastman_tasks.errors import Command, MigrationRefused, RevisionsMissing
 from fastman_tasks.history.kept import KeptFiles
 from fastman_tasks.revisions.graph import RevisionGraph
-from fastman_tasks.revisions.squashed import find_replacement
+from fastman_tasks.revisions.squashed import find_replacements
 from fastman_tasks.text import printable
 
 #: Where a revision is that git does not have.
@@ -88,7 +88,8 @@ def switch_command(branch: str, rollback: str = "inv migrate.rollback", *, is_re
 
 def _describe_squashed(missing: list[str], graph: RevisionGraph) -> str | None:
     """Returns the text about those ``missing`` revision ids that a squash has replaced; None if there is none."""
-    found = {each: replacement for each in missing if (replacement := find_replacement(each, graph))}
+    replacements = find_replacements(graph) if missing else {}
+    found = {each: replacements[each] for each in missing if each in replacements}
     if not found:
         return None
     lines = [f"{each} was squashed into {replacement.id} ({replacement.name})." for each, replacement in found.items()]

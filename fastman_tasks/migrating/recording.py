@@ -32,17 +32,27 @@ def recorded(
     recorder: Recorder,
     step: Step,
     clock: Callable[[], float],
+    context: MigrationContext,
+    begin: Callable[[], None] = lambda: None,
     *,
     postpones_flush: bool = False,
 ) -> Callable[..., None]:
-    """Returns ``function``, which does ``step``, and then writes so in the same transaction; ``postpones_flush`` as for
-    ``Recorder.step``."""
+    """Returns ``function``, which does ``step`` in ``context``, and then writes so in the same transaction. ``begin``,
+    that of the first step, is what begins to write; ``postpones_flush`` as for ``Recorder.step``."""
 
     @wraps(function)
     def run(**arguments: object) -> None:
+        # A migration may connect to SQLite itself, which has one lock for all. MySQL ends a transaction as a table is
+        # created.
+        is_last = context.dialect.name == "sqlite"
+        if not is_last:
+            begin()
         started = clock()
         function(**arguments)
-        recorder.step(step, clock() - started, postpones_flush=postpones_flush)
+        seconds = clock() - started
+        if is_last:
+            begin()
+        recorder.step(step, seconds, postpones_flush=postpones_flush)
 
     return run
 

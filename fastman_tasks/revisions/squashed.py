@@ -8,13 +8,14 @@ from fastman_tasks.revisions.graph import Revision, RevisionGraph
 MARK = "Squashed:"
 
 
-def find_replacement(revision_id: str, graph: RevisionGraph) -> Revision | None:
-    """Returns the revision that has taken the place of ``revision_id``, which has no file; None if none has."""
-    for revision in graph.revisions:
-        text = revision.file.read_bytes()
-        if MARK.encode() not in text:
-            continue
-        lines = text.decode("utf-8", "replace").splitlines()
-        if any(line.startswith(MARK) and revision_id in line.split()[1:] for line in lines):
-            return revision
-    return None
+def find(content: bytes) -> set[str]:
+    """Returns the ids of the revisions that the version file with this ``content`` has taken the place of."""
+    if MARK.encode() not in content:
+        return set()
+    lines = content.decode("utf-8", "replace").splitlines()
+    return {each for line in lines if line.startswith(MARK) for each in line.split()[1:]}
+
+
+def find_replacements(graph: RevisionGraph) -> dict[str, Revision]:
+    """Returns the ids of all revisions that were squashed, each with the revision that has taken its place."""
+    return {each: revision for revision in graph.revisions for each in find(revision.file.read_bytes())}

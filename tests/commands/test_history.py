@@ -160,3 +160,29 @@ def test_stamped_and_switched_off(project: Sandbox, request: pytest.FixtureReque
     assert "cannot be read" in project.inv("migrate.status").stdout
     assert "cannot be read" in project.inv("migrate.history", "--runs", code=1).stderr
     assert execute(url, "SELECT * FROM fastman_history") == []
+
+
+def test_squashed(project: Sandbox, request: pytest.FixtureRequest) -> None:
+    """What was squashed after it had been applied is not edited, and no other tool has rolled it back."""
+    prepare(project, request, "sqlite")
+    project.add_migration("3_last", "r3", "r2", "pass", "pass")
+    project.inv("database.migrate")
+    files = {name: (project.root / f"database/migrations/versions/{name}.py") for name in ("1_users", "2_email")}
+    before = {file: file.read_text("utf-8") for file in files.values()}
+    project.inv("migrate.squash", "--to=r2", "--force")
+    assert states(project) == {"r2": "applied", "r3": "applied"}
+    project.inv("migrate.redo", "--force")
+    assert states(project) == {"r2": "applied", "r3": "applied"}
+    assert [each[1] for each in runs(project)] == ["revert", "apply", "apply", "apply", "apply"]
+
+    squash = files["2_email"].read_text("utf-8")
+    for file, text in before.items():
+        file.write_text(text, "utf-8")
+    project.inv("migrate.status", "--check")
+    files["1_users"].unlink()
+    files["2_email"].write_text(squash, "utf-8")
+    project.inv("migrate.reset", "--force")
+    project.inv("database.migrate")
+    assert ("unmark", "r1", "squashed into r2") in [each[1:] for each in runs(project)]
+    files["2_email"].write_text(squash.replace("VARCHAR(80)", "VARCHAR(90)"), "utf-8")
+    assert states(project)["r2"] == "edited"

@@ -70,16 +70,18 @@ def find(project: Project) -> tuple[Phantom, ...]:
 
     migrator = project.migrator
     migrator.forget_state()
-    if not (lost := migrator.missing):
+    if not migrator.missing:
         return ()
-    if (squashed := missing.refuse_squashed(lost, migrator.graph)) is not None:
-        raise squashed
     if project.settings.protects(project.database.url):
         raise ConsentMissing(
             f"{project.display_url} is protected: phantom migrations are never rolled back there. Nothing was changed. "
             "Roll them back from the branch that has their files, or see inv migrate.repair"
         )
     found, unknown = phantoms.find(project.environment, migrator)
+    # Also of what another branch follows: this one has it, within something else.
+    ids = [*migrator.missing, *(each.id for each in found)]
+    if (squashed := missing.refuse_squashed(list(dict.fromkeys(ids)), migrator.graph)) is not None:
+        raise squashed
     if unknown:
         listed = "".join(f"\n  {printable(each)}" for each in unknown)
         raise MigrationRefused(

@@ -189,6 +189,16 @@ def test_what_is_refused(project: Sandbox) -> None:
     said = project.inv("database.migrate", "--force", code=1, env={"ENVIRONMENT": "production"}).stderr
     assert "--phantoms" not in said
 
+    # users, which the other branch builds on, is here within something else.
+    users = project.root / VERSIONS / "users.py"
+    squashed = add(project, "all", None)
+    squashed.write_text(squashed.read_text("utf-8").replace('"""all"""', '"""all\n\nSquashed: users1\n"""'), "utf-8")
+    text = users.read_text("utf-8")
+    users.unlink()
+    assert "users1 was squashed into all1 (all)." in refuse_all(project)
+    squashed.unlink()
+    users.write_text(text, "utf-8")
+
     git(project, "branch", "-D", "feature/é")
     (project.root / ".git/fastman/pets1.py").unlink()
     execute(url_of(project), "UPDATE fastman_history SET source = 'This is no Python' WHERE name = 'pets1'")

@@ -71,9 +71,14 @@ def branches_with_revision(revision_id: str, root: Path) -> list[BranchFile]:
 
 
 def find_revisions(ids: Collection[str], root: Path) -> list[tuple[str, BranchFile]]:
-    """Returns the version files with one of ``ids`` in all branches, local ones first, each with its id."""
-    branches = [*_list(root, _BRANCHES), *_list(root, _REMOTES)]
-    return [(each, BranchFile(short_name(ref), path, ref)) for ref, path, each in _find(ids, branches, root)]
+    """Returns the version files with one of ``ids``, each with its id, and the local branches that have them; of what
+    is in none, those of remote repositories as they were fetched, of which there may be thousands."""
+    found: list[tuple[str, BranchFile]] = []
+    for refs in (_BRANCHES, _REMOTES):
+        left = set(ids) - {each for each, _ in found}
+        new = _find(left, _list(root, refs), root) if left else []
+        found += [(each, BranchFile(short_name(ref), path, ref)) for ref, path, each in new]
+    return found
 
 
 def _list(root: Path, refs: str) -> list[str]:

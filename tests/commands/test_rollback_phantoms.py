@@ -255,10 +255,13 @@ def test_several_branches_at_once(project: Sandbox) -> None:
     git(project, "switch", "main")
     tree = project.root.parent / "a tree"
     git(project, "worktree", "add", str(tree), "-b", "elsewhere")
+    # As it was fetched.
+    git(project, "update-ref", "refs/remotes/origin/other", "other")
     git(project, "branch", "-D", "other")
     with opened(project, DATABASE_URL=url_of(project), FASTMAN_HISTORY="off") as here:
         report = actions.rollback_phantoms(here, preview=True)
-        assert [each.step.name for each in report.steps] == ["parts1", "carts1", "toys", "pets"]
+        assert [each.step.name for each in report.steps] == ["parts", "carts", "toys", "pets"]
+    git(project, "update-ref", "-d", "refs/remotes/origin/other")
     env = {"DATABASE_URL": url_of(project)}
     back = json.loads(project.run("invoke", *PHANTOMS, "--force", "--json", cwd=str(tree), env=env).stdout)
     places = [each["note"].removeprefix("source from ") for each in back["steps"]]

@@ -17,7 +17,7 @@ Action = Literal[
 ]  # fmt: skip
 #: The result of a step; *applied*, *pending* and *missing* are the status of a migration, *planned* is what would run.
 #: So are *edited* (its file does something else than what was applied), *phantom* (no file, but a source that is known)
-#: and *skipped* (it counts as applied, and never ran here); of other steps, *skipped* is what somebody else has done.
+#: and *skipped* (it counts as applied, and never ran here); of other steps, *skipped* is what another process has done.
 #: *Rolled back* is a seeder that ran before the run failed; *unknown* is whether a step was committed. A check has
 #: *passed* or *found* something.
 StepState = Literal[

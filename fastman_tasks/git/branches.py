@@ -65,12 +65,21 @@ def branches_with_revision(revision_id: str, root: Path) -> list[BranchFile]:
     """Returns the version files with that id, and the local branches that have them; if there are none, those of remote
     repositories as they were fetched."""
     for refs in (_BRANCHES, _REMOTES):
-        # A remote's HEAD is another name of one of its branches.
-        listed = ask(root, "for-each-ref", "--format=%(refname) %(symref)", "--", refs).splitlines()
-        branches = [name for name, _, symref in (line.partition(" ") for line in listed) if not symref]
-        if found := _find([revision_id], branches, root):
+        if found := _find([revision_id], _list(root, refs), root):
             return [BranchFile(short_name(ref), path, ref) for ref, path, _ in found]
     return []
+
+
+def find_revisions(ids: Collection[str], root: Path) -> list[tuple[str, BranchFile]]:
+    """Returns the version files with one of ``ids`` in all branches, local ones first, each with its id."""
+    branches = [*_list(root, _BRANCHES), *_list(root, _REMOTES)]
+    return [(each, BranchFile(short_name(ref), path, ref)) for ref, path, each in _find(ids, branches, root)]
+
+
+def _list(root: Path, refs: str) -> list[str]:
+    # A remote's HEAD is another name of one of its branches.
+    listed = ask(root, "for-each-ref", "--format=%(refname) %(symref)", "--", refs).splitlines()
+    return [name for name, _, symref in (line.partition(" ") for line in listed) if not symref]
 
 
 @dataclass(frozen=True)

@@ -74,20 +74,28 @@ class Journal:
         }  # fmt: skip
 
     def _probe(self, connection: Connection) -> None:
-        """Write a row and take it back: whether one can be written has to be known before anything has run."""
+        """Write a row that is not kept: whether one can be written has to be known before anything has run."""
         assert self._writer is not None
         if commits_each_statement(connection):
             return
         trial = connection.begin_nested()
         try:
             self._writer.write({**self._common, "kind": self.kind, "name": "", "action": "apply"})
-        finally:
+        except NotWritten:
             trial.rollback()
+            raise
+        # After any other error the transaction is lost, and the savepoint with it.
+        trial.rollback()
 
-    def _write(self, row: Callable[[], Mapping[str, Any]]) -> None:
+    @property
+    def is_open(self) -> bool:
+        """Whether a row would be written now."""
+        return self.is_on and self._writer is not None
+
+    def _write(self, row: Callable[[], Mapping[str, Any]], *, postpones_flush: bool = False) -> None:
         with self._writing():
             if self.is_on and self._writer is not None:
-                self._writer.write(row())
+                self._writer.write(row(), postpones_flush=postpones_flush)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from fastman_tasks.history import entries, outside, source
 from fastman_tasks.history.journal import Journal, protected
+from fastman_tasks.history.kept import KeptFiles
 from fastman_tasks.plans import State, Step
 from fastman_tasks.revisions.graph import RevisionGraph
 from fastman_tasks.settings import Settings
@@ -23,6 +24,7 @@ class Recorder(Journal):
 
     def __init__(self, settings: Settings, warn: Callable[[str], None]) -> None:
         super().__init__(settings, warn)
+        self._kept = KeptFiles(settings.root)
         # The revisions that are applied as the run begins, in the order in which they came to be.
         self._standing: list[str] = []
 
@@ -43,9 +45,15 @@ class Recorder(Journal):
             if not found:
                 self._probe(connection)
 
-    def step(self, step: Step, seconds: float) -> None:
-        """Write that ``step`` was done, within its transaction."""
-        self._write(lambda: self._of(step, _ACTIONS[step.action], seconds, None))
+    def step(self, step: Step, seconds: float, *, postpones_flush: bool = False) -> None:
+        """Write that ``step`` was done, within its transaction, which may ``postpones_flush`` as ``Writer.write``."""
+        row = partial(self._of, step, _ACTIONS[step.action], seconds, None)
+        self._write(row, postpones_flush=postpones_flush)
+
+    def keep(self, step: Step) -> None:
+        """Keep the file of ``step``, if it was applied, for when its branch is gone. Called after its commit."""
+        if self._settings.history and step.action == "apply" and step.file is not None:
+            self._kept.keep(step.id, step.file)
 
     def failure(self, step: Step, message: str) -> None:
         """Write that ``step`` has failed, after its transaction was rolled back."""

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, insert, literal_column
 from sqlalchemy.exc import OperationalError
 
+from fastman_tasks.databases import commits
 from fastman_tasks.databases.outages import is_busy
 from fastman_tasks.databases.transactions import commits_each_statement, driver_connection, ensure_begun
 from fastman_tasks.history import table
@@ -36,14 +37,16 @@ class Writer:
         statement = insert(table.of(schema)).values(at=now).inline()
         compiled: Any = statement.compile(dialect=dialect, column_keys=list(columns))
         self._connection = connection
+        # psycopg prepares what it sends often, and has the server forget it with the next DDL: two messages more.
+        self._more: Any = {"prepare": False} if dialect.driver in ("psycopg", "psycopg_async") else {}
         # That of the last row.
         self._transaction: object = None
         self._statement = str(compiled)
         self._order: Sequence[str] | None = compiled.positiontup if compiled.positional else None
 
-    def write(self, row: Mapping[str, Any]) -> None:
-        """Add ``row`` within the connection's transaction. Raises NotWritten, and DBAPIError if the connection, or the
-        transaction, is lost."""
+    def write(self, row: Mapping[str, Any], *, postpones_flush: bool = False) -> None:
+        """Add ``row`` within the connection's transaction, whose commit PostgreSQL need not flush to its disk if it
+        ``postpones_flush``. Raises NotWritten, and DBAPIError if the connection, or the transaction, is lost."""
         connection = self._connection
         dialect = connection.dialect
         dbapi: Any = dialect.loaded_dbapi
@@ -54,8 +57,13 @@ class Writer:
         with closing(connection.connection.cursor()) as cursor:
             try:
                 if guards:
-                    cursor.execute(f"SAVEPOINT {_SAVEPOINT}")
-                cursor.execute(self._statement, row if self._order is None else [row[each] for each in self._order])
+                    before = [commits.POSTPONE_FLUSH] if postpones_flush else []
+                    before.append(f"SAVEPOINT {_SAVEPOINT}")
+                    # Each message takes as long as the insert itself, and psycopg can send both in one.
+                    for each in ["; ".join(before)] if self._more else before:
+                        cursor.execute(each, **self._more)
+                values = row if self._order is None else [row[each] for each in self._order]
+                cursor.execute(self._statement, values, **self._more)
                 # The first one in a transaction ends with it; many would be slow.
                 transaction = connection.get_transaction()
                 if guards and self._transaction is transaction:

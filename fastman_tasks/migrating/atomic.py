@@ -130,14 +130,14 @@ class _Attempt:
                 yield from self._load(step, connection)
             else:
                 todo = self._environment.step(step)
-                todo.migration_fn = recording.recorded(
-                    todo.migration_fn, self._recorder, step, time.perf_counter, context
-                )
+                todo.migration_fn = recording.recorded(todo.migration_fn, self._recorder, step, time.perf_counter)
                 yield todo
             self._end(started)
         self._confirm("the commit")
         # Also where env.py has begun the transaction: it may never commit it.
         commits.commit(connection, self._note_outcome)
+        for step in self._plan.steps:
+            self._recorder.keep(step)
 
     def _load(self, step: Step, connection: Connection) -> Iterator[MigrationStep]:
         """Load the dump of ``step`` into an empty database, and record what it leads to."""

@@ -45,7 +45,7 @@ def plan(migrator: Migrator, batch: int | None = None, *, accept_empty: bool = F
         raise _refuse(batch, {each: found[each] for each in building_on}, graph, count)
     revisions = [each for each in newest_first if each.id in wanted]
     dialect = migrator.state.url.get_dialect().name
-    return migrator.plan(lambda: steps_back(revisions, dialect, accept_empty=accept_empty))
+    return migrator.plan(lambda: steps_back(revisions, dialect, accept_empty=accept_empty, fewer="--steps=N"))
 
 
 def _batch(history: History, revision: str) -> int | None:

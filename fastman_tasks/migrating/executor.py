@@ -22,6 +22,7 @@ from fastman_tasks.migrating import loss_counts, outcome, recording, sent, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.migrating.progress import Progress
+from fastman_tasks.migrating.replanning import replan
 from fastman_tasks.migrating.sent import SentStatements
 from fastman_tasks.plans import Observer, Plan, Report, State, Step, StepResult, StepState
 
@@ -135,7 +136,7 @@ class Executor:
                 return
             ran = True
             # Under the lock: another process may have migrated since it was planned.
-            left = self._migrator.replan(plan, heads)
+            left = replan(self._migrator, plan, heads)
             if left is not plan:
                 progress.plan = left
             if context.connection is not None and plan.state is not None:
@@ -155,28 +156,32 @@ class Executor:
             begin = partial(
                 recording.begin, self._recorder, context, replace(plan.state, heads=heads), self._environment
             )
+            # A migration may connect to SQLite itself, which has one lock for all.
+            begins_later = context.dialect.name == "sqlite"
+            if left.steps and not begins_later:
+                # A disk that is full stops the first of them.
+                progress.running, progress.started = left.steps[0], self._clock()
+                begin()
             for step in left.steps:
                 progress.running, progress.sent = step, SentStatements(transactional)
                 self._confirm(step.name)
                 self._observer.step_started(step)
                 progress.started = self._clock()
                 todo = self._environment.step(step)
-                if context.connection is not None:
-                    todo.migration_fn = recording.recorded(
-                        todo.migration_fn,
-                        self._recorder,
-                        step,
-                        self._clock,
-                        context,
-                        begin if step is left.steps[0] else lambda: None,
-                    )
                 # The commit of the last one waits for those before it.
                 postpones = is_postgresql and not progress.enclosed and step is not left.steps[-1]
-                if postpones and context.connection is not None:
+                begins_now = begins_later and step is left.steps[0]
+                if self._recorder.is_open or begins_now:
+                    todo.migration_fn = recording.recorded(
+                        todo.migration_fn, self._recorder, step, self._clock,
+                        begin=begin if begins_now else None, postpones_flush=postpones,
+                    )  # fmt: skip
+                elif postpones and context.connection is not None:
                     todo.migration_fn = commits.postpone_flush(context.connection, todo.migration_fn)
                 yield todo
                 # Alembic asks for the next step when this one, and its transaction, have finished.
                 progress.running = None
+                self._recorder.keep(step)
                 progress.unflushed = postpones
                 progress.done.append(StepResult(step, "done", self._clock() - progress.started))
                 if not progress.enclosed:

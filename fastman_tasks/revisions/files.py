@@ -9,6 +9,7 @@ import re
 import tokenize
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +84,16 @@ def decode(content: bytes) -> str:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
     source = content.decode(encoding)
     return source.replace("\r\n", "\n").replace("\r", "\n") if "\r" in source else source
+
+
+def encode(source: str) -> bytes:
+    """Returns the content of a file that Python reads as ``source``."""
+    content = source.encode("utf-8", "replace")
+    if b"coding" in content:
+        with suppress(SyntaxError, ValueError):
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+            return source.encode(encoding)
+    return content
 
 
 def _read(source: str) -> Header | None:

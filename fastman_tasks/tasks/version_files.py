@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     from fastman_tasks.project import Project
     from fastman_tasks.revisions.graph import Revision
 
+REBASE_HELP = {
+    "revision": "What to move, by its last migration: its id or its file's name, or a part of either.",
+    "onto": "The migration that it is to follow (default: the other head).",
+    "pretend": "Say what would be moved; change nothing.",
+    "force": "Go on although files are not committed, were pushed, or the database cannot be reached.",
+    "json": "Print JSON.",
+}
+SQUASH_HELP = {
+    "to": "The last migration to squash (default: the head).",
+    "archive": "A folder for the old files, outside the migrations (default: they are removed; git has them).",
+    "pretend": "Try it and print the migration; change no file.",
+    "force": "Go on where git does not have the files as they are.",
+    "json": "Print JSON.",
+}
+
 
 def merge(project: Project, message: str | None, *, pretend: bool, json: bool) -> None:
     """Write the migration that merges the heads, and print it."""

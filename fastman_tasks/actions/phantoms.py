@@ -70,16 +70,18 @@ def find(project: Project) -> tuple[Phantom, ...]:
 
     migrator = project.migrator
     migrator.forget_state()
-    if not (lost := migrator.missing):
+    if not migrator.missing:
         return ()
-    if (squashed := missing.refuse_squashed(lost, migrator.graph)) is not None:
-        raise squashed
     if project.settings.protects(project.database.url):
         raise ConsentMissing(
             f"{project.display_url} is protected: phantom migrations are never rolled back there. Nothing was changed. "
             "Roll them back from the branch that has their files, or see inv migrate.repair"
         )
     found, unknown = phantoms.find(project.environment, migrator)
+    # Also of what another branch follows: this one has it, within something else.
+    ids = [*migrator.missing, *(each.id for each in found)]
+    if (squashed := missing.refuse_squashed(list(dict.fromkeys(ids)), migrator.graph)) is not None:
+        raise squashed
     if unknown:
         listed = "".join(f"\n  {printable(each)}" for each in unknown)
         raise MigrationRefused(
@@ -174,11 +176,11 @@ def _without_files(report: Report, found: Sequence[Phantom]) -> Report:
     """Returns ``report`` without the files, which are not there any more, and with the place of each source."""
     places = {each.id: f"source from {each.where}" for each in found}
 
-    def told(result: StepResult) -> StepResult:
+    def describe(result: StepResult) -> StepResult:
         if result.step.id not in places:
             return result
         # That of a preview says what its SQL lacks.
         note = result.note if report.preview else "; ".join(filter(None, (result.note, places[result.step.id])))
         return replace(result, step=replace(result.step, file=None), note=note)
 
-    return replace(report, steps=tuple(map(told, report.steps)))
+    return replace(report, steps=tuple(map(describe, report.steps)))

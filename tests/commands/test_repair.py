@@ -236,6 +236,9 @@ def test_from_python(shop: Sandbox) -> None:
     assert versions(shop) == {"a1_é.py"}
     actions.repair(project, "restore")
     assert versions(shop) == {"a1_é.py", "b1_é.py", "b2_é.py"}
+    # That file is not as it was applied.
+    [accepted] = actions.repair(Project.open(shop.root), consent=force).steps
+    assert (accepted.step.action, accepted.step.id) == ("accept", "b1")
     assert not actions.repair(Project.open(shop.root)).steps
     shop.inv("migrate.rollback", "--force")
     (shop.root / "database/migrations/versions/b1_é.py").unlink()

@@ -189,6 +189,16 @@ def test_what_is_refused(project: Sandbox) -> None:
     said = project.inv("database.migrate", "--force", code=1, env={"ENVIRONMENT": "production"}).stderr
     assert "--phantoms" not in said
 
+    # users, which the other branch builds on, is here within something else.
+    users = project.root / VERSIONS / "users.py"
+    squashed = add(project, "all", None)
+    squashed.write_text(squashed.read_text("utf-8").replace('"""all"""', '"""all\n\nSquashed: users1\n"""'), "utf-8")
+    text = users.read_text("utf-8")
+    users.unlink()
+    assert "users1 was squashed into all1 (all)." in refuse_all(project)
+    squashed.unlink()
+    users.write_text(text, "utf-8")
+
     git(project, "branch", "-D", "feature/é")
     (project.root / ".git/fastman/pets1.py").unlink()
     execute(url_of(project), "UPDATE fastman_history SET source = 'This is no Python' WHERE name = 'pets1'")
@@ -300,3 +310,31 @@ def test_what_is_kept(project: Sandbox) -> None:
         assert not kept.exists()
         actions.migrate(here)
     assert {each.stem for each in kept.iterdir()} == {f"r{number}" for number in range(20, 120)}
+
+
+@pytest.mark.parametrize("sourceless", [False, True])
+def test_an_env_py_that_says_where_the_files_lie(project: Sandbox, sourceless: bool) -> None:
+    """The sources are found all the same, also two of one name."""
+    project.add_environment()
+    git(project, "init")
+    if sourceless:
+        project.replace("alembic.ini", "[alembic]\n", "[alembic]\nsourceless = true\n")
+    else:
+        where = 'from alembic import context\n\ncontext.script.version_locations = ["one", "two"]\n'
+        project.replace("database/migrations/env.py", "run_migrations()\n", f"{where}run_migrations()\n")
+    folders = (f"{VERSIONS}", f"{VERSIONS}") if sourceless else ("one", "two")
+    for number, folder in enumerate(folders):
+        up = f'op.create_table("t{number}", sa.Column("id", sa.Integer, primary_key=True))'
+        name = f"{number if sourceless else ''}same"
+        project.add_migration(
+            name, f"r{number}", f"r{number - 1}" if number else None, up, f'op.drop_table("t{number}")', folder=folder
+        )
+    with opened(project) as here:
+        actions.migrate(here)
+    for folder in folders:
+        for file in (project.root / folder).glob("*.py"):
+            file.unlink()
+    with opened(project) as here:
+        report = actions.rollback_phantoms(here, consent=force)
+    assert [each.step.id for each in report.steps] == ["r1", "r0"]
+    assert there(f"sqlite:///{project.root}/app.db") == set()

@@ -204,6 +204,7 @@ class _Attempt:
         )
         if step in self._plan.migrations and self._outcome == "rolled back" and not _is_no_failure(error):
             assert step is not None and self._plan.state is not None
+            self._recorder.forget()
             recording.record_failure(self._environment, self._recorder, self._plan.state, step, error)
         failure = MigrationFailed("\n".join([*lines, *advise(error)]))
         became: StepState = "done" if self._outcome == "committed" else self._outcome

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import wraps
 
 from alembic.runtime.migration import MigrationContext
@@ -54,7 +55,8 @@ def recorded(
 def record_failure(
     environment: Environment, recorder: Recorder, state: State, step: Step, error: BaseException
 ) -> None:
-    """Write that ``step`` has failed with ``error``, in a transaction of its own; ``state`` is what it has left."""
+    """Write that ``step`` has failed with ``error``, in a transaction of its own; ``state`` says where the history
+    is."""
     passwords = sorted(urls.passwords(state.url), key=len, reverse=True)
     message = redact(describe_error(error), passwords)
     if recorder.is_on:
@@ -64,14 +66,15 @@ def record_failure(
 
 
 def write(environment: Environment, recorder: Recorder, state: State, rows: Callable[[], None]) -> None:
-    """Have ``rows`` write with ``recorder``, in a transaction of its own; ``state`` is what the database is in."""
+    """Have ``rows`` write with ``recorder``, in a transaction of its own; ``state`` says where the history
+    is."""
     done = False
 
-    def run(_heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
+    def run(heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
         nonlocal done
         if not done and context.connection is not None:
             done = True
-            begin(recorder, context, state, environment)
+            begin(recorder, context, replace(state, heads=heads), environment)
             rows()
             context.connection.commit()
         return ()

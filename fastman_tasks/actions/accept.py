@@ -90,6 +90,6 @@ def _differences(project: Project, edited: Sequence[StepResult]) -> tuple[str, .
             lines.append(f"{each.step.name} never ran here: its changes are in the database only if others made them.")
             continue
         lines.append(f"{each.step.name}:")
-        found = describe_difference(texts[each.entry.id].encode(), source.read(each.step.file))
+        found = describe_difference(texts[each.entry.id], source.read(each.step.file))
         lines += [f"  {line}" for line in found.splitlines()]
     return tuple(lines)

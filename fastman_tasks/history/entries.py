@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -12,8 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
+from fastman_tasks.databases.transactions import commits_each_statement
 from fastman_tasks.history import table
 from fastman_tasks.plans import Entry, State
+from fastman_tasks.revisions import files
 from fastman_tasks.sources import first_line
 
 #: What makes a revision count as applied, and what ends that.
@@ -73,11 +75,16 @@ class History:
 def read(connection: Connection, state: State) -> History:
     """Returns the history of the version table of ``state``; an empty one where there is none. Only reads."""
     try:
-        # What fails must not end a transaction of PostgreSQL.
-        with connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext():
+        with protected(connection):
             return History(rows(connection, state) if table.exists(connection, state.schema) else ())
     except DBAPIError as error:
         return History(problem=first_line(error.orig or error))
+
+
+def protected(connection: Connection) -> AbstractContextManager[Any]:
+    """Returns a block in which a statement may fail: otherwise that would end a transaction of PostgreSQL."""
+    is_needed = connection.dialect.name == "postgresql" and not commits_each_statement(connection)
+    return connection.begin_nested() if is_needed else nullcontext()
 
 
 def once_of(entry: Entry) -> int:
@@ -97,15 +104,19 @@ def rows(connection: Connection, state: State) -> tuple[Entry, ...]:
     return tuple(Entry(*row) for row in found)
 
 
-def sources(connection: Connection, state: State, ids: Collection[int]) -> dict[int, str]:
-    """Returns the texts of the version files of the entries with these ``ids``, as far as they were kept."""
+def sources(connection: Connection, state: State, ids: Collection[int]) -> dict[int, bytes]:
+    """Returns the contents of the version files of the entries with these ``ids``, as far as they were kept and can be
+    read."""
     columns = table.of(state.schema).c
-    found: dict[int, str] = {}
+    found: dict[int, bytes] = {}
     wanted = list(ids)
-    # Databases limit the parameters of a statement.
-    for start in range(0, len(wanted), 500):
-        rows = connection.execute(select(columns.id, columns.source).where(columns.id.in_(wanted[start : start + 500])))
-        found.update((number, source) for number, source in rows if source is not None)
+    # A table of another version may have none.
+    with suppress(DBAPIError), protected(connection):
+        # Databases limit the parameters of a statement.
+        for start in range(0, len(wanted), 500):
+            some = wanted[start : start + 500]
+            rows = connection.execute(select(columns.id, columns.source).where(columns.id.in_(some)))
+            found.update((number, files.encode(source)) for number, source in rows if source is not None)
     return found
 
 

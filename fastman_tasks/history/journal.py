@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -43,6 +43,10 @@ class Journal:
     @cached_property
     def _author(self) -> dict[str, Any]:
         return author.describe(self._settings.root, self._settings.environment)
+
+    def forget(self) -> None:
+        """Begin anew: all that was written was rolled back, together with the table that it was written to."""
+        self._common = {}
 
     def _open(self, connection: Connection, state: State) -> History:
         """Create the table of ``state`` if there is none, and return what is in it. Raises DBAPIError. ``_start`` is
@@ -117,9 +121,3 @@ class Journal:
         self.is_on = False
         cause = error.__cause__ if isinstance(error, NotWritten) else error.orig
         self._warn(f"The history (fastman_history) cannot be written: {first_line(cause or error)}")
-
-
-def protected(connection: Connection) -> AbstractContextManager[Any]:
-    """Returns a block in which a statement may fail: otherwise that would end a transaction of PostgreSQL."""
-    is_needed = connection.dialect.name == "postgresql" and not commits_each_statement(connection)
-    return connection.begin_nested() if is_needed else nullcontext()

@@ -9,7 +9,7 @@ from fastman_tasks.history.entries import History
 from fastman_tasks.revisions import files, squashed
 from fastman_tasks.revisions.graph import RevisionGraph
 
-_Sources = Callable[[Collection[int]], Mapping[int, str]]
+_Sources = Callable[[Collection[int]], Mapping[int, bytes]]
 
 
 class Change(NamedTuple):
@@ -70,8 +70,8 @@ def parents_of_lost(history: History, graph: RevisionGraph, sources: _Sources) -
     """Returns the parents of each revision that is standing and has no file, as far as its text was kept."""
     lost = {entry.id: name for name, entry in history.standing.items() if name not in graph}
     found = {}
-    for number, text in sources(list(lost)).items():
-        if (header := files.find(text.encode())) is not None:
+    for number, content in sources(list(lost)).items():
+        if (header := files.find(content)) is not None:
             found[lost[number]] = (*header.parents, *header.depends_on)
     return found
 

@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from fastman_tasks.history import entries, outside, source
-from fastman_tasks.history.journal import Journal, protected
+from fastman_tasks.history.journal import Journal
 from fastman_tasks.history.kept import KeptFiles
 from fastman_tasks.plans import State, Step
 from fastman_tasks.revisions.graph import RevisionGraph
 from fastman_tasks.settings import Settings
-from fastman_tasks.text import shorten
+from fastman_tasks.text import printable, shorten
 
 # A run of more begins with what all branches have, and each file takes a tenth of a millisecond.
 _KEPT = 100
@@ -36,7 +36,7 @@ class Recorder(Journal):
         with self._writing():
             if not self.is_on:
                 return
-            with protected(connection):
+            with entries.protected(connection):
                 known = self._open(connection, state)
                 found = outside.find(known, state.heads, graph, partial(entries.sources, connection, state))
                 self._standing = list(known.standing)
@@ -60,7 +60,7 @@ class Recorder(Journal):
 
     def failure(self, step: Step, message: str) -> None:
         """Write that ``step`` has failed, after its transaction was rolled back."""
-        self._write(lambda: self._of(step, "failed", None, shorten(message, 1000)))
+        self._write(lambda: self._of(step, "failed", None, printable(shorten(message, 1000))))
 
     def accept(self, step: Step) -> None:
         """Write that the file of ``step`` is taken for what was applied; where nothing was, as it never ran here, that

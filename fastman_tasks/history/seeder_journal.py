@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from fastman_tasks.history import entries
 from fastman_tasks.history.entries import History, describe_once
-from fastman_tasks.history.journal import Journal, protected
+from fastman_tasks.history.journal import Journal
 from fastman_tasks.plans import State, Step
 from fastman_tasks.settings import Settings
-from fastman_tasks.text import shorten
+from fastman_tasks.text import printable, shorten
 
 
 class SeederJournal(Journal):
@@ -34,7 +35,7 @@ class SeederJournal(Journal):
             with self._writing():
                 if not self.is_on:
                     return None
-                with protected(connection):
+                with entries.protected(connection):
                     known = self._open(connection, state)
                 self._start(connection, state)
                 self._kept = {each.checksum for each in known.entries if each.kind == self.kind}
@@ -53,7 +54,7 @@ class SeederJournal(Journal):
 
     def failure(self, step: Step, message: str) -> None:
         """Write that ``step`` has failed, after its transaction was rolled back."""
-        self._write(lambda: self._without_known(self._of(step, "failed", None, shorten(message, 1000))))
+        self._write(lambda: self._without_known(self._of(step, "failed", None, printable(shorten(message, 1000)))))
 
     def _without_known(self, row: dict[str, Any]) -> dict[str, Any]:
         """Returns ``row`` without a text that is kept already: seeders run often."""

@@ -56,6 +56,8 @@ def of(schema: str | None) -> Table:
         schema=schema,
         mysql_charset="utf8mb4",
         mysql_engine="InnoDB",
+        mariadb_charset="utf8mb4",
+        mariadb_engine="InnoDB",
     )
 
 

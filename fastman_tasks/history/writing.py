@@ -69,7 +69,8 @@ class Writer:
                 if guards and self._transaction is transaction:
                     cursor.execute(f"RELEASE SAVEPOINT {_SAVEPOINT}")
                 self._transaction = transaction
-            except dbapi.Error as error:
+            except (dbapi.Error, ValueError) as error:
+                # A driver may refuse a text before it sends it.
                 self._recover(error, guards)
                 raise NotWritten from error
 

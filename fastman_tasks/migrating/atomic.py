@@ -130,9 +130,7 @@ class _Attempt:
                 yield from self._load(step, connection)
             else:
                 todo = self._environment.step(step)
-                todo.migration_fn = recording.recorded(
-                    todo.migration_fn, self._recorder, step, time.perf_counter, context
-                )
+                todo.migration_fn = recording.recorded(todo.migration_fn, self._recorder, step, time.perf_counter)
                 yield todo
             self._end(started)
         self._confirm("the commit")
@@ -206,6 +204,7 @@ class _Attempt:
         )
         if step in self._plan.migrations and self._outcome == "rolled back" and not _is_no_failure(error):
             assert step is not None and self._plan.state is not None
+            self._recorder.forget()
             recording.record_failure(self._environment, self._recorder, self._plan.state, step, error)
         failure = MigrationFailed("\n".join([*lines, *advise(error)]))
         became: StepState = "done" if self._outcome == "committed" else self._outcome

@@ -156,6 +156,12 @@ class Executor:
             begin = partial(
                 recording.begin, self._recorder, context, replace(plan.state, heads=heads), self._environment
             )
+            # A migration may connect to SQLite itself, which has one lock for all.
+            begins_later = context.dialect.name == "sqlite"
+            if left.steps and not begins_later:
+                # A disk that is full stops the first of them.
+                progress.running, progress.started = left.steps[0], self._clock()
+                begin()
             for number, step in enumerate(left.steps, 1):
                 progress.running, progress.sent = step, SentStatements(transactional)
                 self._confirm(step.name)
@@ -164,16 +170,12 @@ class Executor:
                 todo = self._environment.step(step)
                 # The commit of the last one waits for those before it.
                 postpones = is_postgresql and not progress.enclosed and step is not left.steps[-1]
-                if self._recorder.is_on and context.connection is not None:
+                begins_now = begins_later and step is left.steps[0]
+                if self._recorder.is_open or begins_now:
                     todo.migration_fn = recording.recorded(
-                        todo.migration_fn,
-                        self._recorder,
-                        step,
-                        self._clock,
-                        context,
-                        begin if step is left.steps[0] else lambda: None,
-                        postpones_flush=postpones,
-                    )
+                        todo.migration_fn, self._recorder, step, self._clock,
+                        begin=begin if begins_now else None, postpones_flush=postpones,
+                    )  # fmt: skip
                 elif postpones and context.connection is not None:
                     todo.migration_fn = commits.postpone_flush(context.connection, todo.migration_fn)
                 yield todo

@@ -97,7 +97,7 @@ class _Texts:
         self._entries = entries
         self._kept = KeptFiles(environment.root)
         self._in_git: dict[str, list[_Text]] = {}
-        self._in_table: Mapping[int, str] = {}
+        self._in_table: Mapping[int, bytes] = {}
         self._asked: set[str] = set()
 
     def look_for(self, ids: Collection[str]) -> None:
@@ -131,7 +131,7 @@ class _Texts:
         parents = (*header.parents, *header.depends_on)
         return Phantom(revision, name, text.content, text.place, branch, fits, parents)
 
-    def _all(self, revision: str, entry: Entry | None, applied: str | None) -> Iterator[_Text]:
+    def _all(self, revision: str, entry: Entry | None, applied: bytes | None) -> Iterator[_Text]:
         name = Path(entry.file).name if entry is not None and entry.file else f"{revision}.py"
         # Of several branches with the same text, the one that it was applied on is the one to tell of.
         own = entry.git_branch if entry is not None else None
@@ -139,14 +139,14 @@ class _Texts:
         if (content := self._kept.read(revision)) is not None:
             yield _Text("kept", name, content)
         if applied is not None:
-            yield _Text("table", name, files.encode(applied))
+            yield _Text("table", name, applied)
 
 
-def _is_as_applied(content: bytes, entry: Entry | None, applied: str | None) -> bool:
+def _is_as_applied(content: bytes, entry: Entry | None, applied: bytes | None) -> bool:
     """Whether ``content`` does what was ``applied``, as far as its ``entry`` tells."""
     if entry is None or entry.checksum is None or source.checksum(content) == entry.checksum:
         return True
-    before, now = fingerprint.find(files.encode(applied)) if applied is not None else None, fingerprint.find(content)
+    before, now = fingerprint.find(applied) if applied is not None else None, fingerprint.find(content)
     return before is not None and now is not None and before == now
 
 

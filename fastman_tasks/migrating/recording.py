@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import wraps
 
 from alembic.runtime.migration import MigrationContext
@@ -32,25 +33,19 @@ def recorded(
     recorder: Recorder,
     step: Step,
     clock: Callable[[], float],
-    context: MigrationContext,
-    begin: Callable[[], None] = lambda: None,
     *,
+    begin: Callable[[], None] | None = None,
     postpones_flush: bool = False,
 ) -> Callable[..., None]:
-    """Returns ``function``, which does ``step`` in ``context``, and then writes so in the same transaction. ``begin``,
-    that of the first step, is what begins to write; ``postpones_flush`` as for ``Recorder.step``."""
+    """Returns ``function``, which does ``step``, and then writes so in the same transaction, once ``begin`` has begun
+    to; ``postpones_flush`` as for ``Recorder.step``."""
 
     @wraps(function)
     def run(**arguments: object) -> None:
-        # A migration may connect to SQLite itself, which has one lock for all. MySQL ends a transaction as a table is
-        # created.
-        is_last = context.dialect.name == "sqlite"
-        if not is_last:
-            begin()
         started = clock()
         function(**arguments)
         seconds = clock() - started
-        if is_last:
+        if begin is not None:
             begin()
         recorder.step(step, seconds, postpones_flush=postpones_flush)
 
@@ -60,7 +55,8 @@ def recorded(
 def record_failure(
     environment: Environment, recorder: Recorder, state: State, step: Step, error: BaseException
 ) -> None:
-    """Write that ``step`` has failed with ``error``, in a transaction of its own; ``state`` is what it has left."""
+    """Write that ``step`` has failed with ``error``, in a transaction of its own; ``state`` says where the history
+    is."""
     passwords = sorted(urls.passwords(state.url), key=len, reverse=True)
     message = redact(describe_error(error), passwords)
     if recorder.is_on:
@@ -70,14 +66,15 @@ def record_failure(
 
 
 def write(environment: Environment, recorder: Recorder, state: State, rows: Callable[[], None]) -> None:
-    """Have ``rows`` write with ``recorder``, in a transaction of its own; ``state`` is what the database is in."""
+    """Have ``rows`` write with ``recorder``, in a transaction of its own; ``state`` says where the history
+    is."""
     done = False
 
-    def run(_heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
+    def run(heads: tuple[str, ...], context: MigrationContext) -> tuple[()]:
         nonlocal done
         if not done and context.connection is not None:
             done = True
-            begin(recorder, context, state, environment)
+            begin(recorder, context, replace(state, heads=heads), environment)
             rows()
             context.connection.commit()
         return ()

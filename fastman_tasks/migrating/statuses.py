@@ -16,7 +16,7 @@ from fastman_tasks.revisions import fingerprint, squashed
 from fastman_tasks.revisions.graph import RevisionGraph
 from fastman_tasks.text import printable
 
-Sources = Callable[[Collection[int]], Mapping[int, str]]
+Sources = Callable[[Collection[int]], Mapping[int, bytes]]
 
 
 def find(graph: RevisionGraph, state: State, history: History, sources: Sources, root: Path) -> list[StepResult]:
@@ -40,9 +40,9 @@ def find(graph: RevisionGraph, state: State, history: History, sources: Sources,
     ]
 
 
-def read_texts(environment: Environment, ids: Collection[int]) -> Mapping[int, str]:
-    """Returns the texts of version files that the history has kept, by the ids of their entries."""
-    found: dict[int, str] = {}
+def read_texts(environment: Environment, ids: Collection[int]) -> Mapping[int, bytes]:
+    """Returns the contents of version files that the history has kept, by the ids of their entries."""
+    found: dict[int, bytes] = {}
     database.read(environment, lambda now, connection: found.update(entries.sources(connection, now, ids)))
     return found
 
@@ -57,7 +57,7 @@ def _edited(found: Collection[StepResult], sources: Sources) -> dict[str, StepRe
                 changed[each.entry.id] = each, content
     texts = sources(list(changed)) if changed else {}
     return {
-        result.step.id: _compared(result, texts[number].encode(), content)
+        result.step.id: _compared(result, texts[number], content)
         for number, (result, content) in changed.items()
         if number in texts
     }

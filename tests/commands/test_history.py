@@ -186,3 +186,58 @@ def test_squashed(project: Sandbox, request: pytest.FixtureRequest) -> None:
     assert ("unmark", "r1", "squashed into r2") in [each[1:] for each in runs(project)]
     files["2_email"].write_text(squash.replace("VARCHAR(80)", "VARCHAR(90)"), "utf-8")
     assert states(project)["r2"] == "edited"
+
+
+@pytest.mark.parametrize("driver", ["sqlite", "postgresql+psycopg"])
+def test_fresh_that_fails(project: Sandbox, request: pytest.FixtureRequest, driver: str) -> None:
+    """It was rolled back: what had been applied, and by whom, stays in the history. What cannot be compared, as the
+    table has no texts, is not edited."""
+    url = prepare(project, request, driver)
+    project.inv("database.migrate")
+    email = project.root / "database/migrations/versions/2_email.py"
+    before = email.read_text("utf-8")
+    email.write_text(before.replace("users", "nowhere"), "utf-8")
+    project.inv("migrate.fresh", "--force", code=1)
+    assert [each[:3] for each in runs(project)] == [(2, "failed", "r2"), (1, "apply", "r1"), (1, "apply", "r2")]
+    assert states(project) == {"r1": "applied", "r2": "edited"}
+
+    execute(url, "ALTER TABLE fastman_history DROP COLUMN source")
+    assert states(project) == {"r1": "applied", "r2": "applied"}
+
+
+@pytest.mark.parametrize("driver", ["sqlite", "postgresql+psycopg", "mariadb+pymysql"])
+def test_any_text(project: Sandbox, request: pytest.FixtureRequest, driver: str) -> None:
+    """Every character of a file and of an error is kept, also where the database has another character set. A file in
+    another encoding is compared in that."""
+    url = prepare(project, request, driver)
+    if driver.startswith("mariadb"):
+        execute(url, "ALTER DATABASE CHARACTER SET latin1")
+    versions = project.root / "database/migrations/versions"
+    project.add_migration("3_emoji", "r3", "r2", "pass  # \N{ROCKET}", "pass")
+    text = project.add_migration("4_latin", "r4", "r3", "print('\u00e9')", "pass").read_text("utf-8")
+    latin = versions / "4_latin.py"
+    latin.write_bytes(f"# -*- coding: latin-1 -*-\n{text}".encode("latin-1"))
+    project.add_migration("5_wrong", "r5", "r4", "raise ValueError('\\0 \\ud800 \N{ROCKET}')", "pass")
+    assert "cannot be written" not in project.inv("database.migrate", code=1).stderr
+    assert runs(project)[-1] == (1, "failed", "r5", "ValueError: \\u0000 \\ud800 \N{ROCKET}")
+
+    latin.write_bytes(latin.read_bytes().replace(b"'\xe9'", b'"\xe9"'))
+    assert states(project)["r4"] == "applied"
+    latin.write_bytes(latin.read_bytes().replace(b"\xe9", b"\xe8"))
+    assert states(project)["r4"] == "edited"
+
+
+def test_a_text_that_the_database_cannot_hold(project: Sandbox, request: pytest.FixtureRequest) -> None:
+    """It stops no migration."""
+    prepare(project, request, "sqlite")
+    server: Server = request.getfixturevalue("postgresql")
+    latin = server.fresh("postgresql+psycopg").rpartition("/")[2]
+    execute(server.admin, f"DROP DATABASE {latin}")
+    execute(
+        server.admin,
+        f"CREATE DATABASE {latin} OWNER {server.user} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
+    )
+    project.write(".env", f"DATABASE_URL='{server.url('postgresql+psycopg', latin)}'\nENVIRONMENT=staging\n")
+    project.add_migration("3_emoji", "r3", "r2", "pass  # \N{ROCKET}", "pass")
+    assert project.inv("database.migrate").stderr.count("cannot be written") == 1
+    assert states(project) == {"r1": "applied", "r2": "applied", "r3": "applied"}

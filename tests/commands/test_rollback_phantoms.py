@@ -335,7 +335,7 @@ def test_an_env_py_that_says_where_the_files_lie(project: Sandbox, sourceless: b
     with opened(project) as here:
         actions.migrate(here)
     for folder in folders:
-        for file in (project.root / folder).glob("*.py"):
+        for file in (project.root / folder).rglob("*.py*"):
             file.unlink()
     with opened(project) as here:
         report = actions.rollback_phantoms(here, consent=force)

@@ -97,10 +97,10 @@ def test_deleted_files_are_no_rollback(data: st.DataObject) -> None:
     known = history((each.id, "apply") for each in whole.revisions if each.id in applied)
     lost = above(graph, data.draw(st.sampled_from(range(len(graph)))))
 
-    def sources(ids: Collection[int]) -> dict[int, str]:
+    def sources(ids: Collection[int]) -> dict[int, bytes]:
         rows = {each.id: int(each.name[1:]) for each in known.entries if each.id in ids}
         return {
-            id: f"revision = {name(number)!r}\ndown_revision = {parents(graph, number) or None!r}\n"
+            id: f"revision = {name(number)!r}\ndown_revision = {parents(graph, number) or None!r}\n".encode()
             for id, number in rows.items()
         }
 

@@ -157,11 +157,22 @@ def test_what_database_migrate_offers(shop: Sandbox) -> None:
     assert "The file was deleted here" in said and "--phantoms" not in said
 
 
-def test_killed_in_the_middle(project: Sandbox) -> None:
-    """The second run goes on."""
+def test_stopped_in_the_middle(project: Sandbox) -> None:
+    """The next run goes on: the report names it, as a plain rollback would not have the files."""
     project.write(".env", "DATABASE_URL=sqlite:///shop.db")
-    set_up(project, 'import os\nos.path.exists("kill") and os.kill(os.getpid(), 9)\nop.drop_table("pets")')
-    project.write("kill", "")
+    set_up(
+        project,
+        'import os\nos.path.exists("kill") and os.kill(os.getpid(), int(open("kill").read()))\nop.drop_table("pets")',
+    )
+    project.write("kill", f"{int(signal.SIGINT)}")
+    failure = json.loads(project.inv(*PHANTOMS, "--force", "--json", code=1).stdout)
+    assert "pets was interrupted" in failure["error"]["message"]
+    assert failure["error"]["next"] == "inv migrate.rollback --phantoms"
+    assert [(each["name"], each["state"], each["file"]) for each in failure["steps"]] == [
+        ("toys", "done", None),
+        ("pets", "failed", None),
+    ]
+    project.write("kill", f"{int(signal.SIGKILL)}")
     project.run("invoke", *PHANTOMS, "--force", code=-signal.SIGKILL)
     assert there(url_of(project)) == {"users", "pets"}
     (project.root / "kill").unlink()

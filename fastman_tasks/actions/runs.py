@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from fastman_tasks.errors import FastmanError
+from fastman_tasks.history import entries
 from fastman_tasks.plans import Entry, Step, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.text import printable
@@ -17,8 +18,8 @@ def find(project: Project, limit: int | None = None) -> tuple[StepResult, ...]:
     history = project.migrator.history
     if history.problem:
         raise FastmanError(f"The history (fastman_history) cannot be read: {history.problem}")
-    batches = list(dict.fromkeys(each.batch for each in reversed(history.entries)))[:limit]
-    return tuple(_result(project, each) for batch in batches for each in history.entries if each.batch == batch)
+    newest_first = list(entries.runs(history.entries).values())[::-1]
+    return tuple(_result(project, each) for run in newest_first[:limit] for each in run)
 
 
 def _result(project: Project, entry: Entry) -> StepResult:

@@ -150,6 +150,7 @@ def stamp(environment: Environment, revision: str, file: Path) -> None:
 
     Raises MigrationRefused where the database has another one by now, and MigrationFailed.
     """
+    environment.forget_files()
     try:
         stamping.stamp(environment, [Step("stamp", file.stem, file, revision)], expected=[])
     except MigrationFailed as failure:

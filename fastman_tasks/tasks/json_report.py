@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from fastman_tasks.plans import Entry, Report, StepResult
     from fastman_tasks.project import Project
 
+# The actions whose steps are about revisions.
+_OF_REVISIONS = {"apply", "roll back", "stamp", "accept", "rebase", "remove"}
+
 
 class Warnings(Observer):
     """Prints, beside the JSON, what is wrong and stops nothing."""
@@ -56,7 +59,7 @@ def _step_value(result: StepResult, root: Path) -> dict[str, Any]:
     return {
         "action": step.action,
         "name": step.name,
-        "revision": step.id or None if step.action in ("apply", "roll back", "stamp", "rebase", "remove") else None,
+        "revision": step.id or None if step.action in _OF_REVISIONS else None,
         "message": step.message or None,
         "head": step.is_head,
         "file": _file_value(step.file, root),

@@ -97,6 +97,8 @@ def test_edited(project: Sandbox, request: pytest.FixtureRequest, driver: str) -
     refused = project.inv("migrate.repair", code=5)
     assert "String(40)" in refused.stdout and "String(50)" in refused.stdout and "--force" in refused.stderr
     assert "String(50)" in project.inv("migrate.repair", "--pretend").stdout
+    planned = json.loads(project.inv("migrate.repair", "--pretend", "--json").stdout)["steps"]
+    assert [(each["action"], each["revision"]) for each in planned] == [("accept", "r1")]
     assert states(project)["r1"] == "edited"
     project.inv("migrate.repair", "--force")
     entry = status(project, "--check")["r1"]["history"]
@@ -241,3 +243,29 @@ def test_a_text_that_the_database_cannot_hold(project: Sandbox, request: pytest.
     project.add_migration("3_emoji", "r3", "r2", "pass  # \N{ROCKET}", "pass")
     assert project.inv("database.migrate").stderr.count("cannot be written") == 1
     assert states(project) == {"r1": "applied", "r2": "applied", "r3": "applied"}
+
+
+def test_a_baseline(project: Sandbox) -> None:
+    """Whoever takes an existing database over is in the history."""
+    project.write(
+        "models.py",
+        """
+        from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+        class Base(DeclarativeBase):
+            pass
+
+
+        class User(Base):
+            __tablename__ = "users"
+            id: Mapped[int] = mapped_column(primary_key=True)
+        """,
+    )
+    url = f"sqlite:///{project.root}/shop.db"
+    project.write(".env", f"DATABASE_URL='{url}'\n")
+    execute(url, "CREATE TABLE users (id INTEGER PRIMARY KEY NOT NULL)")
+    project.inv("make.migration", "start", "--baseline")
+    (entry,) = [each["history"] for each in status(project).values()]
+    assert (entry["kind"], entry["action"], entry["message"]) == ("stamp", "mark", "recorded without running it")
+    assert entry["os_user"] and entry["checksum"]

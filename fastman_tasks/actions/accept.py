@@ -40,7 +40,7 @@ def accept(
         return Plan(steps, project.migrator.state, notes=_differences(project, edited))
 
     def run(plan: Plan, observer: Observer, confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
-        from fastman_tasks.history.recorder import Recorder
+        from fastman_tasks.history.migration_journal import MigrationJournal
         from fastman_tasks.migrating import recording
 
         if preview:
@@ -48,15 +48,15 @@ def accept(
             return tuple(StepResult(step, "planned", note=note) for step, note in shown)
         assert plan.state is not None
         confirm("accepting")
-        recorder = Recorder(project.settings, observer.warned)
+        journal = MigrationJournal(project.settings, observer.warned)
 
         def write() -> None:
             for step in plan.steps:
-                recorder.accept(step)
+                journal.accept(step)
 
-        recording.write(project.environment, recorder, plan.state, write)
+        recording.write(project.environment, journal, plan.state, write)
         project.migrator.forget_state()
-        results = tuple(StepResult(step, "done" if recorder.is_on else "failed") for step in plan.steps)
+        results = tuple(StepResult(step, "done" if journal.is_on else "failed") for step in plan.steps)
         for result in results:
             observer.step_finished(result)
         return results

@@ -48,7 +48,9 @@ def rollback(
             return project.migrator.plan_rollback(steps=count, to=to, accept_empty=accept_empty)
         from fastman_tasks.migrating import batches
 
-        return batches.plan(project.migrator, None if batch is True else batch, accept_empty=accept_empty)
+        return batches.plan(
+            project.migrator, project.settings, None if batch is True else batch, accept_empty=accept_empty
+        )
 
     return roll_back_planned(project, Command("migrate.rollback", flags=flags), plan, preview, consent, observer)
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from fastman_tasks.errors import FastmanError
 from fastman_tasks.history import entries
+from fastman_tasks.history.journal import why_not
 from fastman_tasks.plans import Entry, Step, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.text import printable
@@ -14,10 +15,12 @@ from fastman_tasks.text import printable
 
 def find(project: Project, limit: int | None = None) -> tuple[StepResult, ...]:
     """Returns the entries of the history by their runs, the newest ``limit`` runs first, each as the result of a step:
-    *done* or *failed*. Nothing is changed. Raises FastmanError if the history cannot be read."""
+    *done* or *failed*. Nothing is changed. Raises FastmanError if the history cannot be read, or none is kept."""
     history = project.migrator.history
     if history.problem:
         raise FastmanError(f"The history (fastman_history) cannot be read: {history.problem}")
+    if not history.entries and (reason := why_not(project.settings, project.migrator.state)):
+        raise FastmanError(f"No history is kept, as {reason}.")
     newest_first = list(entries.runs(history.entries).values())[::-1]
     return tuple(_result(project, each) for run in newest_first[:limit] for each in run)
 

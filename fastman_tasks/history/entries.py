@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 
 from fastman_tasks.databases.transactions import commits_each_statement
 from fastman_tasks.history import table
@@ -101,7 +101,11 @@ def describe_once(version: int) -> str | None:
 def rows(connection: Connection, state: State) -> tuple[Entry, ...]:
     """Returns the entries of ``read``, where there is a table. Raises DBAPIError."""
     found = connection.execute(_all(state.schema), {"version_table": state.version_table})
-    return tuple(Entry(*row) for row in found)
+    try:
+        return tuple(Entry(*row) for row in found)
+    except ValueError as error:
+        # SQLite keeps any text as a time; which it is not, SQLAlchemy finds out.
+        raise DataError(None, None, error) from error
 
 
 def sources(connection: Connection, state: State, ids: Collection[int]) -> dict[int, bytes]:

@@ -20,6 +20,14 @@ from fastman_tasks.settings import Settings
 from fastman_tasks.sources import first_line
 
 
+def why_not(settings: Settings, state: State) -> str:
+    """Returns why no history is kept in ``state``; empty if it is."""
+    if not settings.history:
+        return "FASTMAN_HISTORY is off"
+    # An env.py of the project's own, and an Alembic before 1.18.
+    return "" if state.keeps_history else "plain alembic would propose to drop its table"
+
+
 class Journal:
     """The rows of one run, unless FASTMAN_HISTORY is off.
 

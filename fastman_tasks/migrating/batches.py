@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from fastman_tasks.errors import Command, MigrationRefused, UsageError
 from fastman_tasks.history.entries import History
+from fastman_tasks.history.journal import why_not
 from fastman_tasks.migrating.downgrades import steps_back
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.plans import Plan
 from fastman_tasks.revisions.graph import RevisionGraph
+from fastman_tasks.settings import Settings
 
 
-def plan(migrator: Migrator, batch: int | None = None, *, accept_empty: bool = False) -> Plan:
+def plan(migrator: Migrator, settings: Settings, batch: int | None = None, *, accept_empty: bool = False) -> Plan:
     """Returns the plan that rolls back what the run ``batch`` has applied, as far as it is applied still; None is the
     newest run of which anything is.
 
@@ -20,7 +22,9 @@ def plan(migrator: Migrator, batch: int | None = None, *, accept_empty: bool = F
     history = migrator.history
     applied = migrator.applied
     if applied and not history.has_migrations:
-        why = f"cannot be read: {history.problem}" if history.problem else "is empty, or it is off (FASTMAN_HISTORY)"
+        why = f"cannot be read: {history.problem}" if history.problem else "is empty"
+        if reason := why_not(settings, migrator.state):
+            why = f"is not kept, as {reason}"
         raise MigrationRefused(
             f"What each run has applied is not known: the history (fastman_history) {why}. Nothing was changed.\n"
             "Say how many migrations to roll back: inv migrate.rollback --steps=N",

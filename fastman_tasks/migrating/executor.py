@@ -17,7 +17,7 @@ from fastman_tasks.databases.hooks import created
 from fastman_tasks.databases.timeouts import is_lock_timeout, limiter
 from fastman_tasks.databases.transactions import reading
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, LockLost, MigrationFailed, MigrationRefused
-from fastman_tasks.history.recorder import Recorder
+from fastman_tasks.history.migration_journal import MigrationJournal
 from fastman_tasks.migrating import loss_counts, outcome, recording, sent, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
@@ -52,7 +52,7 @@ class Executor:
         self._clock = clock
         self._sleep = sleep
         self._after = after
-        self._recorder = Recorder(environment.settings, observer.warned)
+        self._journal = MigrationJournal(environment.settings, observer.warned)
 
     def run(self, plan: Plan) -> tuple[StepResult, ...]:
         """Run the migrations of ``plan`` that are still to do, and return the result of each.
@@ -154,7 +154,7 @@ class Executor:
             self._environment.load(left.steps)
             assert plan.state is not None
             begin = partial(
-                recording.begin, self._recorder, context, replace(plan.state, heads=heads), self._environment
+                recording.begin, self._journal, context, replace(plan.state, heads=heads), self._environment
             )
             # A migration may connect to SQLite itself, which has one lock for all.
             begins_later = context.dialect.name == "sqlite"
@@ -171,9 +171,9 @@ class Executor:
                 # The commit of the last one waits for those before it.
                 postpones = is_postgresql and not progress.enclosed and step is not left.steps[-1]
                 begins_now = begins_later and step is left.steps[0]
-                if self._recorder.is_open or begins_now:
+                if self._journal.is_open or begins_now:
                     todo.migration_fn = recording.recorded(
-                        todo.migration_fn, self._recorder, step, self._clock,
+                        todo.migration_fn, self._journal, step, self._clock,
                         begin=begin if begins_now else None, postpones_flush=postpones,
                     )  # fmt: skip
                 elif postpones and context.connection is not None:
@@ -185,13 +185,13 @@ class Executor:
                 progress.done.append(StepResult(step, "done", self._clock() - progress.started))
                 if not progress.enclosed:
                     self._observer.step_finished(progress.done[-1])
-                self._recorder.keep(step, len(left.steps) - number)
+                self._journal.keep(step, len(left.steps) - number)
                 if self._after is not None and context.connection is not None:
                     with reading(context.connection):
                         self._after(step, context.connection)
 
         def current() -> SentStatements | None:
-            is_ours = not self._recorder.is_writing and bool(progress.running or progress.enclosed)
+            is_ours = not self._journal.is_writing and bool(progress.running or progress.enclosed)
             return progress.sent if is_ours else None
 
         def prepare(connection: Connection) -> None:
@@ -220,7 +220,7 @@ class Executor:
             results.append(StepResult(step, became, self._clock() - progress.started))
             self._observer.step_finished(results[-1])
             if became == "failed" and now is not None and not isinstance(error, KeyboardInterrupt):
-                recording.record_failure(self._environment, self._recorder, now, step, error)
+                recording.record_failure(self._environment, self._journal, now, step, error)
         failure = MigrationFailed("\n".join([*lines, *outcome.describe_lost(lost)]), next=next)
         failure.report = Report("", None, None, (*lost, *results))
         return failure

@@ -9,7 +9,12 @@ from sqlalchemy import Connection
 
 from fastman_tasks.history import entries
 from fastman_tasks.history.entries import History
+<<<<<<< HEAD
 from fastman_tasks.history.seeder_journal import SeederJournal
+=======
+from fastman_tasks.history.journal import why_not
+from fastman_tasks.history.seeder_journal import SeederRecorder
+>>>>>>> review
 from fastman_tasks.plans import Entry, State, StepResult
 from fastman_tasks.seeding.discovery import Seeder
 from fastman_tasks.settings import Settings
@@ -27,6 +32,7 @@ def _describe(entry: Entry) -> str:
     return f"ran{day}"
 
 
+<<<<<<< HEAD
 def _find_obstacle(settings: Settings, state: State) -> str:
     """Returns why no history is kept in ``state``; empty if it is."""
     if not settings.history:
@@ -35,6 +41,8 @@ def _find_obstacle(settings: Settings, state: State) -> str:
     return "" if state.keeps_history else "plain alembic would propose to drop its table"
 
 
+=======
+>>>>>>> review
 class Once:
     """Decides which seeders of one run are skipped because they have run before, and records those that run.
 

@@ -269,3 +269,14 @@ def test_a_baseline(project: Sandbox) -> None:
     (entry,) = [each["history"] for each in status(project).values()]
     assert (entry["kind"], entry["action"], entry["message"]) == ("stamp", "mark", "recorded without running it")
     assert entry["os_user"] and entry["checksum"]
+
+
+def test_a_time_that_is_none(project: Sandbox, request: pytest.FixtureRequest) -> None:
+    """It stops no command, and is said."""
+    url = prepare(project, request, "sqlite")
+    project.inv("database.migrate", "--to=r1")
+    execute(url, "UPDATE fastman_history SET at = 'yesterday'")
+    assert "cannot be read: " in project.inv("migrate.status").stdout
+    assert "yesterday" in project.inv("migrate.history", "--runs", code=1).stderr
+    assert project.inv("database.migrate").stderr.count("cannot be written") == 1
+    assert states(project) == {"r1": "applied", "r2": "applied"}

@@ -87,6 +87,10 @@ def test_without_a_history(shop: Sandbox) -> None:
     """It is said, and how to roll back all the same; where nothing is applied there is nothing to do."""
     off = {"FASTMAN_HISTORY": "off"}
     refused = shop.inv("migrate.rollback", "--batch", env=off, code=1).stderr
-    assert "(fastman_history) is empty, or it is off" in refused and "inv migrate.rollback --steps=N" in refused
+    assert (
+        "(fastman_history) is not kept, as FASTMAN_HISTORY is off" in refused
+        and "inv migrate.rollback --steps=N" in refused
+    )
+    assert "FASTMAN_HISTORY is off" in shop.inv("migrate.history", "--runs", env=off, code=1).stderr
     shop.inv("migrate.reset", "--force", env=off)
     assert "Nothing to roll back." in shop.inv("migrate.rollback", "--batch", env=off).stdout

@@ -21,7 +21,7 @@ _KEPT = 100
 _ACTIONS = {"apply": "apply", "roll back": "revert"}
 
 
-class Recorder(Journal):
+class MigrationJournal(Journal):
     """Writes what one run of migrations does."""
 
     def __init__(self, settings: Settings, warn: Callable[[str], None]) -> None:

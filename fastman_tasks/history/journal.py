@@ -20,7 +20,7 @@ from fastman_tasks.settings import Settings
 from fastman_tasks.sources import first_line
 
 
-def why_not(settings: Settings, state: State) -> str:
+def find_obstacle(settings: Settings, state: State) -> str:
     """Returns why no history is kept in ``state``; empty if it is."""
     if not settings.history:
         return "FASTMAN_HISTORY is off"

@@ -9,12 +9,8 @@ from sqlalchemy import Connection
 
 from fastman_tasks.history import entries
 from fastman_tasks.history.entries import History
-<<<<<<< HEAD
+from fastman_tasks.history.journal import find_obstacle
 from fastman_tasks.history.seeder_journal import SeederJournal
-=======
-from fastman_tasks.history.journal import why_not
-from fastman_tasks.history.seeder_journal import SeederRecorder
->>>>>>> review
 from fastman_tasks.plans import Entry, State, StepResult
 from fastman_tasks.seeding.discovery import Seeder
 from fastman_tasks.settings import Settings
@@ -32,17 +28,6 @@ def _describe(entry: Entry) -> str:
     return f"ran{day}"
 
 
-<<<<<<< HEAD
-def _find_obstacle(settings: Settings, state: State) -> str:
-    """Returns why no history is kept in ``state``; empty if it is."""
-    if not settings.history:
-        return "FASTMAN_HISTORY is off"
-    # An env.py of the project's own, and an Alembic before 1.18.
-    return "" if state.keeps_history else "plain alembic would propose to drop its table"
-
-
-=======
->>>>>>> review
 class Once:
     """Decides which seeders of one run are skipped because they have run before, and records those that run.
 
@@ -57,9 +42,9 @@ class Once:
         self._named = named
         self._again = again
         self._warn = warn
-        self._why_not = _find_obstacle(settings, state)
+        self._obstacle = find_obstacle(settings, state)
         self._journal = SeederJournal(settings, warn)
-        self._journal.is_on = not self._why_not
+        self._journal.is_on = not self._obstacle
         self._history: History | None = None
         self._has_warned = False
         self._records = False
@@ -67,7 +52,7 @@ class Once:
     def begin(self, connection: Connection, *, records: bool) -> None:
         """Read what has run. With ``records`` also make ready to record what does; otherwise only read."""
         self._records = records
-        if self._why_not:
+        if self._obstacle:
             return
         if records:
             self._history = self._journal.begin(connection, self._state)
@@ -109,5 +94,5 @@ class Once:
     def _warn_once(self) -> None:
         if not self._has_warned:
             self._has_warned = True
-            reason = f"no history is kept, as {self._why_not}" if self._why_not else "the history cannot be read"
+            reason = f"no history is kept, as {self._obstacle}" if self._obstacle else "the history cannot be read"
             self._warn(f"Seeders with once run as if they had never run: {reason}.")

@@ -22,8 +22,8 @@ Level = Literal["none", "yes", "name"]
 class Risk:
     """What a command is about to do to ``database``: its ``steps``, and the ``losses`` they cause.
 
-    ``level`` is the consent that it needs; ``notes`` are what else there is to know. ``command`` is the command that
-    was called, for an error that says how to consent.
+    ``level`` is the consent that it needs, and ``reason`` why, if that is neither a loss nor the database; ``notes``
+    are what else there is to know. ``command`` is the command that was called, for an error that says how to consent.
     """
 
     level: Level
@@ -33,6 +33,7 @@ class Risk:
     steps: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
     command: Command | None = None
+    reason: str = ""
 
 
 #: Returns if the user agrees to a risk, and raises ConsentMissing otherwise. It is called before anything changes, also
@@ -48,7 +49,8 @@ def refuse(risk: Risk) -> None:
 
 
 def force(risk: Risk) -> None:
-    """Agree to every ``risk`` except the loss of data in a protected database. Raises ConsentMissing."""
+    """Agree to every ``risk`` except the loss of data in a protected database, and code out of a database. Raises
+    ConsentMissing."""
     if risk.level == "name":
         refuse(risk)
 

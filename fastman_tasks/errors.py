@@ -164,6 +164,10 @@ class MigrationRefused(FastmanError):
     """A plan cannot be run; raised before anything is changed."""
 
 
+class RevisionsMissing(MigrationRefused):
+    """The database has revisions that no file has. ``next`` is ``migrate.rollback --phantoms`` where that may do."""
+
+
 class MigrationFailed(FastmanError):
     """A migration raised an error while it ran."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastman_tasks.actions.fresh import fresh
     from fastman_tasks.actions.load import load
     from fastman_tasks.actions.migrate import migrate
+    from fastman_tasks.actions.phantoms import rollback_phantoms
     from fastman_tasks.actions.rebase import rebase
     from fastman_tasks.actions.refresh import redo, refresh
     from fastman_tasks.actions.repair import repair
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "backup", "check", "create", "drop", "fresh", "load", "migrate", "rebase", "redo",
-    "refresh", "repair", "reset", "restore", "rollback", "seed", "setup", "stamp", "wait",
+    "refresh", "repair", "reset", "restore", "rollback", "rollback_phantoms", "seed", "setup", "stamp", "wait",
 ]  # fmt: skip
 
 #: The modules of those that have none of their own.
-_MODULES = {"redo": "refresh", "reset": "rollback"}
+_MODULES = {"redo": "refresh", "reset": "rollback", "rollback_phantoms": "phantoms"}
 
 
 class _Actions(ModuleType):

@@ -41,7 +41,7 @@ def accept(
         return Plan(steps, project.migrator.state, notes=_differences(project, edited))
 
     def run(plan: Plan, observer: Observer, confirm: Callable[[str], None]) -> tuple[StepResult, ...]:
-        from fastman_tasks.history.recorder import Recorder
+        from fastman_tasks.history.migration_journal import MigrationJournal
         from fastman_tasks.migrating import recording
 
         if preview:
@@ -49,15 +49,15 @@ def accept(
             return tuple(StepResult(step, "planned", note=note) for step, note in shown)
         assert plan.state is not None
         confirm("accepting")
-        recorder = Recorder(project.settings, observer.warned)
+        journal = MigrationJournal(project.settings, observer.warned)
 
         def write() -> None:
             for step in plan.steps:
-                recorder.accept(step)
+                journal.accept(step)
 
-        recording.write(project.environment, recorder, plan.state, write)
+        recording.write(project.environment, journal, plan.state, write)
         project.migrator.forget_state()
-        if not recorder.is_on:
+        if not journal.is_on:
             raise FastmanError("Nothing was accepted, as that is written to the history alone.")
         results = tuple(StepResult(step, "done") for step in plan.steps)
         for result in results:

@@ -23,9 +23,9 @@ class Action:
     """What to do in ``project``.
 
     ``command`` is the command that was called. ``plan`` only reads; ``level`` returns the consent that its plan needs,
-    ``question`` what to ask for it. A ``destructive`` action is refused under FASTMAN_PROHIBIT_DESTRUCTIVE. One that
-    ``backs_up`` writes a backup before, see ``backup.is_wanted``. With ``preview`` no change is kept, and no consent is
-    needed.
+    and ``reason`` is why, if not for a loss or the database; ``question`` returns what to ask for it. A ``destructive``
+    action is refused under FASTMAN_PROHIBIT_DESTRUCTIVE. One that ``backs_up`` writes a backup before, see
+    ``backup.is_wanted``. With ``preview`` no change is kept, and no consent is needed.
     """
 
     project: Project
@@ -38,6 +38,7 @@ class Action:
     backs_up: bool = False
     preview: bool = False
     locks: Callable[[Plan], bool] = lambda plan: True
+    reason: str = ""
 
 
 def carry_out(action: Action, consent: Consent, observer: Observer) -> Report:
@@ -144,7 +145,10 @@ def _backs_up(action: Action, plan: Plan) -> bool:
 def _risk(action: Action, plan: Plan) -> Risk:
     question = f"{action.question(plan)} on {action.project.display_url}?"
     notes = (*plan.notes, *(["A backup is written first."] if _backs_up(action, plan) else []))
-    return Risk(action.level(plan), question, action.project.database, plan.losses, plan.steps, notes, action.command)
+    return Risk(
+        action.level(plan), question, action.project.database, plan.losses, plan.steps, notes, action.command,
+        action.reason,
+    )  # fmt: skip
 
 
 def _merge(noted: Sequence[StepResult], found: Report | None) -> tuple[StepResult, ...]:

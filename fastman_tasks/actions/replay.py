@@ -14,7 +14,7 @@ from fastman_tasks.databases.database import Database
 from fastman_tasks.databases.dump import Dump
 from fastman_tasks.databases.snapshot import Snapshot
 from fastman_tasks.databases.tables import own_tables
-from fastman_tasks.errors import DatabaseUnavailable, ReplayImpossible
+from fastman_tasks.errors import DatabaseUnavailable, MigrationFailed, ReplayImpossible
 from fastman_tasks.plans import Observer, Plan, State, Step
 from fastman_tasks.project import Project
 from fastman_tasks.sources import display_path
@@ -135,7 +135,14 @@ def _run(copy: Project, plan: Plan, observer: Observer | None, after: Callable[[
             lambda what: None,
             after=look if after is not None else None,
         )
-        run.run(plan)
+        try:
+            run.run(plan)
+        except MigrationFailed as error:
+            # What is kept of a scratch database, and how to go on with it, is no matter.
+            first, *more = str(error).splitlines()
+            lines = [first, *(line for line in more if line.startswith("  Statement: "))]
+            text = "\n".join([*lines, "It was run in a scratch database. Nothing was changed."])
+            raise MigrationFailed(text) from error
 
 
 def snapshot(project: Project) -> Snapshot:

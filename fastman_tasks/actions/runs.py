@@ -7,7 +7,7 @@ from typing import Literal
 
 from fastman_tasks.errors import FastmanError
 from fastman_tasks.history import entries
-from fastman_tasks.history.journal import why_not
+from fastman_tasks.history.journal import find_obstacle
 from fastman_tasks.plans import Entry, Step, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.text import printable
@@ -19,7 +19,7 @@ def find(project: Project, limit: int | None = None) -> tuple[StepResult, ...]:
     history = project.migrator.history
     if history.problem:
         raise FastmanError(f"The history (fastman_history) cannot be read: {history.problem}")
-    if not history.entries and (reason := why_not(project.settings, project.migrator.state)):
+    if not history.entries and (reason := find_obstacle(project.settings, project.migrator.state)):
         raise FastmanError(f"No history is kept, as {reason}.")
     newest_first = list(entries.runs(history.entries).values())[::-1]
     return tuple(_result(project, each) for run in newest_first[:limit] for each in run)

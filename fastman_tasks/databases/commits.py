@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from fastman_tasks.databases.hooks import listen
 from fastman_tasks.databases.timeouts import is_lock_timeout
+from fastman_tasks.databases.transactions import driver_connection
 from fastman_tasks.errors import DatabaseUnavailable
 
 Outcome = Literal["committed", "rolled back", "unknown"]
@@ -31,6 +32,10 @@ DDL = re.compile(
 
 #: Seconds to wait for a server that is still committing, and between two questions.
 PATIENCE, _PAUSE = 3.0, 0.1
+
+#: PostgreSQL does not flush the commit of this transaction to its disk: the next one that it does flush takes this one
+#: along. Local: it ends with the transaction, also behind a pooler.
+POSTPONE_FLUSH = "SET LOCAL synchronous_commit = off"
 
 
 def ends_transaction(statement: str, dialect: str) -> bool:
@@ -79,8 +84,16 @@ def postpone_flush(connection: Connection, function: Callable[..., None]) -> Cal
 
     @wraps(function)
     def run(**arguments: Any) -> None:
-        # Local: it ends with the transaction, also behind a pooler.
-        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        driver = driver_connection(connection)
+        # psycopg prepares what it sends often, and has the server forget it with the next DDL: two messages more.
+        prepares = getattr(driver, "prepare_threshold", None)
+        if prepares is not None:
+            driver.prepare_threshold = None
+        try:
+            connection.exec_driver_sql(POSTPONE_FLUSH)
+        finally:
+            if prepares is not None:
+                driver.prepare_threshold = prepares
         function(**arguments)
 
     return run

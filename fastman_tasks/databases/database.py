@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, pool
 from sqlalchemy.engine import URL
@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from fastman_tasks.databases import places, urls
 from fastman_tasks.databases.failures import driver_errors, preparing
 from fastman_tasks.databases.hooks import watch_connections
+from fastman_tasks.databases.transactions import commits_each_statement
 from fastman_tasks.errors import DatabaseUnavailable
 
 T = TypeVar("T")
@@ -101,19 +102,9 @@ class Database:
 
 def _run(work: Callable[[Connection], T], connection: Connection) -> T:
     level = connection.default_isolation_level
-    if level is not None and _commits_each_statement(connection):
+    if level is not None and commits_each_statement(connection):
         connection.execution_options(isolation_level=level)
     return work(connection)
-
-
-def _commits_each_statement(connection: Connection) -> bool:
-    """Whether the engine, of an env.py, connects in autocommit."""
-    driver: Any = connection.connection.driver_connection
-    if (ask := getattr(driver, "get_autocommit", None)) is not None:
-        return bool(ask())
-    return (
-        connection.dialect.name != "sqlite" and getattr(connection.connection.dbapi_connection, "autocommit", 0) is True
-    )
 
 
 def _leave_pool(connection: Connection) -> None:

@@ -80,6 +80,16 @@ def is_implicit(connection: Connection) -> bool:
     return getattr(driver_connection(connection), "autocommit", None) is False
 
 
+def commits_each_statement(connection: Connection) -> bool:
+    """Whether the engine, of an env.py, connects in autocommit."""
+    driver: Any = driver_connection(connection)
+    if (ask := getattr(driver, "get_autocommit", None)) is not None:
+        return bool(ask())
+    return (
+        connection.dialect.name != "sqlite" and getattr(connection.connection.dbapi_connection, "autocommit", 0) is True
+    )
+
+
 def driver_connection(connection: Connection) -> Any:
     """The driver's own connection; sqlite3's and aiosqlite's both have ``in_transaction``."""
     # One that was detached from its pool does not tell itself.

@@ -65,12 +65,26 @@ def branches_with_revision(revision_id: str, root: Path) -> list[BranchFile]:
     """Returns the version files with that id, and the local branches that have them; if there are none, those of remote
     repositories as they were fetched."""
     for refs in (_BRANCHES, _REMOTES):
-        # A remote's HEAD is another name of one of its branches.
-        listed = ask(root, "for-each-ref", "--format=%(refname) %(symref)", "--", refs).splitlines()
-        branches = [name for name, _, symref in (line.partition(" ") for line in listed) if not symref]
-        if found := _find([revision_id], branches, root):
+        if found := _find([revision_id], _list(root, refs), root):
             return [BranchFile(short_name(ref), path, ref) for ref, path, _ in found]
     return []
+
+
+def find_revisions(ids: Collection[str], root: Path) -> list[tuple[str, BranchFile]]:
+    """Returns the version files with one of ``ids``, each with its id, and the local branches that have them; of what
+    is in none, those of remote repositories as they were fetched, of which there may be thousands."""
+    found: list[tuple[str, BranchFile]] = []
+    for refs in (_BRANCHES, _REMOTES):
+        left = set(ids) - {each for each, _ in found}
+        new = _find(left, _list(root, refs), root) if left else []
+        found += [(each, BranchFile(short_name(ref), path, ref)) for ref, path, each in new]
+    return found
+
+
+def _list(root: Path, refs: str) -> list[str]:
+    # A remote's HEAD is another name of one of its branches.
+    listed = ask(root, "for-each-ref", "--format=%(refname) %(symref)", "--", refs).splitlines()
+    return [name for name, _, symref in (line.partition(" ") for line in listed) if not symref]
 
 
 @dataclass(frozen=True)

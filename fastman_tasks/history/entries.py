@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, select
 from sqlalchemy.exc import DataError, DBAPIError
 
+from fastman_tasks.databases.transactions import commits_each_statement
 from fastman_tasks.history import table
 from fastman_tasks.plans import Entry, State
 from fastman_tasks.revisions import files
@@ -82,7 +83,8 @@ def read(connection: Connection, state: State) -> History:
 
 def protected(connection: Connection) -> AbstractContextManager[Any]:
     """Returns a block in which a statement may fail: otherwise that would end a transaction of PostgreSQL."""
-    return connection.begin_nested() if connection.dialect.name == "postgresql" else nullcontext()
+    is_needed = connection.dialect.name == "postgresql" and not commits_each_statement(connection)
+    return connection.begin_nested() if is_needed else nullcontext()
 
 
 def once_of(entry: Entry) -> int:

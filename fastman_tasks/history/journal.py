@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
+from fastman_tasks.databases.outages import is_busy, is_lost
+from fastman_tasks.databases.transactions import commits_each_statement
 from fastman_tasks.history import author, entries, source, table
 from fastman_tasks.history.entries import History
 from fastman_tasks.history.writing import NotWritten, Writer
@@ -18,7 +20,7 @@ from fastman_tasks.settings import Settings
 from fastman_tasks.sources import first_line
 
 
-def why_not(settings: Settings, state: State) -> str:
+def find_obstacle(settings: Settings, state: State) -> str:
     """Returns why no history is kept in ``state``; empty if it is."""
     if not settings.history:
         return "FASTMAN_HISTORY is off"
@@ -55,7 +57,9 @@ class Journal:
         self._common = {}
 
     def _open(self, connection: Connection, state: State) -> History:
-        """Create the table of ``state`` if there is none, and return what is in it. Raises DBAPIError."""
+        """Create the table of ``state`` if there is none, and return what is in it. Raises DBAPIError. ``_start`` is
+        to follow."""
+        self._writer = None
         known, columns = History(), table.of(state.schema).c
         if table.exists(connection, state.schema):
             known = History(entries.rows(connection, state))
@@ -67,8 +71,12 @@ class Journal:
             "version_table": state.version_table, "batch": batch, "db_user": db_user, "seconds": None,
             "file": None, "message": None, "checksum": None, "source": None, **self._author,
         }  # fmt: skip
-        self._writer = Writer(connection, state.schema, (*self._common, "kind", "name", "action"))
         return known
+
+    def _start(self, connection: Connection, state: State) -> Writer:
+        """Begin to write. From now on, what raises DBAPIError is more than the history that is lost."""
+        self._writer = Writer(connection, state.schema, (*self._common, "kind", "name", "action"))
+        return self._writer
 
     def _of(self, step: Step, action: str, seconds: float | None, message: str | None) -> dict[str, Any]:
         content = source.describe(step.file, self._settings.root) if step.file is not None else {}
@@ -80,16 +88,26 @@ class Journal:
     def _probe(self, connection: Connection) -> None:
         """Write a row that is not kept: whether one can be written has to be known before anything has run."""
         assert self._writer is not None
+        if commits_each_statement(connection):
+            return
         trial = connection.begin_nested()
         try:
             self._writer.write({**self._common, "kind": self.kind, "name": "", "action": "apply"})
-        finally:
+        except NotWritten:
             trial.rollback()
+            raise
+        # After any other error the transaction is lost, and the savepoint with it.
+        trial.rollback()
 
-    def _write(self, row: Callable[[], Mapping[str, Any]]) -> None:
+    @property
+    def is_open(self) -> bool:
+        """Whether a row would be written now."""
+        return self.is_on and self._writer is not None
+
+    def _write(self, row: Callable[[], Mapping[str, Any]], *, postpones_flush: bool = False) -> None:
         with self._writing():
             if self.is_on and self._writer is not None:
-                self._writer.write(row())
+                self._writer.write(row(), postpones_flush=postpones_flush)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -97,8 +115,11 @@ class Journal:
         try:
             yield
         except (DBAPIError, NotWritten) as error:
-            if isinstance(error, DBAPIError) and (error.connection_invalidated or self._writer is not None):
-                # The connection or the transaction is lost, and with it more than the history.
+            if isinstance(error, DBAPIError) and (
+                error.connection_invalidated or is_lost(error) or is_busy(error) or self._writer is not None
+            ):
+                # The connection or the transaction is lost, or SQLite's file is locked, and with it more than the
+                # history.
                 raise
             self._give_up(error)
         finally:

@@ -16,7 +16,7 @@ from fastman_tasks.databases import commits, dump, wipe
 from fastman_tasks.databases.outages import advise, is_lost
 from fastman_tasks.databases.timeouts import limiter
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, LockLost, LossGrew, MigrationFailed, MigrationRefused
-from fastman_tasks.history.recorder import Recorder
+from fastman_tasks.history.migration_journal import MigrationJournal
 from fastman_tasks.migrating import dumps, loss_counts, recording, stamping, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Observer, Plan, Report, Step, StepResult, StepState
@@ -80,7 +80,7 @@ class _Attempt:
         # Of the dump that is being loaded.
         self._line = 0
         self._is_wiped = any(step.action == "wipe" for step in plan.steps)
-        self._recorder = Recorder(environment.settings, observer.warned)
+        self._journal = MigrationJournal(environment.settings, observer.warned)
         self.has_begun = False
         self.results: list[StepResult] = []
 
@@ -120,22 +120,24 @@ class _Attempt:
         if not self._is_wiped and set(heads) != set(self._plan.state.heads):
             raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
         connection = context.connection
-        recording.begin(self._recorder, context, replace(self._plan.state, heads=heads), self._environment)
-        for step in self._plan.steps:
-            if step.action not in ("load", "apply", "roll back"):
-                continue
+        steps = [step for step in self._plan.steps if step.action in ("load", "apply", "roll back")]
+        for step in steps:
             started = time.perf_counter()
             self._begin(step)
+            if step is steps[0]:
+                recording.begin(self._journal, context, replace(self._plan.state, heads=heads), self._environment)
             if step.action == "load":
                 yield from self._load(step, connection)
             else:
                 todo = self._environment.step(step)
-                todo.migration_fn = recording.recorded(todo.migration_fn, self._recorder, step, time.perf_counter)
+                todo.migration_fn = recording.recorded(todo.migration_fn, self._journal, step, time.perf_counter)
                 yield todo
             self._end(started)
         self._confirm("the commit")
         # Also where env.py has begun the transaction: it may never commit it.
         commits.commit(connection, self._note_outcome)
+        for number, step in enumerate(self._plan.steps, 1):
+            self._journal.keep(step, len(self._plan.steps) - number)
 
     def _load(self, step: Step, connection: Connection) -> Iterator[MigrationStep]:
         """Load the dump of ``step`` into an empty database, and record what it leads to."""
@@ -153,7 +155,7 @@ class _Attempt:
             self._line = 0
             yield from stamping.steps(self._environment, (), found.heads)
             graph = self._environment.graph
-            self._recorder.mark(graph.with_ancestors(found.heads), graph, f"loaded from {step.name}")
+            self._journal.mark(graph.with_ancestors(found.heads), graph, f"loaded from {step.name}")
         except BaseException:
             if obstacle((), connection.dialect.name):
                 self._undo(connection, "".join(found.statements))
@@ -202,8 +204,8 @@ class _Attempt:
         )
         if step in self._plan.migrations and self._outcome == "rolled back" and not _is_no_failure(error):
             assert step is not None and self._plan.state is not None
-            self._recorder.forget()
-            recording.record_failure(self._environment, self._recorder, self._plan.state, step, error)
+            self._journal.forget()
+            recording.record_failure(self._environment, self._journal, self._plan.state, step, error)
         failure = MigrationFailed("\n".join([*lines, *advise(error)]))
         became: StepState = "done" if self._outcome == "committed" else self._outcome
         steps = [replace(result, state=became) for result in self.results]

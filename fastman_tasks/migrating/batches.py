@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastman_tasks.errors import Command, MigrationRefused, UsageError
 from fastman_tasks.history.entries import History
-from fastman_tasks.history.journal import why_not
+from fastman_tasks.history.journal import find_obstacle
 from fastman_tasks.migrating.downgrades import steps_back
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.plans import Plan
@@ -23,7 +23,7 @@ def plan(migrator: Migrator, settings: Settings, batch: int | None = None, *, ac
     applied = migrator.applied
     if applied and not history.has_migrations:
         why = f"cannot be read: {history.problem}" if history.problem else "is empty"
-        if reason := why_not(settings, migrator.state):
+        if reason := find_obstacle(settings, migrator.state):
             why = f"is not kept, as {reason}"
         raise MigrationRefused(
             f"What each run has applied is not known: the history (fastman_history) {why}. Nothing was changed.\n"
@@ -49,7 +49,7 @@ def plan(migrator: Migrator, settings: Settings, batch: int | None = None, *, ac
         raise _refuse(batch, {each: found[each] for each in building_on}, graph, count)
     revisions = [each for each in newest_first if each.id in wanted]
     dialect = migrator.state.url.get_dialect().name
-    return migrator.plan(lambda: steps_back(revisions, dialect, accept_empty=accept_empty))
+    return migrator.plan(lambda: steps_back(revisions, dialect, accept_empty=accept_empty, fewer="--steps=N"))
 
 
 def _batch(history: History, revision: str) -> int | None:

@@ -75,17 +75,18 @@ def irreversible_reason(file: Path, dialect: str) -> str | None:
 
 
 def steps_back(
-    revisions: Sequence[Revision], dialect: str, *, accept_empty: bool = False, fewer: str = ""
+    revisions: Sequence[Revision], dialect: str, *, accept_empty: bool = False, fewer: str = "", ways: str = ""
 ) -> tuple[Step, ...]:
     """Returns the steps that roll back ``revisions``, in their order.
 
     Raises MigrationRefused if one of them cannot be rolled back, except for an empty one with ``accept_empty``. Its
-    message names ``fewer``: the flags with which the command rolls back fewer, if it has such.
+    message names ``fewer``: the flags with which the command rolls back fewer, if it has such; or else the ``ways``
+    out.
     """
     reasons = {each: reason for each in revisions if (reason := irreversible_reason(each.file, dialect))}
     stuck = {each.name: reason for each, reason in reasons.items() if not (accept_empty and reason == EMPTY)}
     if stuck:
-        raise MigrationRefused(_describe_irreversible(stuck, fewer))
+        raise MigrationRefused(_describe_irreversible(stuck, fewer, ways))
     return tuple(each.step("roll back", is_empty=reasons.get(each) == EMPTY) for each in revisions)
 
 
@@ -108,10 +109,10 @@ def _does_nothing(function: object) -> bool:
     return True
 
 
-def _describe_irreversible(stuck: dict[str, str], fewer: str) -> str:
+def _describe_irreversible(stuck: dict[str, str], fewer: str, ways: str) -> str:
     """Returns what to tell the user of the migrations that cannot be rolled back, each with its reason."""
     listed = "".join(f"\n  {name}: {reason}" for name, reason in stuck.items())
-    ways = f"Write their downgrade(){f', or roll back fewer: {fewer}' if fewer else ''}."
+    ways = ways or f"Write their downgrade(){f', or roll back fewer: {fewer}' if fewer else ''}."
     if fewer and set(stuck.values()) == {EMPTY}:
         ways = (
             f"{ways} Or leave their changes in place and roll back past them: --accept-empty\n"

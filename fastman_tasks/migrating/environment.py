@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
@@ -79,6 +79,8 @@ class Environment:
             )
         self.config_file = found
         self._newest: tuple[Config, ScriptDirectory] | None = None
+        # Version files that lie elsewhere.
+        self._more: tuple[Path, ...] = ()
 
     @property
     def has_run(self) -> bool:
@@ -114,7 +116,7 @@ class Environment:
             # The version files have been read already.
             scripts.revision_map = self._newest[1].revision_map
         else:
-            read_headers(scripts)
+            read_headers(scripts, self._more)
         return config, scripts
 
     @property
@@ -158,6 +160,18 @@ class Environment:
         """Discard what was read of the version files, which have changed: the next run of env.py reads them again."""
         self._newest = None
         self.__dict__.pop("graph", None)
+
+    @contextmanager
+    def including(self, files: Iterable[Path]) -> Iterator[None]:
+        """In this block the version ``files``, all in one folder elsewhere, are the project's, too, wherever env.py
+        says that its own lie."""
+        self._more = tuple(files)
+        self.forget_files()
+        try:
+            yield
+        finally:
+            self._more = ()
+            self.forget_files()
 
     def load(self, steps: Iterable[Step]) -> None:
         """Import the files of ``steps``; whatever is wrong with one is raised."""

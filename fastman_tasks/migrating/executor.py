@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 
 from alembic.runtime.migration import MigrationContext, MigrationStep
 from sqlalchemy import Connection
@@ -16,11 +17,12 @@ from fastman_tasks.databases.hooks import created
 from fastman_tasks.databases.timeouts import is_lock_timeout, limiter
 from fastman_tasks.databases.transactions import reading
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, LockLost, MigrationFailed, MigrationRefused
-from fastman_tasks.history.recorder import Recorder
+from fastman_tasks.history.migration_journal import MigrationJournal
 from fastman_tasks.migrating import loss_counts, outcome, recording, sent, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.migrating.migrator import Migrator
 from fastman_tasks.migrating.progress import Progress
+from fastman_tasks.migrating.replanning import replan
 from fastman_tasks.migrating.sent import SentStatements
 from fastman_tasks.plans import Observer, Plan, Report, State, Step, StepResult, StepState
 
@@ -50,7 +52,7 @@ class Executor:
         self._clock = clock
         self._sleep = sleep
         self._after = after
-        self._recorder = Recorder(environment.settings, observer.warned)
+        self._journal = MigrationJournal(environment.settings, observer.warned)
 
     def run(self, plan: Plan) -> tuple[StepResult, ...]:
         """Run the migrations of ``plan`` that are still to do, and return the result of each.
@@ -134,7 +136,7 @@ class Executor:
                 return
             ran = True
             # Under the lock: another process may have migrated since it was planned.
-            left = self._migrator.replan(plan, heads)
+            left = replan(self._migrator, plan, heads)
             if left is not plan:
                 progress.plan = left
             if context.connection is not None and plan.state is not None:
@@ -150,19 +152,31 @@ class Executor:
             transactional = context.impl.transactional_ddl or is_postgresql or context.dialect.name == "sqlite"
             # One that cannot be imported stops the run before its first step.
             self._environment.load(left.steps)
-            if left.steps and plan.state is not None:
-                recording.begin(self._recorder, context, replace(plan.state, heads=heads), self._environment)
-            for step in left.steps:
+            assert plan.state is not None
+            begin = partial(
+                recording.begin, self._journal, context, replace(plan.state, heads=heads), self._environment
+            )
+            # A migration may connect to SQLite itself, which has one lock for all.
+            begins_later = context.dialect.name == "sqlite"
+            if left.steps and not begins_later:
+                # A disk that is full stops the first of them.
+                progress.running, progress.started = left.steps[0], self._clock()
+                begin()
+            for number, step in enumerate(left.steps, 1):
                 progress.running, progress.sent = step, SentStatements(transactional)
                 self._confirm(step.name)
                 self._observer.step_started(step)
                 progress.started = self._clock()
                 todo = self._environment.step(step)
-                if context.connection is not None:
-                    todo.migration_fn = recording.recorded(todo.migration_fn, self._recorder, step, self._clock)
                 # The commit of the last one waits for those before it.
                 postpones = is_postgresql and not progress.enclosed and step is not left.steps[-1]
-                if postpones and context.connection is not None:
+                begins_now = begins_later and step is left.steps[0]
+                if self._journal.is_open or begins_now:
+                    todo.migration_fn = recording.recorded(
+                        todo.migration_fn, self._journal, step, self._clock,
+                        begin=begin if begins_now else None, postpones_flush=postpones,
+                    )  # fmt: skip
+                elif postpones and context.connection is not None:
                     todo.migration_fn = commits.postpone_flush(context.connection, todo.migration_fn)
                 yield todo
                 # Alembic asks for the next step when this one, and its transaction, have finished.
@@ -171,12 +185,13 @@ class Executor:
                 progress.done.append(StepResult(step, "done", self._clock() - progress.started))
                 if not progress.enclosed:
                     self._observer.step_finished(progress.done[-1])
+                self._journal.keep(step, len(left.steps) - number)
                 if self._after is not None and context.connection is not None:
                     with reading(context.connection):
                         self._after(step, context.connection)
 
         def current() -> SentStatements | None:
-            is_ours = not self._recorder.is_writing and bool(progress.running or progress.enclosed)
+            is_ours = not self._journal.is_writing and bool(progress.running or progress.enclosed)
             return progress.sent if is_ours else None
 
         def prepare(connection: Connection) -> None:
@@ -205,7 +220,7 @@ class Executor:
             results.append(StepResult(step, became, self._clock() - progress.started))
             self._observer.step_finished(results[-1])
             if became == "failed" and now is not None and not isinstance(error, KeyboardInterrupt):
-                recording.record_failure(self._environment, self._recorder, now, step, error)
+                recording.record_failure(self._environment, self._journal, now, step, error)
         failure = MigrationFailed("\n".join([*lines, *outcome.describe_lost(lost)]), next=next)
         failure.report = Report("", None, None, (*lost, *results))
         return failure

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import Connection
 
-from fastman_tasks.errors import DatabaseUnavailable, FastmanError, MigrationRefused, UsageError
+from fastman_tasks.errors import DatabaseUnavailable, FastmanError, UsageError
 from fastman_tasks.history import entries
 from fastman_tasks.history.entries import History
 from fastman_tasks.migrating import missing as branches
@@ -28,6 +27,8 @@ class Migrator:
         self._environment = environment
         self._state: State | None = None
         self._history: History | None = None
+        # While env.py runs to read the state.
+        self._connection: Connection | None = None
         # Why it could not be read.
         self._failure: DatabaseUnavailable | None = None
 
@@ -68,7 +69,7 @@ class Migrator:
     @property
     def applied(self) -> set[str]:
         """The ids of the applied revisions. Raises MigrationRefused if the database has some that no file has."""
-        return self._applied(self.state.heads)
+        return self.applied_by(self.state.heads)
 
     @property
     def missing(self) -> list[str]:
@@ -101,27 +102,6 @@ class Migrator:
         """Returns the unapplied revisions, oldest first. Raises MigrationRefused as ``plan_migrate`` does."""
         applied = self.applied
         return tuple(revision for revision in self.graph.revisions if revision.id not in applied)
-
-    def replan(self, plan: Plan, heads: Collection[str]) -> Plan:
-        """Returns the migrations of ``plan`` that remain if the database now records ``heads``. Raises MigrationRefused
-        where a rollback would no longer be of what was asked about, or what the plan builds on was rolled back, and as
-        ``plan_migrate``.
-        """
-        assert plan.state is not None
-        if set(heads) == set(plan.state.heads):
-            return plan
-        applied = self._applied(heads)
-        builds_on = self.graph.with_ancestors(plan.state.heads)
-        if any(step.action == "roll back" for step in plan.steps) or not builds_on <= applied:
-            raise MigrationRefused("Another process migrated this database in the meantime. Run the command again.")
-        left = tuple(step for step in plan.steps if step.id not in applied)
-        uncounted = plan.uncounted
-        if uncounted is not None:
-            from fastman_tasks.migrating import losses
-
-            # What the others have made is no longer what this run makes and drops again.
-            uncounted = losses.find(left, plan.state.url.get_dialect().name)
-        return replace(plan, steps=left, state=replace(plan.state, heads=tuple(heads)), uncounted=uncounted)
 
     def plan_migrate(self, to: str | None = None) -> Plan:
         """Returns the plan that brings the database to ``to`` (a revision, a part of its id or of its file's name, a
@@ -195,7 +175,7 @@ class Migrator:
 
     def _read(self, also: Callable[[Connection], object] = lambda connection: None) -> State:
         def look(state: State, connection: Connection) -> None:
-            self._state = state
+            self._state, self._connection = state, connection
             also(connection)
 
         self._state = self._failure = None
@@ -204,6 +184,8 @@ class Migrator:
         except DatabaseUnavailable as error:
             self._failure = error
             raise
+        finally:
+            self._connection = None
         return self._state
 
     def _counted(self, steps: tuple[Step, ...], connection: Connection) -> Plan:
@@ -230,9 +212,15 @@ class Migrator:
         dialect = self.state.url.get_dialect().name
         return steps_back(newest_first[:steps], dialect, accept_empty=accept_empty, fewer=fewer)
 
-    def _applied(self, heads: Collection[str]) -> set[str]:
+    def applied_by(self, heads: Collection[str]) -> set[str]:
+        """The ids of the revisions that are applied in a database that records ``heads``; raises as ``applied``."""
         if missing := self._missing(heads):
-            raise branches.refuse(missing, self.graph, self._environment.root)
+            settings = self._environment.settings
+            if self._history is None and self._connection is not None and settings.history:
+                self._history = entries.read(self._connection, self.state)
+            known = self._history.standing if self._history is not None else ()
+            protected = settings.protects(self.state.url)
+            raise branches.refuse(missing, self.graph, settings.root, known, is_protected=protected)
         return self.graph.with_ancestors(heads)
 
     def _missing(self, heads: Collection[str]) -> list[str]:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from fastman_tasks import git
-from fastman_tasks.errors import Command, MigrationRefused
+from fastman_tasks.errors import Command, MigrationRefused, RevisionsMissing
+from fastman_tasks.history.kept import KeptFiles
 from fastman_tasks.revisions.graph import RevisionGraph
 from fastman_tasks.revisions.squashed import find_replacements
 from fastman_tasks.text import printable
 
+#: Where a revision is that git does not have.
+NOWHERE = "in no git branch"
 
-def refuse(missing: list[str], graph: RevisionGraph, root: Path) -> MigrationRefused:
-    """Returns the error that the database has the ``missing`` revision ids: what became of them, and what to do."""
-    return refuse_squashed(missing, graph) or MigrationRefused(
-        _describe_missing(missing, root), next=Command("migrate.repair")
-    )
+
+def refuse(
+    missing: list[str], graph: RevisionGraph, root: Path, standing: Collection[str], *, is_protected: bool
+) -> MigrationRefused:
+    """Returns the error that the database has the ``missing`` revision ids: what became of them, and what to do.
+    ``standing`` are the revisions whose source the history has."""
+    if (squashed := refuse_squashed(missing, graph)) is not None:
+        return squashed
+    text, can_roll_back = _describe_missing(missing, root, standing, is_protected)
+    next = Command("migrate.rollback", flags=(("phantoms", True),)) if can_roll_back else Command("migrate.repair")
+    return RevisionsMissing(text, next=next)
 
 
 def refuse_squashed(missing: list[str], graph: RevisionGraph) -> MigrationRefused | None:
@@ -34,12 +43,18 @@ def list_missing(missing: list[str], root: Path) -> str:
     return "\n".join(lines)
 
 
-def _describe_missing(missing: list[str], root: Path) -> str:
+def _describe_missing(
+    missing: list[str], root: Path, standing: Collection[str], is_protected: bool
+) -> tuple[str, bool]:
+    """The text, and whether all of them may be phantoms of other branches, which can be rolled back here."""
     lines = [list_missing(missing, root)]
     current = git.current_branch(root)
+    elsewhere, can_roll_back = KeptFiles(root), not is_protected
     for revision_id in missing:
         found = git.branches_with_revision(revision_id, root)
         here = [each.path for each in found if each.branch == current]
+        has_source = bool(found) or revision_id in standing or elsewhere.read(revision_id) is not None
+        can_roll_back = can_roll_back and has_source and not here
         which = f"{printable(revision_id)}: " if len(missing) > 1 else ""
         if here:
             lines.append(f"{which}The file was deleted here: {restore_command({'HEAD': here[:1]})}")
@@ -47,9 +62,13 @@ def _describe_missing(missing: list[str], root: Path) -> str:
             lines.append(
                 f"{which}Roll it back from there: {switch_command(found[0].branch, is_remote=found[0].is_remote)}"
             )
+    if can_roll_back:
+        lines.append("To roll back here what another branch has left: inv migrate.rollback --phantoms")
     lines.append("Or restore the file, and run the command again.")
     lines.append("Or, if its changes are not in the database, mark the revision that is: inv migrate.stamp REVISION")
-    return "\n".join(lines)
+    if can_roll_back:
+        lines.append("Other ways out: inv migrate.repair")
+    return "\n".join(lines), can_roll_back
 
 
 def restore_command(sources: Mapping[str, Iterable[str]]) -> str:
@@ -91,7 +110,7 @@ def describe_branches(revision_id: str, root: Path) -> str:
 
 def _places(found: list[git.BranchFile]) -> str:
     places = (printable(f"branch {each.branch}: {each.path}") for each in found)
-    return ", ".join(places) or "in no git branch"
+    return ", ".join(places) or NOWHERE
 
 
 def _quote(word: str) -> str:

@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 
 from fastman_tasks.databases import urls
 from fastman_tasks.errors import FastmanError
-from fastman_tasks.history.recorder import Recorder
+from fastman_tasks.history.migration_journal import MigrationJournal
 from fastman_tasks.migrating import hidden_history
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import State, Step
@@ -19,44 +19,54 @@ from fastman_tasks.sources import describe_error
 from fastman_tasks.text.secrets import redact
 
 
-def begin(recorder: Recorder, context: MigrationContext, state: State, environment: Environment) -> None:
+def begin(journal: MigrationJournal, context: MigrationContext, state: State, environment: Environment) -> None:
     """Begin to write the history of the run in ``context``, unless plain ``alembic`` would propose to drop its table.
     ``state`` is what the database is in now."""
     if context.connection is None or not hidden_history.is_hidden(context):
-        recorder.is_on = False
+        journal.is_on = False
     else:
-        recorder.begin(context.connection, state, environment.graph)
+        journal.begin(context.connection, state, environment.graph)
 
 
 def recorded(
-    function: Callable[..., None], recorder: Recorder, step: Step, clock: Callable[[], float]
+    function: Callable[..., None],
+    journal: MigrationJournal,
+    step: Step,
+    clock: Callable[[], float],
+    *,
+    begin: Callable[[], None] | None = None,
+    postpones_flush: bool = False,
 ) -> Callable[..., None]:
-    """Returns ``function``, which does ``step``, and then writes so in the same transaction."""
+    """Returns ``function``, which does ``step``, and then writes so in the same transaction, once ``begin`` has begun
+    to; ``postpones_flush`` as for ``MigrationJournal.step``."""
 
     @wraps(function)
     def run(**arguments: object) -> None:
         started = clock()
         function(**arguments)
-        recorder.step(step, clock() - started)
+        seconds = clock() - started
+        if begin is not None:
+            begin()
+        journal.step(step, seconds, postpones_flush=postpones_flush)
 
     return run
 
 
 def record_failure(
-    environment: Environment, recorder: Recorder, state: State, step: Step, error: BaseException
+    environment: Environment, journal: MigrationJournal, state: State, step: Step, error: BaseException
 ) -> None:
     """Write that ``step`` has failed with ``error``, in a transaction of its own; ``state`` says where the history
     is."""
     passwords = sorted(urls.passwords(state.url), key=len, reverse=True)
     message = redact(describe_error(error), passwords)
-    if recorder.is_on:
+    if journal.is_on:
         # What is to be told is why the migration has failed.
         with suppress(FastmanError):
-            write(environment, recorder, state, lambda: recorder.failure(step, message))
+            write(environment, journal, state, lambda: journal.failure(step, message))
 
 
-def write(environment: Environment, recorder: Recorder, state: State, rows: Callable[[], None]) -> None:
-    """Have ``rows`` write with ``recorder``, in a transaction of its own; ``state`` says where the history
+def write(environment: Environment, journal: MigrationJournal, state: State, rows: Callable[[], None]) -> None:
+    """Have ``rows`` write with ``journal``, in a transaction of its own; ``state`` says where the history
     is."""
     done = False
 
@@ -64,7 +74,7 @@ def write(environment: Environment, recorder: Recorder, state: State, rows: Call
         nonlocal done
         if not done and context.connection is not None:
             done = True
-            begin(recorder, context, replace(state, heads=heads), environment)
+            begin(journal, context, replace(state, heads=heads), environment)
             rows()
             context.connection.commit()
         return ()

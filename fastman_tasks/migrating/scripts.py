@@ -6,7 +6,7 @@ import importlib.util
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -24,27 +24,31 @@ from fastman_tasks.revisions.files import Header
 _VERSION_FILE = re.compile(r"(?!\.#|__init__).*\.py$")
 
 
-def read_headers(scripts: ScriptDirectory) -> None:
-    """Have ``scripts`` read what the version files say of themselves instead of importing all of them.
+def read_headers(scripts: ScriptDirectory, more: Sequence[Path] = ()) -> None:
+    """Have ``scripts`` read what the version files say of themselves instead of importing all of them; ``more`` are
+    version files that lie elsewhere, all in one folder.
 
     A file is imported where its header is not written out plainly, and where there may be no source (``sourceless``).
     The files are looked for when they are first asked for: until then env.py may say where they lie.
     """
     if not scripts.sourceless:
-        scripts.revision_map = _Map(scripts)
+        scripts.revision_map = _Map(scripts, more)
+    elif more:
+        scripts.version_locations = [*map(str, locations(scripts)), str(more[0].parent)]
 
 
 class _Map(RevisionMap):
     """Alembic's map, which it makes when it is first asked for anything. The files are read once."""
 
-    def __init__(self, scripts: ScriptDirectory) -> None:
+    def __init__(self, scripts: ScriptDirectory, more: Sequence[Path]) -> None:
         self._scripts = scripts
+        self._more = more
         super().__init__(self._made)
 
     @cached_property
     def files(self) -> list[tuple[Path, Header | None]]:
         """Each version file with its header, in Alembic's order; None where it has to be imported."""
-        return [(file, files.read(file)) for file in _version_files(self._scripts)]
+        return [(file, files.read(file)) for file in (*_version_files(self._scripts), *self._more)]
 
     def _made(self) -> Iterator[Script]:
         for file, header in self.files:

@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext, StampStep
 from fastman_tasks.databases import commits
 from fastman_tasks.databases.outages import advise, is_lost
 from fastman_tasks.errors import Command, EnvironmentFailed, FastmanError, MigrationFailed, MigrationRefused
-from fastman_tasks.history.recorder import Recorder
+from fastman_tasks.history.migration_journal import MigrationJournal
 from fastman_tasks.migrating import recording, state
 from fastman_tasks.migrating.environment import Environment
 from fastman_tasks.plans import Report, State, Step, StepResult, StepState
@@ -70,9 +70,9 @@ def _write(
 ) -> None:
     """Write to the history what is stamped, in the same transaction."""
     graph = environment.graph
-    recorder = Recorder(environment.settings, warn)
-    recording.begin(recorder, context, before, environment)
-    recorder.mark(graph.with_ancestors(heads), graph, "recorded without running it")
+    journal = MigrationJournal(environment.settings, warn)
+    recording.begin(journal, context, before, environment)
+    journal.mark(graph.with_ancestors(heads), graph, "recorded without running it")
 
 
 def _failure(

@@ -80,8 +80,8 @@ def _compared(result: StepResult, applied: bytes, now: bytes) -> StepResult:
 def _phantom(revision: str, entry: Entry, root: Path) -> StepResult:
     name = printable(Path(entry.file).stem) if entry.file else revision
     where = missing.describe_branches(revision, root)
-    if entry.git_branch and "branch" not in where:
-        where = f"applied on branch {printable(entry.git_branch)}, which is not here any more"
+    if where == missing.NOWHERE and entry.git_branch:
+        where = f"applied on branch {printable(entry.git_branch)}, {where} any more"
     return StepResult(Step("apply", name, id=revision), "phantom", note=where, entry=entry)
 
 

@@ -87,11 +87,12 @@ def decode(content: bytes) -> str:
 
 
 def encode(source: str) -> bytes:
-    """Returns the content of a file that ``decode`` reads as ``source``."""
-    content = source.encode()
-    if "coding" in source:
+    """Returns the content of a file that Python reads as ``source``."""
+    content = source.encode("utf-8", "replace")
+    if b"coding" in content:
         with suppress(SyntaxError, ValueError):
-            return source.encode(tokenize.detect_encoding(io.BytesIO(content).readline)[0])
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+            return source.encode(encoding)
     return content
 
 

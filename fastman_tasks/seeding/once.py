@@ -9,20 +9,20 @@ from sqlalchemy import Connection
 
 from fastman_tasks.history import entries
 from fastman_tasks.history.entries import History
-from fastman_tasks.history.journal import why_not
-from fastman_tasks.history.seeder_recorder import SeederRecorder
+from fastman_tasks.history.journal import find_obstacle
+from fastman_tasks.history.seeder_journal import SeederJournal
 from fastman_tasks.plans import Entry, State, StepResult
 from fastman_tasks.seeding.discovery import Seeder
 from fastman_tasks.settings import Settings
 
 
-def find_run(seeder: Seeder, history: History) -> Entry | None:
+def _find_run(seeder: Seeder, history: History) -> Entry | None:
     """Returns the entry of ``history`` for which ``seeder`` is not run again; None if it is to be run."""
     entry = history.seeders.get(seeder.name) if seeder.once else None
     return entry if entry is not None and entries.once_of(entry) >= seeder.once else None
 
 
-def describe(entry: Entry) -> str:
+def _describe(entry: Entry) -> str:
     """Returns ``ran on 2026-11-02``, in the time zone of this machine."""
     day = f" on {entry.at.replace(tzinfo=timezone.utc).astimezone():%Y-%m-%d}" if entry.at else ""
     return f"ran{day}"
@@ -42,9 +42,9 @@ class Once:
         self._named = named
         self._again = again
         self._warn = warn
-        self._why_not = why_not(settings, state)
-        self._recorder = SeederRecorder(settings, warn)
-        self._recorder.is_on = not self._why_not
+        self._obstacle = find_obstacle(settings, state)
+        self._journal = SeederJournal(settings, warn)
+        self._journal.is_on = not self._obstacle
         self._history: History | None = None
         self._has_warned = False
         self._records = False
@@ -52,10 +52,10 @@ class Once:
     def begin(self, connection: Connection, *, records: bool) -> None:
         """Read what has run. With ``records`` also make ready to record what does; otherwise only read."""
         self._records = records
-        if self._why_not:
+        if self._obstacle:
             return
         if records:
-            self._history = self._recorder.begin(connection, self._state)
+            self._history = self._journal.begin(connection, self._state)
             return
         found = entries.read(connection, self._state)
         connection.rollback()
@@ -70,29 +70,29 @@ class Once:
         if self._history is None:
             self._warn_once()
             return None
-        if (entry := find_run(seeder, self._history)) is None:
+        if (entry := _find_run(seeder, self._history)) is None:
             return None
         hint = "; to run it again: --again" if is_named else ""
-        return StepResult(seeder.step, "skipped", note=f"{describe(entry)}{hint}", entry=entry)
+        return StepResult(seeder.step, "skipped", note=f"{_describe(entry)}{hint}", entry=entry)
 
     def record(self, seeder: Seeder, seconds: float) -> None:
         """Record that ``seeder`` has run, in its transaction."""
         if self._records:
-            self._recorder.done(seeder.step, seeder.once, seconds)
+            self._journal.done(seeder.step, seeder.once, seconds)
 
     def record_failure(self, connection: Connection, seeder: Seeder, message: str) -> None:
         """Record that ``seeder`` has failed, in a transaction of its own."""
-        self._recorder.begin(connection, self._state)
+        self._journal.begin(connection, self._state)
         with connection.begin():
-            self._recorder.failure(seeder.step, message)
+            self._journal.failure(seeder.step, message)
 
     @property
     def keeps_history(self) -> bool:
         """Whether a failure can be recorded."""
-        return self._records and self._recorder.is_on
+        return self._records and self._journal.is_on
 
     def _warn_once(self) -> None:
         if not self._has_warned:
             self._has_warned = True
-            reason = f"no history is kept, as {self._why_not}" if self._why_not else "the history cannot be read"
+            reason = f"no history is kept, as {self._obstacle}" if self._obstacle else "the history cannot be read"
             self._warn(f"Seeders with once run as if they had never run: {reason}.")

@@ -5,28 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from fastman_tasks.tasks import console, json_report, revisions
+from fastman_tasks.tasks import console, json_report, revisions, rolling_back
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
+from fastman_tasks.tasks.rolling_back import MIGRATE_HELP
 from fastman_tasks.tasks.startup import import_libraries
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
 
 
-#: The flags of ``database.migrate``, which ``migrate.run`` has too.
-MIGRATE_HELP = {
-    "to": "Stop at this revision: its id or its file's name, or a part of either.",
-    "seed": "Run the seeders afterwards.",
-}
-
-
 @changing_task(help=MIGRATE_HELP)
 def migrate(run: Run, to: str | None = None, seed: bool = False) -> None:
     """Apply pending migrations, after a pull or on deploy."""
-    from fastman_tasks import actions
-
-    run(actions.migrate, to=to, seed=seed)
+    rolling_back.migrate(run, to=to, seed=seed)
 
 
 @changing_task(

@@ -9,8 +9,7 @@ from invoke import Exit
 from fastman_tasks.tasks import prompt, revisions, rolling_back, version_files
 from fastman_tasks.tasks.boundary import project_task
 from fastman_tasks.tasks.changing import Run, changing_task
-from fastman_tasks.tasks.database import MIGRATE_HELP
-from fastman_tasks.tasks.rolling_back import ACCEPT_EMPTY
+from fastman_tasks.tasks.rolling_back import ACCEPT_EMPTY, HELP, MIGRATE_HELP
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -21,24 +20,23 @@ _SEED = "Run the seeders afterwards."
 @changing_task(help=MIGRATE_HELP, default=True)
 def run(run: Run, to: str | None = None, seed: bool = False) -> None:
     """Apply the pending migrations; the same as database.migrate."""
-    from fastman_tasks import actions
-
-    run(actions.migrate, to=to, seed=seed)
+    rolling_back.migrate(run, to=to, seed=seed)
 
 
-@changing_task(help=rolling_back.HELP)
+@changing_task(help=HELP)
 def rollback(
     run: Run,
     steps: int | None = None,
     to: str | None = None,
     batch: int | bool | None = None,
+    phantoms: bool = False,
     accept_empty: bool = False,
 ) -> None:
     """Roll back the newest migrations, to undo or change them.
 
     inv migrate.rollback --batch
     """
-    rolling_back.roll_back(run, steps, to=to, batch=batch, accept_empty=accept_empty)
+    rolling_back.roll_back(run, steps, phantoms, accept_empty, to=to, batch=batch)
 
 
 @changing_task(help={"accept-empty": ACCEPT_EMPTY})
@@ -136,8 +134,7 @@ def check(
 @project_task(help={"json": "Print JSON."})
 def heads(project: Project, json: bool = False) -> None:
     """Show the newest migration of each branch, to see whether they need a merge."""
-    found = [each for each in revisions.read(project, json, lambda: project.migrator.status()) if each.step.is_head]
-    revisions.answer(project, "migrate.heads", found, json, lambda: revisions.heads(found))
+    revisions.heads(project, json)
 
 
 @project_task(

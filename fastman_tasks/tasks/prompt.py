@@ -44,7 +44,7 @@ def _ask(risk: Risk, force: bool, json: bool) -> None:
     from fastman_tasks.errors import ConsentMissing
 
     if json or not console.can_ask():
-        reason = "data would be lost" if risk.losses else "the database is protected"
+        reason = risk.reason or ("data would be lost" if risk.losses else "the database is protected")
         enough = f" --force is not enough here: {reason}." if force else ""
         why = "--json never asks for confirmation" if json else "There is no terminal to ask on"
         command = consent_command(risk)

@@ -117,11 +117,16 @@ def lines(found: Sequence[StepResult], after: Callable[[StepResult], str] = lamb
         console.line(text, style=_STYLES[each.state])
 
 
-def heads(found: Sequence[StepResult]) -> None:
-    """Print one line for each migration, which nothing follows."""
-    lines(found)
-    if not found:
-        console.line("No migrations yet.")
+def heads(project: Project, json: bool) -> None:
+    """Print one line for each migration that nothing follows."""
+    found = [each for each in read(project, json, lambda: project.migrator.status()) if each.step.is_head]
+
+    def show() -> None:
+        lines(found)
+        if not found:
+            console.line("No migrations yet.")
+
+    answer(project, "migrate.heads", found, json, show)
 
 
 def history(project: Project, runs: bool, limit: int | None, json: bool) -> None:

@@ -137,6 +137,11 @@ def test_what_it_cannot_carry_is_named(project: Sandbox, postgresql: Server) -> 
     refused = project.run("invoke", "database.dump", code=1)
     assert "the grants on t" in refused.stderr and "was not written" in refused.stderr
     assert not (project.root / "database/schema").exists()
+    # What is kept of a scratch database, and how to go on there, would mislead.
+    project.replace("database/migrations/versions/2_m.py", "GRANT SELECT ON t TO PUBLIC", "nonsense")
+    failed = project.run("invoke", "database.dump", code=1).stderr
+    assert failed.startswith("2_m failed: ") and "\n  Statement: nonsense\n" in failed
+    assert failed.endswith("\nIt was run in a scratch database. Nothing was changed.\n")
 
 
 def test_a_version_table_whose_name_is_quoted(project: Sandbox, postgresql: Server) -> None:

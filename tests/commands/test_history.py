@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from command import Sandbox
-from servers import Server, execute, tables
+from servers import Server, all_tables, execute
 
 USERS = 'op.create_table("users", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String(40)))'
 DOWN = 'op.drop_column("users", "email")'
@@ -51,7 +51,7 @@ def test_who_did_what_and_when(project: Sandbox, request: pytest.FixtureRequest,
     url = prepare(project, request, driver)
     assert states(project) == {"r1": "pending", "r2": "pending"}
     if driver != "sqlite":
-        assert tables(url) == set()
+        assert all_tables(url) == set()
     project.inv("database.migrate", "--to=r1")
     project.inv("database.migrate")
 
@@ -142,7 +142,7 @@ def test_stamped_and_switched_off(project: Sandbox, request: pytest.FixtureReque
     """What is recorded without running is recorded as that; with FASTMAN_HISTORY=off nothing is written."""
     url = prepare(project, request, "sqlite")
     project.inv("database.migrate", env={"FASTMAN_HISTORY": "off"})
-    assert tables(url) == {"alembic_version", "users"}
+    assert all_tables(url) == {"alembic_version", "users"}
     project.inv("migrate.stamp", "r1", "--force")
     project.inv("migrate.stamp", "r2", "--force")
     assert [each[:3] for each in runs(project)] == [

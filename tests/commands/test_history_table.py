@@ -6,7 +6,7 @@ import pytest
 
 from command import Sandbox
 from fastman_tasks.databases.tables import HISTORY_TABLE
-from servers import Server, execute, tables
+from servers import Server, all_tables, execute
 
 HISTORY = f"""op.create_table(
     "{HISTORY_TABLE}", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text)
@@ -46,7 +46,7 @@ def test_nothing_takes_it_for_the_project_s(project: Sandbox, request: pytest.Fi
 
     # Without the users it counts as an empty database, into which a dump is loaded.
     project.inv("migrate.reset", "--force", "--accept-empty")
-    assert tables(url) == {HISTORY_TABLE, "alembic_version"}
+    assert all_tables(url) == {HISTORY_TABLE, "alembic_version"}
     assert "2 migrations loaded from" in project.inv("database.load").stdout
     assert execute(url, f"SELECT here FROM {HISTORY_TABLE}") == [(None,)]
 

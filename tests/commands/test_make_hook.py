@@ -19,7 +19,7 @@ TABLE = 'op.create_table("{0}", sa.Column("id", sa.Integer, primary_key=True))'
 WITHOUT_HOOKS = {
     "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.hooksPath", "GIT_CONFIG_VALUE_0": os.devnull,
 }  # fmt: skip
-TOLD = "1 applied migration has no file here: inv migrate.repair"
+TOLD = "1 phantom migration of another branch is applied; to roll it back: inv migrate.rollback --phantoms"
 
 
 def git(project: Sandbox, *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:

@@ -35,7 +35,7 @@ def shop(project: Sandbox) -> Sandbox:
 
 
 def there(project: Sandbox) -> set[str]:
-    return tables(f"sqlite:///{project.root}/shop.db") - {"alembic_version", "fastman_history"}
+    return tables(f"sqlite:///{project.root}/shop.db") - {"alembic_version"}
 
 
 def test_the_last_run_and_the_one_before(shop: Sandbox) -> None:

@@ -17,6 +17,8 @@ from services import opened
 CREATE = "op.create_table('{0}', sa.Column('id', sa.Integer, primary_key=True))"
 DROP = "op.drop_table('{0}')"
 
+LOCKED_ALIKE = ("postgresql+asyncpg", "mariadb+pymysql")
+
 
 @pytest.fixture(
     params=[
@@ -187,6 +189,12 @@ def test_a_round_trip(shop: tuple[Sandbox, str]) -> None:
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize(
+    "shop",
+    # That the lock holds on every driver is what test_locking.py proves.
+    ["sqlite", "postgresql+psycopg", *(pytest.param(each, marks=pytest.mark.exhaustive) for each in LOCKED_ALIKE)],
+    indirect=True,
+)
 def test_eight_at_once(shop: tuple[Sandbox, str]) -> None:
     """One after the other, each a whole one; who has planned for something else is told so."""
     project, url = shop

@@ -219,7 +219,7 @@ def models(change: str, text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", [each if each in QUICK else pytest.param(each, marks=pytest.mark.thorough) for each in CHANGES]
+    "name", [each if each in QUICK else pytest.param(each, marks=pytest.mark.exhaustive) for each in CHANGES]
 )
 def test_a_change_up_down_and_up(project: Sandbox, name: str) -> None:
     """With rows there, the generated file runs up, down and up again, and afterwards there is no difference."""
@@ -233,10 +233,10 @@ def test_a_change_up_down_and_up(project: Sandbox, name: str) -> None:
         assert f"'{expected}'" in made, made
 
 
-@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
-def test_all_changes_on_a_server(project: Sandbox, request: pytest.FixtureRequest, server: str) -> None:
+@pytest.mark.parametrize("server", [pytest.param("sqlite", marks=pytest.mark.thorough), "postgresql", "mariadb"])
+def test_all_changes(project: Sandbox, request: pytest.FixtureRequest, server: str) -> None:
     """The same with all of them in one migration, each with tables of its own: a walk for each takes its time."""
-    walk = Walk(project, fresh(request, server))
+    walk = Walk(project, f"sqlite:///{project.root / 'app.db'}" if server == "sqlite" else fresh(request, server))
     before = {
         f"models/m{at}.py": own(at, models(name, change.before)) for at, (name, change) in enumerate(CHANGES.items())
     }

@@ -83,7 +83,9 @@ def test_another_port(request: pytest.FixtureRequest, project: Sandbox, driver: 
         assert sum(lock in message for message in real.seen) >= 3
         # A statement without a name, which a pooler wants, newer asyncpg parses to be described and to be executed.
         times = {1, 2} if "asyncpg" in driver else {1}
-        assert sum(b"INSERT INTO users" in message for message in real.seen) in times
+        # The history keeps the text of the seeder.
+        sent = [message for message in real.seen if b"INSERT INTO users" in message and b"class User" not in message]
+        assert len(sent) in times
         assert named.seen == []
     assert "users" not in tables(url)
 

@@ -1,7 +1,8 @@
-"""A whole database as one value: its schema, read in every way there is, and its rows."""
+"""A whole database as one value: its schema, read in every way there is, and its rows; our history is left out."""
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import warnings
 from collections.abc import Iterable, Iterator
@@ -12,19 +13,21 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
+from fastman_alembic import HISTORY_TABLE
+
 _READERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "sqlite": "sqlite"}
 
 _SQLITE_INDEXES = "SELECT name, sql FROM sqlite_master WHERE type = 'index'"
 #: What reflection does not tell of PostgreSQL: validity of indexes and constraints, sequences, types, comments.
 _POSTGRESQL = (
     "SELECT c.relname, c.relkind, i.indisvalid, pg_get_indexdef(c.oid) FROM pg_class c LEFT JOIN pg_index i "
-    "ON i.indexrelid = c.oid WHERE c.relnamespace = 'public'::regnamespace",
+    "ON i.indexrelid = c.oid WHERE c.relnamespace = 'public'::regnamespace AND c.relname !~ '^fastman_history'",
     "SELECT conname, convalidated, pg_get_constraintdef(oid) FROM pg_constraint "
-    "WHERE connamespace = 'public'::regnamespace",
+    "WHERE connamespace = 'public'::regnamespace AND conname !~ '^fastman_history'",
     "SELECT c.relname, a.attname, a.attidentity, a.attgenerated, co.collname, pg_get_expr(d.adbin, d.adrelid) "
     "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped LEFT JOIN "
     "pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum LEFT JOIN pg_collation co ON co.oid = a.attcollation "
-    "WHERE c.relnamespace = 'public'::regnamespace",
+    "WHERE c.relnamespace = 'public'::regnamespace AND c.relname !~ '^fastman_history'",
     "SELECT t.typname, e.enumlabel FROM pg_type t LEFT JOIN pg_enum e ON e.enumtypid = t.oid "
     "WHERE t.typnamespace = 'public'::regnamespace AND t.typtype = 'e'",
 )
@@ -60,7 +63,7 @@ def _schema(connection: sa.Connection) -> dict[str, Any]:
 def _reflected(connection: sa.Connection) -> dict[str, Any]:
     inspector = sa.inspect(connection)
     found: dict[str, Any] = {}
-    for name in (*inspector.get_table_names(), *inspector.get_view_names()):
+    for name in (*_tables(inspector), *inspector.get_view_names()):
         found[name] = {
             "columns": [{**column, "type": repr(column["type"])} for column in inspector.get_columns(name)],
             "primary key": inspector.get_pk_constraint(name),
@@ -83,8 +86,12 @@ def _rows(connection: sa.Connection) -> dict[str, Any]:
     quote = connection.dialect.identifier_preparer.quote
     return {
         name: _sorted(tuple(row) for row in connection.exec_driver_sql(f"SELECT * FROM {quote(name)}"))
-        for name in sa.inspect(connection).get_table_names()
+        for name in _tables(sa.inspect(connection))
     }
+
+
+def _tables(inspector: sa.Inspector) -> list[str]:
+    return [name for name in inspector.get_table_names() if name != HISTORY_TABLE]
 
 
 def _sorted(values: Iterable[Any]) -> list[Any]:
@@ -93,9 +100,10 @@ def _sorted(values: Iterable[Any]) -> list[Any]:
 
 def sqlite_dump(file: Path) -> list[str]:
     """A SQLite file as the statements that would make it, word for word."""
+    history = re.compile(rf'(CREATE TABLE|INSERT INTO) "?{HISTORY_TABLE}\b')
     connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
     try:
-        return list(connection.iterdump())
+        return [each for each in connection.iterdump() if not history.match(each)]
     finally:
         connection.close()
 

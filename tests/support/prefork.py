@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import copy
 import fcntl
 import gc
 import importlib.abc
@@ -26,6 +25,7 @@ import tempfile
 import termios
 import threading
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from types import ModuleType
 from typing import IO
@@ -206,8 +206,8 @@ class _Before(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def _copy_at_once(argument: Argument, memo: dict[int, object]) -> Argument:
     memo[id(argument)] = copied = object.__new__(type(argument))
     for name, value in vars(argument).items():
-        # One that stands for another one has that.
-        vars(copied)[name] = copy.deepcopy(value, memo) if isinstance(value, Argument) else value
+        # One that stands for another one.
+        vars(copied)[name] = deepcopy(value, memo) if isinstance(value, Argument) else value
     return copied
 
 

@@ -7,7 +7,6 @@ import textwrap
 import pytest
 
 from command import Sandbox
-from fastman_tasks.databases.tables import HISTORY_TABLE
 from servers import Server, execute, tables
 
 SQLITE = ["sqlite", "sqlite+aiosqlite"]
@@ -97,5 +96,5 @@ def add_seeder(project: Sandbox, module: str, body: str) -> None:
 def dump(url: str) -> dict[str, list[tuple[object, ...]]]:
     """Every row of every table but our history, which tells of failures too, in order. Sequences are left out: no
     rollback takes their numbers back."""
-    names = sorted(tables(url) - {HISTORY_TABLE})
+    names = sorted(tables(url))
     return {table: sorted(execute(url, f"SELECT * FROM {table}"), key=repr) for table in names}

@@ -22,6 +22,8 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
+from fastman_alembic import HISTORY_TABLE
+
 #: What every role's password is: each character that URLs, .env files and configuration files treat in their own way.
 PASSWORD = "p@ss:w/rd%40#\"' "
 USER = "fastman"
@@ -102,6 +104,11 @@ def execute(url: str | URL, statement: str) -> list[tuple[Any, ...]]:
 
 
 def tables(url: str | URL) -> set[str]:
+    """The names of the tables in the database at ``url``, but for that of our history."""
+    return all_tables(url) - {HISTORY_TABLE}
+
+
+def all_tables(url: str | URL) -> set[str]:
     """The names of the tables in the database at ``url``."""
     with _engine(url) as engine:
         return set(sa.inspect(engine).get_table_names())

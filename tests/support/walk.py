@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 
 from command import Result, Sandbox
 from dumps import dump, sqlite_dump
+from fastman_alembic import HISTORY_TABLE
 from servers import execute
 
 #: Writes a project's files into an empty folder; its second argument is the URL of the database that it is to use.
@@ -270,7 +271,8 @@ def walk(folder: Path, write: Write, urls: tuple[str, str], route: Route) -> Wal
 
 
 def read_everything(project: Sandbox, url: str) -> Any:
-    """All that the database at ``url`` holds, the version table too; a SQLite file is named as ``project`` does it."""
+    """All that the database at ``url`` holds, the version table too, but not our history; a SQLite file is
+    named as ``project`` does it."""
     if make_url(url).get_backend_name() == "sqlite":
         file = project.root / str(make_url(url).database)
         return sqlite_dump(file) if file.exists() else None
@@ -278,7 +280,8 @@ def read_everything(project: Sandbox, url: str) -> Any:
     elsewhere = execute(
         url,
         "SELECT table_schema, table_name FROM information_schema.tables "
-        "WHERE table_schema NOT IN ('public', 'pg_catalog', 'information_schema')",
+        "WHERE table_schema NOT IN ('public', 'pg_catalog', 'information_schema') "
+        f"AND table_name <> '{HISTORY_TABLE}'",
     )
     return dump(url), {names: execute(url, 'SELECT * FROM "{}"."{}"'.format(*names)) for names in elsewhere}
 

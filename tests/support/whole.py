@@ -9,15 +9,19 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import SAWarning
 
+from fastman_alembic import HISTORY_TABLE
 from servers import connected
 
+#: Tables that no model decides.
+OWN = {"alembic_version", HISTORY_TABLE}
 # How a server writes down what the models say in another way; what is compared is without it.
 _CAST = re.compile(r"::[a-z_ ]+(?:\(\d+(?:,\d+)?\))?(?:\[\])?")
 _NOISE = re.compile(r"[\s()\"`]+|_utf8mb4")
 _POSTGRESQL = {
     "types": "SELECT n.nspname, t.typname, array_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_type t "
     "JOIN pg_enum e ON e.enumtypid = t.oid JOIN pg_namespace n ON n.oid = t.typnamespace GROUP BY 1, 2",
-    "sequences": "SELECT schemaname, sequencename, start_value, increment_by FROM pg_sequences",
+    "sequences": "SELECT schemaname, sequencename, start_value, increment_by FROM pg_sequences "
+    "WHERE sequencename <> 'fastman_history_id_seq'",
     "schemas": "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'",
 }
 _SQLITE = "SELECT type, name, sql FROM sqlite_master WHERE type <> 'table' AND sql IS NOT NULL"
@@ -33,7 +37,7 @@ def read(url: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for schema in _schemas(inspector, dialect):
             for table in inspector.get_table_names(schema):
-                if table != "alembic_version":
+                if table not in OWN:
                     found[f"{schema}.{table}"] = _table(inspector, table, schema)
         if dialect == "postgresql":
             for name, query in _POSTGRESQL.items():
@@ -52,7 +56,7 @@ def values(url: str) -> dict[tuple[str, str, str], list[str]]:
         for schema in _schemas(sa.inspect(connection), connection.dialect.name):
             metadata.reflect(connection, schema=schema)
         for table in metadata.tables.values():
-            if table.name == "alembic_version":
+            if table.name in OWN:
                 continue
             for column in table.columns:
                 kind = column.type.compile(connection.dialect)

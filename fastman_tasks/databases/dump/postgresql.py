@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 
 from fastman_tasks.databases.dump import Dump
 from fastman_tasks.databases.dump.order import Part, sort
-from fastman_tasks.databases.dump.postgresql_parts import ALIASES, DEPENDS, LEFT_OUT, OWNED, PARTS, POSITIONS, TABLES
+from fastman_tasks.databases.dump.postgresql_left_out import LEFT_OUT
+from fastman_tasks.databases.dump.postgresql_parts import ALIASES, DEPENDS, OWNED, PARTS, POSITIONS, TABLES
 from fastman_tasks.databases.dump.rows import insert
 from fastman_tasks.databases.verbatim import execute
 

@@ -24,8 +24,9 @@ _COLUMN = f"""concat_ws(' ', quote_ident(a.attname), format_type(a.atttypid, a.a
         END) END)"""
 # From PostgreSQL 18 on, NOT NULL is a constraint, which may have a name of its own.
 _NOT_NULL = "LEFT JOIN pg_constraint o ON o.conrelid = a.attrelid AND o.contype = 'n' AND o.conkey[1] = a.attnum"
-_TABLE = "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-_NAME = "c.oid::regclass::text"
+#: Every table, with its schema; and its name, qualified where it has to be.
+TABLE = "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+NAME = "c.oid::regclass::text"
 # What PostgreSQL has made for a partition because its parent has one.
 _CLONED = """EXISTS (SELECT FROM pg_depend p WHERE p.classid = '{0}'::regclass AND p.objid = {1}
     AND p.deptype IN ('P', 'S'))"""
@@ -57,10 +58,10 @@ PARTS = (
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
         LEFT JOIN pg_type b ON b.oid = t.typbasetype
     WHERE (t.typtype IN ('e', 'd', 'r') OR t.typtype = 'c' AND c.relkind = 'c') AND {own("pg_type", "t.oid")}""",
-    f"""SELECT 'pg_class', c.oid, '', 8, {_NAME}, concat_ws(' ', 'CREATE SEQUENCE', {_NAME}, {_SEQUENCE}), ''
-    FROM {_TABLE} JOIN pg_sequence q ON q.seqrelid = c.oid WHERE {own("pg_class", "c.oid", "'e', 'i'")}""",
-    f"""SELECT 'pg_class', c.oid, '', 10, {_NAME}, concat(
-            CASE WHEN c.relpersistence = 'u' THEN 'CREATE UNLOGGED TABLE ' ELSE 'CREATE TABLE ' END, {_NAME}, ' (',
+    f"""SELECT 'pg_class', c.oid, '', 8, {NAME}, concat_ws(' ', 'CREATE SEQUENCE', {NAME}, {_SEQUENCE}), ''
+    FROM {TABLE} JOIN pg_sequence q ON q.seqrelid = c.oid WHERE {own("pg_class", "c.oid", "'e', 'i'")}""",
+    f"""SELECT 'pg_class', c.oid, '', 10, {NAME}, concat(
+            CASE WHEN c.relpersistence = 'u' THEN 'CREATE UNLOGGED TABLE ' ELSE 'CREATE TABLE ' END, {NAME}, ' (',
             (SELECT string_agg(E'\\n    ' || {_COLUMN}, ',' ORDER BY a.attnum) || E'\\n'
                 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
                     LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum {_NOT_NULL}
@@ -68,13 +69,13 @@ PARTS = (
             (SELECT ' INHERITS (' || string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno) || ')'
                 FROM pg_inherits i WHERE i.inhrelid = c.oid AND NOT c.relispartition),
             ' PARTITION BY ' || pg_get_partkeydef(c.oid),
-            ' WITH (' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(c.reloptions) o) || ')'), {_NAME}
-    FROM {_TABLE} WHERE c.relkind IN ('r', 'p') AND {own("pg_class", "c.oid")}""",
-    f"""SELECT 'pg_class', c.oid, 'columns', CASE c.relkind WHEN 'i' THEN 27 WHEN 'I' THEN 27 ELSE 11 END, {_NAME},
-        concat(CASE WHEN c.relkind IN ('i', 'I') THEN 'ALTER INDEX ' ELSE 'ALTER TABLE ONLY ' END, {_NAME},
+            ' WITH (' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(c.reloptions) o) || ')'), {NAME}
+    FROM {TABLE} WHERE c.relkind IN ('r', 'p') AND {own("pg_class", "c.oid")}""",
+    f"""SELECT 'pg_class', c.oid, 'columns', CASE c.relkind WHEN 'i' THEN 27 WHEN 'I' THEN 27 ELSE 11 END, {NAME},
+        concat(CASE WHEN c.relkind IN ('i', 'I') THEN 'ALTER INDEX ' ELSE 'ALTER TABLE ONLY ' END, {NAME},
             string_agg(concat(' ALTER COLUMN ', CASE WHEN c.relkind IN ('i', 'I') THEN a.attnum::text
-                ELSE quote_ident(a.attname) END, ' SET ', s.what), ',' ORDER BY a.attnum, s.what)), {_NAME}
-    FROM {_TABLE} JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+                ELSE quote_ident(a.attname) END, ' SET ', s.what), ',' ORDER BY a.attnum, s.what)), {NAME}
+    FROM {TABLE} JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
         JOIN pg_type t ON t.oid = a.atttypid CROSS JOIN LATERAL (VALUES
             ('STORAGE ' || CASE WHEN a.attstorage <> t.typstorage AND c.relkind IN ('r', 'p') THEN CASE a.attstorage
                 WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END),
@@ -83,74 +84,74 @@ PARTS = (
         ) s (what)
     WHERE s.what IS NOT NULL AND c.relkind IN ('r', 'p', 'm', 'i', 'I') AND {own("pg_class", "c.oid")}
     GROUP BY c.oid""",
-    f"""SELECT 'pg_class', c.oid, 'replicated', 29, {_NAME}, concat('ALTER TABLE ONLY ', {_NAME}, ' REPLICA IDENTITY ',
+    f"""SELECT 'pg_class', c.oid, 'replicated', 29, {NAME}, concat('ALTER TABLE ONLY ', {NAME}, ' REPLICA IDENTITY ',
         CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' ELSE (
             SELECT 'USING INDEX ' || quote_ident(i.relname) FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
-            WHERE x.indrelid = c.oid AND x.indisreplident) END), {_NAME}
-    FROM {_TABLE} WHERE c.relkind IN ('r', 'p') AND c.relreplident <> 'd' AND {own("pg_class", "c.oid")}""",
+            WHERE x.indrelid = c.oid AND x.indisreplident) END), {NAME}
+    FROM {TABLE} WHERE c.relkind IN ('r', 'p') AND c.relreplident <> 'd' AND {own("pg_class", "c.oid")}""",
     f"""SELECT 'pg_constraint', k.oid, '',
         CASE WHEN k.contype IN ('c', 'n') THEN 21 WHEN k.contype = 'f' THEN 40 ELSE 24 END,
-        concat({_NAME}, ' ', k.conname), concat(
+        concat({NAME}, ' ', k.conname), concat(
             CASE WHEN c.relkind = 'p' AND k.contype IN ('p', 'u', 'x') THEN 'ALTER TABLE ONLY ' ELSE 'ALTER TABLE ' END,
-            {_NAME}, ' ADD CONSTRAINT ', quote_ident(k.conname), ' ', pg_get_constraintdef(k.oid)), {_NAME}
-    FROM pg_constraint k JOIN {_TABLE} ON c.oid = k.conrelid
+            {NAME}, ' ADD CONSTRAINT ', quote_ident(k.conname), ' ', pg_get_constraintdef(k.oid)), {NAME}
+    FROM pg_constraint k JOIN {TABLE} ON c.oid = k.conrelid
     WHERE (k.contype IN ('c', 'f', 'p', 'u', 'x') OR k.contype = 'n' AND NOT k.convalidated)
         AND (k.conislocal OR c.relispartition)
         AND NOT (k.contype = 'f' AND k.conparentid <> 0) AND {own("pg_class", "c.oid")}""",
-    f"""SELECT 'pg_class', c.oid, 'attached', 22, {_NAME}, concat('ALTER TABLE ONLY ', i.inhparent::regclass,
-        ' ATTACH PARTITION ', {_NAME}, ' ', pg_get_expr(c.relpartbound, c.oid)), {_NAME}
-    FROM {_TABLE} JOIN pg_inherits i ON i.inhrelid = c.oid
+    f"""SELECT 'pg_class', c.oid, 'attached', 22, {NAME}, concat('ALTER TABLE ONLY ', i.inhparent::regclass,
+        ' ATTACH PARTITION ', {NAME}, ' ', pg_get_expr(c.relpartbound, c.oid)), {NAME}
+    FROM {TABLE} JOIN pg_inherits i ON i.inhrelid = c.oid
     WHERE c.relispartition AND c.relkind IN ('r', 'p') AND {own("pg_class", "c.oid")}""",
-    f"""SELECT 'pg_class', x.indexrelid, '', 26, x.indexrelid::regclass::text, pg_get_indexdef(x.indexrelid), {_NAME}
-    FROM pg_index x JOIN {_TABLE} ON c.oid = x.indrelid
+    f"""SELECT 'pg_class', x.indexrelid, '', 26, x.indexrelid::regclass::text, pg_get_indexdef(x.indexrelid), {NAME}
+    FROM pg_index x JOIN {TABLE} ON c.oid = x.indrelid
     WHERE c.relkind IN ('r', 'p', 'm') AND {own("pg_class", "c.oid")}
         AND NOT EXISTS (
             SELECT FROM pg_constraint k WHERE k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))""",
     f"""SELECT 'pg_class', x.indexrelid, 'attached', 28, x.indexrelid::regclass::text, concat('ALTER INDEX ',
-        i.inhparent::regclass, ' ATTACH PARTITION ', x.indexrelid::regclass), {_NAME}
-    FROM pg_index x JOIN pg_inherits i ON i.inhrelid = x.indexrelid JOIN {_TABLE} ON c.oid = x.indrelid
+        i.inhparent::regclass, ' ATTACH PARTITION ', x.indexrelid::regclass), {NAME}
+    FROM pg_index x JOIN pg_inherits i ON i.inhrelid = x.indexrelid JOIN {TABLE} ON c.oid = x.indrelid
     WHERE {own("pg_class", "c.oid")}""",
     f"""SELECT 'pg_class', s.objid, 'owned', 29, s.objid::regclass::text, concat('ALTER SEQUENCE ', s.objid::regclass,
-        ' OWNED BY ', {_NAME}, '.', quote_ident(a.attname)), {_NAME}
-    FROM pg_depend s JOIN pg_class q ON q.oid = s.objid AND q.relkind = 'S' JOIN {_TABLE} ON c.oid = s.refobjid
+        ' OWNED BY ', {NAME}, '.', quote_ident(a.attname)), {NAME}
+    FROM pg_depend s JOIN pg_class q ON q.oid = s.objid AND q.relkind = 'S' JOIN {TABLE} ON c.oid = s.refobjid
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = s.refobjsubid
     WHERE s.classid = 'pg_class'::regclass AND s.refclassid = 'pg_class'::regclass AND s.deptype = 'a'
         AND {own("pg_class", "c.oid")}""",
-    f"""SELECT 'pg_class', c.oid, '', 50, {_NAME}, concat(
-            CASE c.relkind WHEN 'v' THEN 'CREATE VIEW ' ELSE 'CREATE MATERIALIZED VIEW ' END, {_NAME},
+    f"""SELECT 'pg_class', c.oid, '', 50, {NAME}, concat(
+            CASE c.relkind WHEN 'v' THEN 'CREATE VIEW ' ELSE 'CREATE MATERIALIZED VIEW ' END, {NAME},
             ' WITH (' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(c.reloptions) o) || ')', E' AS\\n',
-            rtrim(pg_get_viewdef(c.oid), ';'), CASE WHEN NOT c.relispopulated THEN E'\\nWITH NO DATA' END), {_NAME}
-    FROM {_TABLE} WHERE c.relkind IN ('v', 'm') AND {own("pg_class", "c.oid")}""",
+            rtrim(pg_get_viewdef(c.oid), ';'), CASE WHEN NOT c.relispopulated THEN E'\\nWITH NO DATA' END), {NAME}
+    FROM {TABLE} WHERE c.relkind IN ('v', 'm') AND {own("pg_class", "c.oid")}""",
     f"""SELECT 'pg_proc', p.oid, '', 55, p.oid::regprocedure::text, rtrim(pg_get_functiondef(p.oid), E'\\n'), ''
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE p.prokind <> 'a' AND {own("pg_proc", "p.oid", "'e', 'i'")}""",
-    f"""SELECT 'pg_trigger', g.oid, '', 60, concat({_NAME}, ' ', g.tgname), pg_get_triggerdef(g.oid), {_NAME}
-    FROM pg_trigger g JOIN {_TABLE} ON c.oid = g.tgrelid
+    f"""SELECT 'pg_trigger', g.oid, '', 60, concat({NAME}, ' ', g.tgname), pg_get_triggerdef(g.oid), {NAME}
+    FROM pg_trigger g JOIN {TABLE} ON c.oid = g.tgrelid
     WHERE NOT g.tgisinternal AND NOT {_CLONED.format("pg_trigger", "g.oid")} AND {own("pg_class", "c.oid")}""",
-    f"""SELECT 'pg_trigger', g.oid, 'switched', 61, concat({_NAME}, ' ', g.tgname), concat('ALTER TABLE ', {_NAME},
+    f"""SELECT 'pg_trigger', g.oid, 'switched', 61, concat({NAME}, ' ', g.tgname), concat('ALTER TABLE ', {NAME},
         CASE g.tgenabled WHEN 'D' THEN ' DISABLE' WHEN 'A' THEN ' ENABLE ALWAYS' ELSE ' ENABLE REPLICA' END,
-        ' TRIGGER ', quote_ident(g.tgname)), {_NAME}
-    FROM pg_trigger g JOIN {_TABLE} ON c.oid = g.tgrelid
+        ' TRIGGER ', quote_ident(g.tgname)), {NAME}
+    FROM pg_trigger g JOIN {TABLE} ON c.oid = g.tgrelid
     WHERE NOT g.tgisinternal AND g.tgenabled <> 'O' AND {own("pg_class", "c.oid")}""",
-    f"""SELECT 'pg_rewrite', w.oid, '', 60, concat({_NAME}, ' ', w.rulename), rtrim(pg_get_ruledef(w.oid), ';'), {_NAME}
-    FROM pg_rewrite w JOIN {_TABLE} ON c.oid = w.ev_class
+    f"""SELECT 'pg_rewrite', w.oid, '', 60, concat({NAME}, ' ', w.rulename), rtrim(pg_get_ruledef(w.oid), ';'), {NAME}
+    FROM pg_rewrite w JOIN {TABLE} ON c.oid = w.ev_class
     WHERE w.rulename <> '_RETURN' AND {own("pg_class", "c.oid")}""",
-    f"""SELECT 'pg_policy', y.oid, '', 60, concat({_NAME}, ' ', y.polname), concat_ws(' ', 'CREATE POLICY',
-            quote_ident(y.polname), 'ON', {_NAME}, CASE WHEN NOT y.polpermissive THEN 'AS RESTRICTIVE' END, 'FOR',
+    f"""SELECT 'pg_policy', y.oid, '', 60, concat({NAME}, ' ', y.polname), concat_ws(' ', 'CREATE POLICY',
+            quote_ident(y.polname), 'ON', {NAME}, CASE WHEN NOT y.polpermissive THEN 'AS RESTRICTIVE' END, 'FOR',
             CASE y.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
                 ELSE 'ALL' END,
             'TO', (SELECT string_agg(CASE r WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r)) END, ', '
                 ORDER BY pg_get_userbyid(r)) FROM unnest(y.polroles) r),
             'USING (' || pg_get_expr(y.polqual, c.oid) || ')',
-            'WITH CHECK (' || pg_get_expr(y.polwithcheck, c.oid) || ')'), {_NAME}
-    FROM pg_policy y JOIN {_TABLE} ON c.oid = y.polrelid WHERE {own("pg_class", "c.oid")}""",
-    f"""SELECT 'pg_class', c.oid, 'secured', 62, {_NAME}, concat('ALTER TABLE ', {_NAME},
+            'WITH CHECK (' || pg_get_expr(y.polwithcheck, c.oid) || ')'), {NAME}
+    FROM pg_policy y JOIN {TABLE} ON c.oid = y.polrelid WHERE {own("pg_class", "c.oid")}""",
+    f"""SELECT 'pg_class', c.oid, 'secured', 62, {NAME}, concat('ALTER TABLE ', {NAME},
         CASE WHEN c.relrowsecurity THEN ' ENABLE ROW LEVEL SECURITY' END,
         CASE WHEN c.relrowsecurity AND c.relforcerowsecurity THEN ',' END,
-        CASE WHEN c.relforcerowsecurity THEN ' FORCE ROW LEVEL SECURITY' END), {_NAME}
-    FROM {_TABLE} WHERE (c.relrowsecurity OR c.relforcerowsecurity) AND {own("pg_class", "c.oid")}""",
-    f"""SELECT 'pg_statistic_ext', x.oid, '', 60, x.stxname, pg_get_statisticsobjdef(x.oid), {_NAME}
-    FROM pg_statistic_ext x JOIN {_TABLE} ON c.oid = x.stxrelid WHERE {own("pg_statistic_ext", "x.oid")}""",
+        CASE WHEN c.relforcerowsecurity THEN ' FORCE ROW LEVEL SECURITY' END), {NAME}
+    FROM {TABLE} WHERE (c.relrowsecurity OR c.relforcerowsecurity) AND {own("pg_class", "c.oid")}""",
+    f"""SELECT 'pg_statistic_ext', x.oid, '', 60, x.stxname, pg_get_statisticsobjdef(x.oid), {NAME}
+    FROM pg_statistic_ext x JOIN {TABLE} ON c.oid = x.stxrelid WHERE {own("pg_statistic_ext", "x.oid")}""",
     """SELECT 'pg_description', m.objoid, concat(m.classoid, '.', m.objsubid), 70, what, concat('COMMENT ON ', what,
         ' IS ', quote_literal(m.description)), CASE WHEN m.classoid = 'pg_class'::regclass
             THEN m.objoid::regclass::text ELSE '' END
@@ -203,52 +204,26 @@ DEPENDS = """
 
 #: The tables with rows of their own: id, quoted name, name, the quoted columns to insert, those of the primary key, and
 #: whether values for its identity have to be forced.
-TABLES = f"""SELECT c.oid, {_NAME}, {_NAME},
+TABLES = f"""SELECT c.oid, {NAME}, {NAME},
         (SELECT coalesce(array_agg(quote_ident(a.attname)::text ORDER BY a.attnum), '{{}}') FROM pg_attribute a
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''),
         (SELECT array_agg(quote_ident(a.attname)::text ORDER BY array_position(x.indkey, a.attnum)) FROM pg_index x
             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (x.indkey)
             WHERE x.indrelid = c.oid AND x.indisprimary),
         EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attidentity = 'a' AND NOT a.attisdropped)
-    FROM {_TABLE} WHERE c.relkind = 'r' AND {own("pg_class", "c.oid")}"""
+    FROM {TABLE} WHERE c.relkind = 'r' AND {own("pg_class", "c.oid")}"""
 
 #: Sequences that have counted: id, name, an expression for it, the last value, and the id of what has to be there.
 #: That of an identity has a name of its own making.
-POSITIONS = f"""SELECT c.oid, {_NAME}, CASE WHEN i.objid IS NULL THEN quote_literal({_NAME})
+POSITIONS = f"""SELECT c.oid, {NAME}, CASE WHEN i.objid IS NULL THEN quote_literal({NAME})
         ELSE concat('pg_get_serial_sequence(', quote_literal(i.refobjid::regclass::text), ', ',
             quote_literal(a.attname), ')') END,
         pg_sequence_last_value(c.oid), coalesce(i.refobjid, c.oid)
-    FROM {_TABLE} LEFT JOIN pg_depend i ON i.classid = 'pg_class'::regclass AND i.objid = c.oid AND i.deptype = 'i'
+    FROM {TABLE} LEFT JOIN pg_depend i ON i.classid = 'pg_class'::regclass AND i.objid = c.oid AND i.deptype = 'i'
         LEFT JOIN pg_attribute a ON a.attrelid = i.refobjid AND a.attnum = i.refobjsubid
     WHERE CASE c.relkind WHEN 'S' THEN pg_sequence_last_value(c.oid) END IS NOT NULL AND {own("pg_class", "c.oid")}"""
 
 #: Sequences that belong to a table: their id, and its name.
-OWNED = f"""SELECT s.objid, {_NAME} FROM {_TABLE} JOIN pg_depend s ON s.refobjid = c.oid
+OWNED = f"""SELECT s.objid, {NAME} FROM {TABLE} JOIN pg_depend s ON s.refobjid = c.oid
     AND s.refclassid = 'pg_class'::regclass AND s.classid = 'pg_class'::regclass AND s.deptype IN ('a', 'i')
     JOIN pg_class q ON q.oid = s.objid AND q.relkind = 'S'"""
-
-_OTHERS = (
-    *("cast", "operator", "opclass", "opfamily", "conversion", "ts_config", "ts_dict", "ts_parser", "ts_template"),
-    *("event_trigger", "foreign_server", "foreign_data_wrapper", "language", "publication", "transform"),
-)
-#: What there is no statement for: grants, too.
-LEFT_OUT = " UNION ALL ".join(
-    [
-        *(
-            f"""SELECT pg_describe_object('pg_{each}'::regclass, o.oid, 0) FROM pg_{each} o WHERE o.oid >= 16384
-            AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_{each}'::regclass AND e.objid = o.oid
-            AND e.deptype IN ('e', 'i'))"""
-            for each in _OTHERS
-        ),
-        f"SELECT 'the grants on ' || {_NAME} FROM {_TABLE} WHERE c.relacl IS NOT NULL AND {own('pg_class', 'c.oid')}",
-        f"""SELECT DISTINCT 'the grants on columns of ' || {_NAME} FROM {_TABLE}
-        JOIN pg_attribute a ON a.attrelid = c.oid WHERE a.attacl IS NOT NULL AND {own("pg_class", "c.oid")}""",
-        f"""SELECT 'the grants on type ' || t.oid::regtype FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-        WHERE t.typacl IS NOT NULL AND {own("pg_type", "t.oid")}""",
-        f"""SELECT 'the grants on schema ' || quote_ident(n.nspname) FROM pg_namespace n
-        WHERE n.nspacl IS NOT NULL AND n.nspname <> 'public' AND {own("pg_namespace", "n.oid")}""",
-        f"""SELECT 'the grants on ' || p.oid::regprocedure FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-        WHERE p.proacl IS NOT NULL AND {own("pg_proc", "p.oid")}""",
-        "SELECT 'default privileges' FROM pg_default_acl",
-    ]
-)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 
 from sqlalchemy import Connection, text
@@ -22,6 +23,8 @@ _REFERRED = 'SELECT DISTINCT "table" FROM pragma_foreign_key_list(:table)'
 _LITERAL = """CASE WHEN typeof({0}) = 'text' AND instr({0}, char(0)) THEN 'CAST(X''' || hex({0}) || ''' AS TEXT)'
     WHEN typeof({0}) = 'real' AND abs({0}) = 9e999 THEN CASE WHEN {0} < 0 THEN '-9e999' ELSE '9e999' END
     ELSE quote({0}) END"""
+_FULL_TEXT = re.compile(r"\bUSING\s+fts[345]\b", re.IGNORECASE)
+_CONTENT = re.compile(r"\bcontent\s*=\s*('[^']*'|\"[^\"]*\"|[^\s,)]*)", re.IGNORECASE)
 # What a migration may have set, which SQLite itself does not look at.
 _NUMBERS = ("user_version", "application_id")
 _RANKS = {"table": 0, "index": 2, "view": 3, "trigger": 4}
@@ -38,11 +41,16 @@ def read(connection: Connection, without: Collection[str]) -> Dump:
             parts.append(Part((name,), 5, name, (f"PRAGMA {name} = {value}",)))
     depends: list[tuple[object, object]] = []
     left_out = []
-    for kind, name, _, _ in own:
+    for kind, name, _, sql in own:
         if kind != "table":
             continue
-        rows = tuple(_rows(connection, name))
-        if name in virtual:
+        if name in virtual and (rebuild := _rebuild(connection, name, sql)):
+            # Its content is another table's.
+            parts.append(Part(("index of", name), 2, name, (rebuild,)))
+            continue
+        is_own = name not in virtual or _holds_rows(sql)
+        rows = tuple(_rows(connection, name, *(["rowid"] if name in virtual and is_own else [])))
+        if not is_own:
             left_out += [f"the rows of the virtual table {name}"] if rows else []
             continue
         parts.append(Part(("rows", name), 1, name, rows))
@@ -51,10 +59,24 @@ def read(connection: Connection, without: Collection[str]) -> Dump:
     return Dump(tuple(sql for part in sort(parts, depends) for sql in part.statements), tuple(left_out))
 
 
-def _rows(connection: Connection, table: str) -> Iterator[str]:
+def _holds_rows(sql: str) -> bool:
+    """Whether a virtual table keeps what is inserted into it, and tells it again."""
+    return _FULL_TEXT.search(sql) is not None and _CONTENT.search(sql) is None
+
+
+def _rebuild(connection: Connection, name: str, sql: str) -> str | None:
+    """The statement that makes the index of a full text search over another table's rows; None for another table."""
+    content = _CONTENT.search(sql) if _FULL_TEXT.search(sql) else None
+    if content is None or not content[1].strip("'\""):
+        return None
+    quoted = connection.dialect.identifier_preparer.quote_identifier(name)
+    return f"INSERT INTO {quoted} ({quoted}) VALUES ('rebuild')"
+
+
+def _rows(connection: Connection, table: str, *key: str) -> Iterator[str]:
     quote = connection.dialect.identifier_preparer.quote_identifier
-    columns = _names(connection, _COLUMNS, table)
-    key = _names(connection, _KEY, table)
+    columns = [*key, *_names(connection, _COLUMNS, table)]
+    key = key or tuple(_names(connection, _KEY, table))
     literals = ", ".join(_LITERAL.format(quote(column)) for column in columns)
     order = ", ".join(quote(column) for column in key or columns)
     rows = connection.exec_driver_sql(f"SELECT {literals} FROM {quote(table)} ORDER BY {order}")

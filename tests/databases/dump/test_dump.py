@@ -145,10 +145,34 @@ def test_names_with_a_percent_sign_on_asyncpg(postgresql: Server) -> None:
     assert there.run(dump.read).statements == look(url)[1].statements
 
 
-def test_rows_of_a_virtual_table_are_named(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/one.db"
-    make(url, "CREATE VIRTUAL TABLE ft USING fts5(t);\nINSERT INTO ft VALUES ('a')")
-    assert look(url)[1].left_out == ("the rows of the virtual table ft",)
+def test_virtual_tables(tmp_path: Path) -> None:
+    """The rows of a full text search, with their ids; the index over another table's rows is made anew; what cannot be
+    read is named."""
+    one, two = (f"sqlite:///{tmp_path}/{name}.db" for name in ("one", "two"))
+    make(one, FULL_TEXT)
+    found = look(one)[1]
+    assert found.left_out == ("the rows of the virtual table blind",)
+    with connected(two) as connection:
+        dump.load(connection, found.statements)
+        connection.commit()
+    assert look(two)[1].statements == found.statements
+    for url in (one, two):
+        assert execute(url, "SELECT rowid, t FROM ft WHERE ft MATCH 'hello'") == [(7, "hello; there")]
+        assert execute(url, "SELECT rowid FROM over WHERE over MATCH 'dog'") == [(3,)]
+
+
+FULL_TEXT = """
+CREATE VIRTUAL TABLE ft USING fts5(t, u UNINDEXED);
+INSERT INTO ft (rowid, t) VALUES (7, 'hello; there'), (9, 'a
+;
+b');
+CREATE TABLE docs (id INTEGER PRIMARY KEY, body TEXT);
+INSERT INTO docs VALUES (3, 'dog');
+CREATE VIRTUAL TABLE over USING fts5(body, content='docs', content_rowid='id');
+INSERT INTO over (over) VALUES ('rebuild');
+CREATE VIRTUAL TABLE blind USING fts5(t, content='');
+INSERT INTO blind (rowid, t) VALUES (1, 'x')
+"""
 
 
 def test_a_line_of_a_semicolon() -> None:

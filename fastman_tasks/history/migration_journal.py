@@ -10,19 +10,23 @@ from sqlalchemy import Connection
 
 from fastman_tasks.history import entries, outside, source
 from fastman_tasks.history.journal import Journal
+from fastman_tasks.history.kept import KeptFiles
 from fastman_tasks.plans import State, Step
 from fastman_tasks.revisions.graph import RevisionGraph
 from fastman_tasks.settings import Settings
 from fastman_tasks.text import printable, shorten
 
+# A run of more begins with what all branches have, and each file takes a tenth of a millisecond.
+_KEPT = 100
 _ACTIONS = {"apply": "apply", "roll back": "revert"}
 
 
-class Recorder(Journal):
+class MigrationJournal(Journal):
     """Writes what one run of migrations does."""
 
     def __init__(self, settings: Settings, warn: Callable[[str], None]) -> None:
         super().__init__(settings, warn)
+        self._kept = KeptFiles(settings.root)
         # The revisions that are applied as the run begins, in the order in which they came to be.
         self._standing: list[str] = []
 
@@ -34,18 +38,25 @@ class Recorder(Journal):
                 return
             with entries.protected(connection):
                 known = self._open(connection, state)
-                assert self._writer is not None
                 found = outside.find(known, state.heads, graph, partial(entries.sources, connection, state))
                 self._standing = list(known.standing)
+                writer = self._start(connection, state)
                 for each in found:
-                    self._writer.write(self._outside(each, graph))
+                    writer.write(self._outside(each, graph))
                     (self._standing.append if each.action == "mark" else self._standing.remove)(each.revision)
             if not found:
                 self._probe(connection)
 
-    def step(self, step: Step, seconds: float) -> None:
-        """Write that ``step`` was done, within its transaction."""
-        self._write(lambda: self._of(step, _ACTIONS[step.action], seconds, None))
+    def step(self, step: Step, seconds: float, *, postpones_flush: bool = False) -> None:
+        """Write that ``step`` was done, within its transaction, which may ``postpones_flush`` as ``Writer.write``."""
+        row = partial(self._of, step, _ACTIONS[step.action], seconds, None)
+        self._write(row, postpones_flush=postpones_flush)
+
+    def keep(self, step: Step, after: int) -> None:
+        """Keep the file of ``step``, if it was applied, for when its branch is gone. Called after its commit; ``after``
+        is how many steps follow in this run."""
+        if self._settings.history and step.action == "apply" and step.file is not None and after < _KEPT:
+            self._kept.keep(step.id, step.file)
 
     def failure(self, step: Step, message: str) -> None:
         """Write that ``step`` has failed, after its transaction was rolled back."""

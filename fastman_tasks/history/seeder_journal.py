@@ -17,7 +17,7 @@ from fastman_tasks.settings import Settings
 from fastman_tasks.text import printable, shorten
 
 
-class SeederRecorder(Journal):
+class SeederJournal(Journal):
     """Writes what one run of seeders does."""
 
     kind = "seeder"
@@ -37,6 +37,7 @@ class SeederRecorder(Journal):
                     return None
                 with entries.protected(connection):
                     known = self._open(connection, state)
+                self._start(connection, state)
                 self._kept = {each.checksum for each in known.entries if each.kind == self.kind}
                 self._probe(connection)
             connection.commit()

@@ -65,6 +65,7 @@ def test_every_variable_from_every_source_under_every_name(tmp_path: Path, varia
         "FASTMAN_STATEMENT_TIMEOUT": "2m",
         "FASTMAN_PROHIBIT_DESTRUCTIVE": "1",
         "FASTMAN_BACKUP": "on",
+        "FASTMAN_HISTORY": "off",
         "FASTMAN_EXPORT_ENV": "1",
     }.get(variable, "given")
     others = {"DB_CONNECTION": "mysql"} if variable not in {"DATABASE_URL", "DB_CONNECTION"} else {}
@@ -92,6 +93,7 @@ def test_every_variable_from_every_source_under_every_name(tmp_path: Path, varia
             "FASTMAN_STATEMENT_TIMEOUT": settings.statement_timeout == 120,
             "FASTMAN_PROTECTED": settings.protected == {"given"},
             "FASTMAN_BACKUP": settings.backup is True,
+            "FASTMAN_HISTORY": not settings.history,
             "FASTMAN_PROHIBIT_DESTRUCTIVE": settings.prohibit_destructive,
             "FASTMAN_ALEMBIC_NAME": settings.alembic_name == "given",
             "FASTMAN_ALEMBIC_X": settings.alembic_x == ("given",),

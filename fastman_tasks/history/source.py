@@ -16,6 +16,9 @@ def describe(file: Path, root: Path) -> dict[str, Any]:
     """Returns what the history says of a version ``file``: columns and their values."""
     name, folder = str(file), f"{root}/"
     name = name[len(folder) :] if name.startswith(folder) else name
+    if not name.isascii():
+        # Where the locale is ASCII, Python reads names as what no database takes.
+        name = name.encode("utf-8", "backslashreplace").decode()
     try:
         content = read(file)
     except OSError:

@@ -62,12 +62,12 @@ def test_show(blog: tuple[Sandbox, str]) -> None:
     server = {"sqlite": "SQLite 3.", "postgresql": "PostgreSQL 1", "mysql": "MariaDB 1"}[
         url.partition(":")[0].partition("+")[0]
     ]
-    assert server in told and ", 3 tables\n" in told
+    assert server in told and ", 4 tables\n" in told
     # No estimate is shown by SQLite, nor by PostgreSQL before it has made one.
     assert ("inv database.show --counts" in told) != url.startswith("mysql")
     counted = project.inv("database.show", "--counts").stdout.splitlines()
     rows = {line.split()[0]: line.split()[1] for line in counted if line.startswith("  ")}
-    assert rows == {"table": "rows", "alembic_version": "1", "posts": "0", "users": "3"}
+    assert rows == {"table": "rows", "alembic_version": "1", "fastman_history": "2", "posts": "0", "users": "3"}
     found = json.loads(project.inv("database.show", "--counts", "--json").stdout)
     assert found["command"] == "database.show" and found["error"] is None
     [users] = [each for each in found["overview"]["tables"] if each["name"] == "users"]

@@ -301,6 +301,7 @@ def test_status_for_programs(shop: Sandbox) -> None:
                 "sql": [],
                 "findings": [],
                 "note": None,
+                "history": None,
             }
             for name, revision in zip(NAMES, IDS, strict=True)
         ],

@@ -61,12 +61,12 @@ def test_fresh_drops_everything(shop: tuple[Sandbox, str]) -> None:
     project.write("database/seeders/user_seeder.py", SEEDER)
     refused = project.run("invoke", "migrate.fresh", code=5)
     assert "users: 1 row" in refused.stdout and "junk: 0 rows" in refused.stdout
-    assert f"Everything is dropped: 4 tables{'' if is_atomic(url) else '.'}" in refused.stdout
+    assert f"Everything is dropped: 5 tables{'' if is_atomic(url) else '.'}" in refused.stdout
     assert ("Not in one transaction" in refused.stdout) == (not is_atomic(url))
     assert "To go ahead: inv migrate.fresh --force" in refused.stderr
     assert rows(url) == [1, 1]
     told = project.run("invoke", "migrate.fresh", "--force", "--seed").stdout
-    assert "  drop 4 tables ...." in told and "2 migrations applied." in told and "1 seeder ran." in told
+    assert "  drop 5 tables ...." in told and "2 migrations applied." in told and "1 seeder ran." in told
     assert tables(url) == {"users", "pets", "alembic_version"}
     assert rows(url) == [3, 0]
     assert len(project.alembic("current").stdout.splitlines()) == 1

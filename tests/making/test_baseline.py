@@ -106,6 +106,7 @@ def shape(url: str) -> dict[str, object]:
             len(found.get_check_constraints(table)) if engine.name == "postgresql" else None,
         )
         for table in found.get_table_names()
+        if table != "fastman_history"
     }
 
 

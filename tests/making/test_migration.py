@@ -80,7 +80,7 @@ def schema(project: Project) -> Schema:
                 "primary": inspector.get_pk_constraint(table)["constrained_columns"],
             }
             for table in inspector.get_table_names()
-            if table != "alembic_version"
+            if table not in ("alembic_version", "fastman_history")
         }
 
     return project.database.run(read)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from importlib.util import cache_from_source
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,7 +55,9 @@ class Walk:
             assert draft.changes == ()
             return None
         made = draft.file.read_text("utf-8")
-        # The next one need not wait until a new second begins, and has a name of its own.
+        # The next one need not wait until a new second begins, and has a name of its own. What was compiled of this one
+        # would be taken for that of the next one of the same second.
+        Path(cache_from_source(str(draft.file))).unlink(missing_ok=True)
         renamed = draft.file.rename(draft.file.with_name(f"{len(list(draft.file.parent.iterdir()))}.py"))
         os.utime(renamed, (0, 0))
         return made

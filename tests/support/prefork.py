@@ -13,6 +13,7 @@ import gc
 import importlib.abc
 import importlib.machinery
 import json
+import logging
 import os
 import pkgutil
 import runpy
@@ -200,7 +201,8 @@ class _Before(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return self._modules[spec.name]
 
     def exec_module(self, module: ModuleType) -> None:
-        pass
+        # Whether Invoke was called with --debug.
+        self._modules["fastman_tasks.tasks.boundary"]._DEBUG = logging.getLogger("invoke").isEnabledFor(logging.DEBUG)
 
 
 def _copy_at_once(argument: Argument, memo: dict[int, object]) -> Argument:

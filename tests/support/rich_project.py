@@ -48,6 +48,7 @@ class Place:
         self.project.write(".env", f"DATABASE_URL={self.url}")
 
     def look(self) -> tuple[Snapshot, tuple[str, ...]]:
-        """The schema, and the schema and the rows as statements."""
+        """The schema, and the schema and the rows as statements; without our history, which says when that was made."""
+        own = {"fastman_history", "public.fastman_history"}
         with in_transaction(self.url) as connection:
-            return snapshot.read(connection), dump.read(connection).statements
+            return snapshot.read(connection).without(tables=own), dump.read(connection, without=own).statements

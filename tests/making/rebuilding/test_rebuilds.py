@@ -263,7 +263,9 @@ def database(project: Sandbox) -> Iterator[sqlite3.Connection]:
 def contents(project: Sandbox) -> dict[str, Any]:
     """The text of everything but tables word for word; the text of tables but for quotes and spaces; and the rows."""
     with database(project) as connection:
-        made = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql NOT NULL").fetchall()
+        made = connection.execute(
+            "SELECT type, name, sql FROM sqlite_master WHERE sql NOT NULL AND name <> 'fastman_history'"
+        ).fetchall()
         names = [name for type_, name, _ in made if type_ == "table" and name != "alembic_version"]
         return {
             **{name: re.sub(r'[\s"]+', "", sql) if type_ == "table" else sql for type_, name, sql in made},

@@ -11,7 +11,7 @@ from command import Sandbox
 from fastman_tasks import actions
 from fastman_tasks.consent import Risk
 from fastman_tasks.errors import LossGrew
-from servers import Server, execute, tables
+from servers import Server, all_tables, execute, tables
 from services import opened
 
 CREATE = "op.create_table('{0}', sa.Column('id', sa.Integer, primary_key=True))"
@@ -70,7 +70,7 @@ def test_fresh_drops_everything(shop: tuple[Sandbox, str]) -> None:
     assert tables(url) == {"users", "pets", "alembic_version"}
     assert rows(url) == [3, 0]
     assert len(project.alembic("current").stdout.splitlines()) == 1
-    for table in tables(url):
+    for table in all_tables(url):
         execute(url, f"DROP TABLE {table}")
     assert "drop" not in project.run("invoke", "migrate.fresh").stdout
     assert rows(url) == [0, 0]

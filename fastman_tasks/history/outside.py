@@ -38,7 +38,7 @@ def find(history: History, heads: Collection[str], graph: RevisionGraph, sources
     new = [each.id for each in graph.revisions if each.id in applied and each.id not in standing]
     new += [each for each in unknown if each not in standing]
     if history.has_migrations:
-        came = "applied by another tool"
+        came = "applied outside the history"
         new = [each for each in new if each not in skipped(history, applied, graph)]
     else:
         came = "applied before the history began"
@@ -46,7 +46,7 @@ def find(history: History, heads: Collection[str], graph: RevisionGraph, sources
     replaced = squashed.find_replacements(graph) if any(each not in graph for each in gone) else {}
 
     def why(revision: str) -> str:
-        return f"squashed into {replaced[revision].id}" if revision in replaced else "rolled back by another tool"
+        return f"squashed into {replaced[revision].id}" if revision in replaced else "rolled back outside the history"
 
     # The old files may come back with another branch: while what they became is applied, they are.
     gone = [each for each in gone if each not in replaced or replaced[each].id not in applied]

@@ -60,7 +60,7 @@ def _batch(history: History, revision: str) -> int | None:
 
 def _refuse(batch: int, building_on: dict[str, int | None], graph: RevisionGraph, count: int) -> MigrationRefused:
     listed = "".join(
-        f"\n  {graph[each].name}  {'recorded, or applied by another tool' if run is None else f'batch {run}'}"
+        f"\n  {graph[each].name}  {'recorded, or applied outside the history' if run is None else f'batch {run}'}"
         for each, run in building_on.items()
     )
     together = Command("migrate.rollback", flags=(("steps", count),))

@@ -125,7 +125,7 @@ def test_other_tools(project: Sandbox, request: pytest.FixtureRequest, driver: s
     project.alembic("upgrade", "r2")
     project.alembic("downgrade", "r1")
     project.inv("database.migrate")
-    assert runs(project)[:2] == [(2, "unmark", "r2", "rolled back by another tool"), (2, "apply", "r2", None)]
+    assert runs(project)[:2] == [(2, "unmark", "r2", "rolled back outside the history"), (2, "apply", "r2", None)]
 
     # One that is put below what was applied never runs.
     project.add_migration("2_a", "r1a", "r1", "pass", "pass")

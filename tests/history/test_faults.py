@@ -196,7 +196,7 @@ def test_mariadb_killed_before_the_row(project: Sandbox, fresh_url: Callable[[st
     project.inv("database.migrate")
     assert execute(url, f"SELECT name, kind, message FROM {HISTORY_TABLE} ORDER BY id") == [
         ("r01", "migration", None),
-        ("r02", "outside", "applied by another tool"),
+        ("r02", "outside", "applied outside the history"),
         ("r03", "migration", None),
     ]
     project.inv("migrate.status", "--check")

@@ -64,7 +64,7 @@ def test_it_leads_to_what_is_recorded(data: st.DataObject) -> None:
     new = [each.revision for each in found if each.action == "mark"]
     assert len(gone) == len(set(gone)) and set(gone) == before - after
     assert len(new) == len(set(new)) and set(new) == after - before
-    assert all(each.message.endswith("another tool") for each in found) or not before
+    assert all(each.message.endswith("outside the history") for each in found) or not before
     for order in (gone[::-1], new):
         for position, each in enumerate(order):
             assert not set(order[position:]) & set(parents(graph, int(each[1:])))

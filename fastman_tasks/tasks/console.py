@@ -6,6 +6,7 @@ import functools
 import io
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -22,12 +23,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-_NAME_WIDTH = 60
 # Where lines go while stdout is redirected.
 _stdout: ContextVar[TextIO | None] = ContextVar("stdout", default=None)
 # What masks the secrets in a text.
 _redact: ContextVar[Callable[[str], str]] = ContextVar("redact", default=str)
-_YES = ("y", "Y", "yes", "Yes", "YES")
 
 
 @functools.cache
@@ -51,6 +50,11 @@ def _write(text: str, style: str | None = None, end: str = "\n", out: TextIO | N
     else:
         out.write(text + end)
         out.flush()
+
+
+def width() -> int:
+    """Returns how many columns a line can have: those of the terminal, if there is one."""
+    return shutil.get_terminal_size().columns if _out().isatty() else sys.maxsize
 
 
 def line(text: str = "", style: str | None = None) -> None:
@@ -146,7 +150,7 @@ def end_result(took: float | None, word: str) -> None:
 
 
 def _leader(name: str) -> str:
-    return f"  {name} {'.' * max(3, _NAME_WIDTH - len(name))} "
+    return f"  {name} {'.' * max(3, 60 - len(name))} "
 
 
 def duration(seconds: float) -> str:
@@ -199,9 +203,9 @@ def print_json(value: Any) -> None:
 def _redact_all(value: Any) -> Any:
     if isinstance(value, str):
         return _redact.get()(value)
-    if isinstance(value, dict):
-        return {key: _redact_all(each) for key, each in value.items()}
-    return [_redact_all(each) for each in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_redact_all(each) for each in value]
+    return {key: _redact_all(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 def end_process(message: str, value: Any = None) -> NoReturn:
@@ -226,7 +230,7 @@ def can_ask() -> bool:
 def choose(question: str) -> bool | None:
     """Returns whether the user answers yes to ``question``; None if the user cancels (Ctrl-C, Ctrl-D)."""
     answer = ask(f"{question} [y/N]")
-    return None if answer is None else answer in _YES
+    return None if answer is None else answer in ("y", "Y", "yes", "Yes", "YES")
 
 
 def pick(question: str, choices: Sequence[str]) -> int | None:

@@ -97,24 +97,27 @@ def _status(project: Project, found: Sequence[StepResult], shown: Sequence[StepR
     console.line(f"{', '.join(named)}." if found else "No migrations yet.")
 
 
-def past(result: StepResult) -> str:
+def past(result: StepResult) -> list[str]:
     """Returns when ``result`` was applied, in which run, how long it took, and by whom, as far as it is known."""
     entry = result.entry
     if entry is None or entry.at is None:
-        return ""
+        return []
     if entry.action != "apply":
-        return f"  {entry.message}" if entry.message else ""
+        return [entry.message] if entry.message else []
     took = [] if entry.seconds is None else [console.duration(entry.seconds)]
-    return "  " + ", ".join([_time(entry), f"batch {entry.batch}", *took, *filter(None, [entry.by])])
+    return [_time(entry), f"batch {entry.batch}", *took, *filter(None, [entry.by])]
 
 
-def lines(found: Sequence[StepResult], after: Callable[[StepResult], str] = lambda result: "") -> None:
-    """Print one line for each migration: its state, its name, its id, and what ``after`` returns for it."""
-    width = max((len(_name(each)) for each in found), default=0)
+def lines(found: Sequence[StepResult], after: Callable[[StepResult], Sequence[str]] = lambda result: ()) -> None:
+    """Print one line for each migration: its state, its name, its id, and of what ``after`` returns for it the first,
+    and as much more as the terminal has room for."""
+    width, room = max((len(_name(each)) for each in found), default=0), console.width()
     for each in found:
         head = "  (head)" if each.step.is_head else ""
-        text = f"  {each.state:<7}  {_name(each):<{width}}  {each.step.id}{head}{after(each)}"
-        console.line(text, style=_STYLES[each.state])
+        text, more = f"  {each.state:<7}  {_name(each):<{width}}  {each.step.id}{head}", list(after(each))
+        while len(more) > 1 and len(f"{text}  {', '.join(more)}") > room:
+            more.pop()
+        console.line(f"{text}  {', '.join(more)}" if more else text, style=_STYLES[each.state])
 
 
 def heads(project: Project, json: bool) -> None:
@@ -139,10 +142,10 @@ def history(project: Project, runs: bool, limit: int | None, json: bool) -> None
         return _runs(project, limit, json)
     found = read(project, json, lambda: project.migrator.status())[::-1][:limit]
 
-    def after(result: StepResult) -> str:
+    def after(result: StepResult) -> list[str]:
         graph = project.migrator.graph
         parents = graph[result.step.id].parents if result.step.id in graph else ()
-        return f"  after {', '.join(parents)}" if parents else ""
+        return [f"after {', '.join(parents)}"] if parents else []
 
     def show() -> None:
         lines(found, after)

@@ -13,7 +13,6 @@ import venv
 import zipfile
 from email.message import Message
 from email.parser import Parser
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -177,7 +176,7 @@ def test_the_seven_commands_of_an_installed_wheel(installed: Installed) -> None:
     assert [entry["state"] for entry in json.loads(inv("migrate.status", "--json"))["steps"]] == ["pending"]
 
 
-@pytest.mark.skipif(find_spec("alembic.runtime.plugins") is None, reason="Alembic 1.18 is the first to load plug-ins")
+@pytest.mark.thorough
 def test_alembic_finds_the_plug_in_of_an_installed_wheel(installed: Installed) -> None:
     """By the entry point of the wheel; the package itself is not imported for it."""
     code = (

@@ -61,7 +61,7 @@ def test_who_did_what_and_when(project: Sandbox, request: pytest.FixtureRequest,
     assert entry["file"] == "database/migrations/versions/2_email.py" and entry["tool"].startswith("fastman-tasks")
     shown = project.inv("migrate.status").stdout
     assert "batch 2, " in shown and f"{entry['os_user']}@{entry['host']}" in shown
-    narrow = project.terminal("migrate.status", env={"COLUMNS": "60"})
+    narrow = project.terminal("migrate.status", env={"COLUMNS": "48"})
     assert f"{entry['at'][:4]}-" in narrow and "batch" not in narrow
 
     project.inv("migrate.rollback", "--force")

@@ -64,7 +64,7 @@ class Journal:
         if table.exists(connection, state.schema):
             known = History(entries.rows(connection, state))
         else:
-            table.of(state.schema).create(connection)
+            table.create(connection, state.schema)
         batch = self._common.get("batch") or 1 + (connection.scalar(select(func.max(columns.batch))) or 0)
         db_user = connection.scalar(select(func.current_user())) if connection.dialect.name != "sqlite" else None
         self._common = {

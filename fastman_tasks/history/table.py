@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -17,19 +18,24 @@ from sqlalchemy import (
     Table,
     Text,
     inspect,
-)  # fmt: skip
-from sqlalchemy.dialects import mysql
+)
+from sqlalchemy.types import TypeEngine
 
 from fastman_tasks.databases.tables import HISTORY_TABLE
 
-# The text of a version file may be longer than 64 KiB, which is all that MySQL's TEXT holds.
-_LONG = Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
-_AT = DateTime().with_variant(mysql.DATETIME(fsp=3), "mysql", "mariadb")
-
 
 @lru_cache(maxsize=8)
-def of(schema: str | None) -> Table:
-    """Returns the table in ``schema``; None is the connection's own."""
+def of(schema: str | None, *, is_mysql: bool = False) -> Table:
+    """Returns the table in ``schema``, None for the connection's own, with the types that MySQL and MariaDB need if it
+    ``is_mysql``, to be created."""
+    at: TypeEngine[Any] = DateTime()
+    text: TypeEngine[Any] = Text()
+    if is_mysql:
+        # Importing it takes ten milliseconds.
+        from sqlalchemy.dialects import mysql
+
+        # The text of a version file may be longer than 64 KiB, which is all that MySQL's TEXT holds.
+        at, text = mysql.DATETIME(fsp=3), mysql.MEDIUMTEXT()
     return Table(
         HISTORY_TABLE,
         MetaData(),
@@ -39,7 +45,7 @@ def of(schema: str | None) -> Table:
         Column("name", String(255), nullable=False),
         Column("action", String(16), nullable=False),
         Column("batch", Integer, nullable=False),
-        Column("at", _AT, nullable=False),
+        Column("at", at, nullable=False),
         Column("seconds", Float),
         Column("os_user", String(255)),
         Column("host", String(255)),
@@ -52,13 +58,18 @@ def of(schema: str | None) -> Table:
         Column("file", String(1024)),
         Column("message", Text),
         Column("checksum", String(64)),
-        Column("source", _LONG),
+        Column("source", text),
         schema=schema,
         mysql_charset="utf8mb4",
         mysql_engine="InnoDB",
         mariadb_charset="utf8mb4",
         mariadb_engine="InnoDB",
     )
+
+
+def create(connection: Connection, schema: str | None) -> None:
+    """Create it in ``schema``."""
+    of(schema, is_mysql=connection.dialect.name in ("mysql", "mariadb")).create(connection)
 
 
 def exists(connection: Connection, schema: str | None) -> bool:

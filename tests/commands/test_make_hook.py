@@ -15,6 +15,9 @@ import pytest
 from command import Sandbox
 from fastman_tasks.tasks.after_checkout import describe
 
+# Of git and of our own table, not of the libraries' versions.
+pytestmark = pytest.mark.thorough
+
 TABLE = 'op.create_table("{0}", sa.Column("id", sa.Integer, primary_key=True))'
 WITHOUT_HOOKS = {
     "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.hooksPath", "GIT_CONFIG_VALUE_0": os.devnull,

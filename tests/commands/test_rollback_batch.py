@@ -13,6 +13,9 @@ from fastman_tasks.errors import UsageError
 from servers import tables
 from services import opened
 
+# Of git and of our own table, not of the libraries' versions.
+pytestmark = pytest.mark.thorough
+
 
 def add(project: Sandbox, name: str, revision: str, after: str | tuple[str, ...] | None) -> Path:
     up = f'op.create_table("{name[2:]}", sa.Column("id", sa.Integer, primary_key=True))'

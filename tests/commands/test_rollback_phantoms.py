@@ -18,6 +18,9 @@ from fastman_tasks.errors import ConsentMissing, FastmanError, MigrationRefused
 from servers import Server, execute, tables
 from services import opened
 
+# Of git and of our own table, not of the libraries' versions.
+pytestmark = pytest.mark.thorough
+
 VERSIONS = "database/migrations/versions"
 PHANTOMS = ("migrate.rollback", "--phantoms")
 

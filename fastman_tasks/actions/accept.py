@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from fastman_tasks.actions.carry_out import Action, carry_out
 from fastman_tasks.consent import Consent, refuse
-from fastman_tasks.errors import Command, FastmanError
+from fastman_tasks.errors import Command, FastmanError, MigrationRefused
 from fastman_tasks.plans import Observer, Plan, Report, StepResult
 from fastman_tasks.project import Project
 from fastman_tasks.text import pluralize
@@ -32,8 +32,8 @@ def accept(
 ) -> Report:
     """Have the history take the files of ``edited``, which ``find`` returns, for what was applied; nothing runs.
 
-    The difference is in the notes for the question. ``consent`` is always needed. Returns a Report. Raises FastmanError
-    if the history cannot be written.
+    The difference is in the notes for the question. ``consent`` is always needed. Returns a Report. Raises
+    MigrationRefused if a file has changed since it was shown, and FastmanError if the history cannot be written.
     """
 
     def plan() -> Plan:
@@ -48,6 +48,9 @@ def accept(
             shown = zip(plan.steps, ("\n".join(plan.notes), *("" for _ in plan.steps[1:])), strict=True)
             return tuple(StepResult(step, "planned", note=note) for step, note in shown)
         assert plan.state is not None
+        # What was agreed to is what was shown.
+        if _differences(project, find(project)) != plan.notes:
+            raise MigrationRefused("The files, or the history, have changed in the meantime. Run the command again.")
         confirm("accepting")
         journal = MigrationJournal(project.settings, observer.warned)
 

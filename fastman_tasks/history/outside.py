@@ -39,7 +39,8 @@ def find(history: History, heads: Collection[str], graph: RevisionGraph, sources
     new += [each for each in unknown if each not in standing]
     if history.has_migrations:
         came = "applied outside the history"
-        new = [each for each in new if each not in skipped(history, applied, graph)]
+        never_ran = skipped(history, applied, graph)
+        new = [each for each in new if each not in never_ran]
     else:
         came = "applied before the history began"
     gone = [each for each in reversed(standing) if each not in applied and not (uncertain and each not in graph)]

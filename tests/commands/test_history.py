@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from command import Sandbox
+from fastman_tasks.actions.repair import repair
+from fastman_tasks.consent import Risk
+from fastman_tasks.errors import MigrationRefused
 from servers import Server, all_tables, execute
+from services import opened
 
 USERS = 'op.create_table("users", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String(40)))'
 DOWN = 'op.drop_column("users", "email")'
@@ -294,3 +298,18 @@ def test_a_history_that_cannot_be_written(project: Sandbox, request: pytest.Fixt
     refused = project.inv("migrate.repair", "--force", code=1).stderr
     assert "cannot be written: read only" in refused and "Nothing was accepted" in refused
     assert states(project) == {"r1": "edited", "r2": "applied"}
+
+
+def test_what_was_not_shown_is_not_accepted(project: Sandbox, request: pytest.FixtureRequest) -> None:
+    """A file that changes while the question stands is refused, and still edited."""
+    prepare(project, request, "sqlite")
+    project.inv("database.migrate")
+    project.replace("database/migrations/versions/1_users.py", "40", "50")
+
+    def agree(risk: Risk) -> None:
+        assert any("String(50)" in note for note in risk.notes)
+        project.replace("database/migrations/versions/1_users.py", "50", "60")
+
+    with opened(project) as shop, pytest.raises(MigrationRefused, match="in the meantime"):
+        repair(shop, consent=agree)
+    assert states(project)["r1"] == "edited"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import wraps
 from typing import Any
 
 from sqlalchemy import Connection
@@ -41,7 +42,7 @@ def begin(
     """
     if connection.dialect.name == "sqlite":
         if _DEFERRED.fullmatch(statement) and connection.info.get(_WRITES):
-            statement = _IMMEDIATE
+            statement = IMMEDIATE
         elif not _OUTSIDE.match(statement):
             _begin(connection)
     return statement, parameters
@@ -55,6 +56,18 @@ def ensure_begun(connection: Connection) -> None:
         _begin(connection)
 
 
+def begun(connection: Connection, function: Callable[..., None]) -> Callable[..., None]:
+    """Returns ``function``, run in a transaction that has begun on SQLite before it reads anything: while a query's
+    rows are being read, SQLite begins none that writes beside another, and does not wait for it either."""
+
+    @wraps(function)
+    def run(**arguments: Any) -> None:
+        ensure_begun(connection)
+        function(**arguments)
+
+    return run
+
+
 def _begin(connection: Connection) -> None:
     transaction = connection.get_transaction()
     # What was ended by a COMMIT as text is not begun again behind the back of who sent it.
@@ -63,7 +76,7 @@ def _begin(connection: Connection) -> None:
     # Not inside autocommit_block().
     autocommit = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
     if not autocommit and not driver_connection(connection).in_transaction:
-        _execute(connection, _IMMEDIATE if connection.info.get(_WRITES) else "BEGIN")
+        _execute(connection, IMMEDIATE if connection.info.get(_WRITES) else "BEGIN")
     connection.info[_BEGUN] = transaction
 
 
@@ -72,7 +85,7 @@ def begin_implicit(connection: Connection) -> None:
     as a reading one: begin it again where it writes."""
     if connection.info.get(_WRITES) and is_implicit(connection):
         _execute(connection, "COMMIT")
-        _execute(connection, _IMMEDIATE)
+        _execute(connection, IMMEDIATE)
 
 
 def is_implicit(connection: Connection) -> bool:
@@ -108,7 +121,8 @@ def _execute(connection: Connection, statement: str) -> None:
 
 # Where a connection's info has the transaction that was begun last, and whether it is to write.
 _BEGUN, _WRITES = "fastman_tasks.begun", "fastman_tasks.writes"
-_IMMEDIATE = "BEGIN IMMEDIATE"
+#: What begins a transaction that waits its turn.
+IMMEDIATE = "BEGIN IMMEDIATE"
 _DEFERRED = re.compile(r"\s*BEGIN(\s+DEFERRED)?(\s+TRANSACTION)?\s*;?\s*", re.IGNORECASE)
 # What begins a transaction itself, what SQLite ignores or refuses within one, and what would only keep others waiting:
 # a migration's own second connection among them.

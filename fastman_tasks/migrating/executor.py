@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
@@ -15,7 +16,7 @@ from fastman_tasks.consent import require_agreed
 from fastman_tasks.databases import commits
 from fastman_tasks.databases.hooks import created
 from fastman_tasks.databases.timeouts import is_lock_timeout, limiter
-from fastman_tasks.databases.transactions import reading
+from fastman_tasks.databases.transactions import IMMEDIATE, begun, reading
 from fastman_tasks.errors import EnvironmentFailed, FastmanError, LockLost, MigrationFailed, MigrationRefused
 from fastman_tasks.history.migration_journal import MigrationJournal
 from fastman_tasks.migrating import loss_counts, outcome, recording, sent, state
@@ -94,6 +95,9 @@ class Executor:
                 progress.unflushed = progress.unflushed or bool(progress.sent.kept)
                 if pause is None or progress.running is None or progress.sent.kept or not is_lock_timeout(cause):
                     raise self._failure(progress, cause) from cause
+                progress.begins_first = getattr(cause, "statement", None) == IMMEDIATE
+                # A query whose rows it was reading keeps SQLite's file locked.
+                traceback.clear_frames(cause.__traceback__)
                 self._observer.step_retrying(progress.running, pause)
                 self._sleep(pause)
                 now = state.read(self._environment)
@@ -178,6 +182,8 @@ class Executor:
                     )  # fmt: skip
                 elif postpones and context.connection is not None:
                     todo.migration_fn = commits.postpone_flush(context.connection, todo.migration_fn)
+                if again and progress.begins_first and step is left.steps[0] and context.connection is not None:
+                    todo.migration_fn = begun(context.connection, todo.migration_fn)
                 yield todo
                 # Alembic asks for the next step when this one, and its transaction, have finished.
                 progress.running = None

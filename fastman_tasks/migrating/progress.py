@@ -13,7 +13,8 @@ from fastman_tasks.plans import Plan, Step, StepResult
 class Progress:
     """The progress of a run of ``plan``. ``sent`` is what the running step has sent. ``enclosed`` is whether env.py
     runs all migrations in one transaction: then none is applied until the run has finished. ``unflushed`` is whether
-    something was committed that the server may not have on its disk yet."""
+    something was committed that the server may not have on its disk yet. ``begins_first`` is whether the step that is
+    tried again begins its transaction before it reads, on SQLite."""
 
     plan: Plan
     done: list[StepResult] = field(default_factory=list)
@@ -21,6 +22,7 @@ class Progress:
     started: float = 0.0
     enclosed: bool = False
     unflushed: bool = False
+    begins_first: bool = False
     sent: SentStatements = field(default_factory=SentStatements)
 
     def find_lost(self, left: Collection[Step]) -> tuple[StepResult, ...]:

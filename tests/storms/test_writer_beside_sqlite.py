@@ -28,7 +28,8 @@ pytestmark = pytest.mark.thorough
 DRIVERS = ["sqlite", "sqlite+aiosqlite"]
 MODES = ["WAL", "DELETE"]
 CHANGES = """
-for row in op.get_bind().execute(sa.text("SELECT id FROM tags ORDER BY id")):
+rows = op.get_bind().execute(sa.text("SELECT id FROM tags ORDER BY id"))
+for row in rows:
     op.get_bind().execute(sa.text("UPDATE tags SET name = name || '.' WHERE id = :id"), {{"id": row[0]}})
 op.create_table("t{number}", sa.Column("a", sa.Integer))
 """
@@ -172,6 +173,26 @@ def test_a_migration_that_gets_its_turn_later(project: Sandbox) -> None:
         run = Running(project, "database.migrate", env=HURRIED)
         run.read_until("2_changes: a lock was not free; rolled back, retrying in 1 s")
     assert "1 migration applied." in run.finish().stdout
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_migration_that_reads_while_another_process_writes(project: Sandbox, mode: str) -> None:
+    """SQLite does not let it wait while it reads: it gives way, the other one can commit, and the next try waits."""
+    file = shop(project, "sqlite", mode)
+    project.inv("database.migrate", "--to=1a")
+    with closing(sqlite3.connect(file, isolation_level=None, timeout=0.5)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        run = Running(project, "database.migrate")
+        run.read_until("2_changes: a lock was not free; rolled back, retrying in 1 s")
+        other.execute("INSERT INTO noise VALUES (1)")
+        other.execute("COMMIT")
+        other.execute("BEGIN IMMEDIATE")
+        time.sleep(1.5)
+        other.execute("COMMIT")
+    said = run.finish().stdout
+    assert "retrying in 3 s" not in said
+    assert "1 migration applied." in said
+    assert execute(f"sqlite:///{file}", "SELECT name FROM tags") == [("a..",), ("b..",), ("c..",)]
 
 
 @pytest.mark.parametrize("back", [False, True])

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastman_tasks.plans import Observer
 from fastman_tasks.tasks import console
 
 if TYPE_CHECKING:
@@ -16,13 +15,6 @@ if TYPE_CHECKING:
 
 # The actions whose steps are about revisions.
 _OF_REVISIONS = {"apply", "roll back", "stamp", "accept", "rebase", "remove"}
-
-
-class Warnings(Observer):
-    """Prints, beside the JSON, what is wrong and stops nothing."""
-
-    def warned(self, text: str) -> None:
-        console.warn(text)
 
 
 def report_value(

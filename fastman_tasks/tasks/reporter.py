@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fastman_tasks.plans import Observer, Report, Step, StepResult
 from fastman_tasks.tasks import console, json_report, prompt, summary, views
 from fastman_tasks.tasks.startup import import_libraries
+from fastman_tasks.tasks.warnings_only import WarningsOnly
 
 if TYPE_CHECKING:
     from fastman_tasks.project import Project
@@ -47,7 +48,7 @@ def run(
     try:
         # Whatever env.py, a migration or a seeder prints is not part of the JSON, or of the SQL.
         with console.reserve_stdout(json or (pretend and not live)):
-            observer = json_report.Warnings() if json else shown
+            observer = WarningsOnly() if json else shown
             report = action(project, preview=pretend, consent=consent, observer=observer, **options)
     except FastmanError as error:
         if not json:

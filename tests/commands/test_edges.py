@@ -401,7 +401,7 @@ import sys
 
 
 def tell():
-    heavy = [name for name in ("alembic", "sqlalchemy", "mako", "rich") if name in sys.modules]
+    heavy = [name for name in ("alembic", "sqlalchemy", "mako", "rich", "fastman_tasks.plans") if name in sys.modules]
     print("imported:", *heavy, file=sys.stderr)
 
 
@@ -426,7 +426,7 @@ def test_help_for_everything_and_nothing_heavy(shop: Sandbox) -> None:
         options = helped.stdout.partition("Options:")[2]
         assert flags <= set(re.findall(r"^  (?:-\w.*, )?(--[\w-]+)\S* +[A-Z]\w", options, re.MULTILINE)), task
 
-    assert "imported: alembic sqlalchemy mako\n" in shop.inv("migrate.status", anew=True).stderr, (
+    assert "imported: alembic sqlalchemy mako fastman_tasks.plans\n" in shop.inv("migrate.status", anew=True).stderr, (
         "the watch sees nothing"
     )
     watch = WATCH.replace('"alembic", "sqlalchemy", "mako", "rich"', '"alembic", "fastman_tasks.seeding.seeders"')

@@ -7,6 +7,9 @@ import pytest
 from command import Sandbox
 from servers import Server, execute, tables
 
+# The run on the oldest versions has the rooms that this builds on.
+pytestmark = pytest.mark.thorough
+
 PRODUCTION = {"ENVIRONMENT": "production"}
 
 
@@ -57,7 +60,6 @@ DROPS = {
 }
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("up", DROPS)
 def test_what_is_dropped(project: Sandbox, url: str, up: str) -> None:
     """It is listed everywhere; where it is protected, --force is not enough, and the name is."""
@@ -140,7 +142,6 @@ def test_a_new_database(project: Sandbox, url: str) -> None:
     assert "This drops" not in said
 
 
-@pytest.mark.thorough
 def test_on_a_terminal(project: Sandbox, url: str) -> None:
     """The name is asked for; yes is not enough."""
     project.add_migration("2_drop", "2b", "1a", 'op.drop_table("posts")')

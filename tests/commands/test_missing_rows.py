@@ -8,6 +8,9 @@ from command import Sandbox
 from seeds import ASYNC, EVERY, add_seeder, add_shop, dump, new_url
 from servers import execute
 
+# The run on the oldest versions has the rooms that this builds on.
+pytestmark = pytest.mark.thorough
+
 ROLES = """
     class RoleSeeder:
         def run(self, db):

@@ -9,6 +9,9 @@ import pytest
 from command import Sandbox
 from servers import Server, execute, tables
 
+# The run on the oldest versions has the rooms that this builds on.
+pytestmark = pytest.mark.thorough
+
 CREATE = "op.create_table('{0}', sa.Column('id', sa.Integer, primary_key=True))"
 
 

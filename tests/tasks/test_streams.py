@@ -173,8 +173,8 @@ def test_ctrl_c_between_two_steps(project: Sandbox) -> None:
             def step_finished(self, result):
                 os.kill(os.getpid(), signal.SIGINT)
 
-        from fastman_tasks.tasks import json_report
-        json_report.Warnings = Stops
+        from fastman_tasks.tasks import reporter
+        reporter.WarningsOnly = Stops
 
         ns = Collection(database, make, migrate)
         """,

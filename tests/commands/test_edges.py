@@ -431,7 +431,9 @@ def test_help_for_everything_and_nothing_heavy(shop: Sandbox) -> None:
     )
     watch = WATCH.replace('"alembic", "sqlalchemy", "mako", "rich"', '"alembic", "fastman_tasks.seeding.seeders"')
     shop.write("tasks.py", watch + text)
-    assert "imported: alembic fastman_tasks.plans\n" in shop.inv("database.migrate", anew=True).stderr, "what seeds is not wanted here"
+    assert "imported: alembic fastman_tasks.plans\n" in shop.inv("database.migrate", anew=True).stderr, (
+        "what seeds is not wanted here"
+    )
 
 
 def test_an_output_that_cannot_spell_a_name(shop: Sandbox) -> None:

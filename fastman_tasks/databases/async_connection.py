@@ -61,7 +61,15 @@ async def _run(engine: Engine, work: Callable[[Connection], T]) -> T:
     async with AsyncExitStack() as stack:
         with preparing(engine.url):
             connection = await stack.enter_async_context(AsyncEngine(engine).connect())
-        return await connection.run_sync(work)
+        before = asyncio.all_tasks()
+        try:
+            return await connection.run_sync(work)
+        finally:
+            # Of a seeder that has failed, say: they may be using the connection, which is about to be closed.
+            left = asyncio.all_tasks() - before
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
 
 class HeldConnection:

@@ -17,6 +17,9 @@ PATIENCE = 4.0
 # One stop may arrive as several signals: timeout(1) signals the process, and then its group.
 _SAME = 0.2
 _ENDS = (signal.SIGINT, signal.SIGTERM)
+# Seconds until the main thread is woken, and what wakes it: nothing else uses it, and it is ignored otherwise.
+_WAKES = 0.3
+_WAKER = getattr(signal, "SIGURG", None)
 _OVER = 0
 
 
@@ -37,6 +40,8 @@ def interruptible(abandon: Callable[[], None]) -> Iterator[None]:
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
         # Child processes do not inherit a function.
         before[hangup] = signal.signal(hangup, lambda number, frame: None)
+    if _WAKER is not None:
+        before[_WAKER] = signal.signal(_WAKER, lambda number, frame: None)
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     # Python's handlers run between two steps of the main thread; this is written to even while it waits in C.
@@ -69,13 +74,20 @@ def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
 
 def _watch(signals: socket.socket, abandon: Callable[[], None]) -> None:
     first: float | None = None
+    woken = False
     while True:
-        now = time.monotonic()
-        signals.settimeout(None if first is None else max(first + PATIENCE - now, 0.001))
+        patience = PATIENCE if woken else _WAKES
+        signals.settimeout(None if first is None else max(first + patience - time.monotonic(), 0.001))
         try:
             (number,) = signals.recv(1)
         except TimeoutError:
-            break
+            if woken:
+                break
+            woken = True
+            # One that comes just before the main thread begins to wait does not end the waiting.
+            if _WAKER is not None:
+                signal.pthread_kill(threading.main_thread().ident or 0, _WAKER)
+            continue
         if number == _OVER:
             return
         if number in _ENDS:

@@ -104,6 +104,8 @@ def test_a_connection_that_is_lost_at_once(
             assert str(failed.value).endswith(LOST)
 
         database.run(lambda connection: between.fail("cut", b""))
+        # The farewell; it may arrive after the next connection's first message otherwise.
+        assert between.failed.wait(10)
         held = database.hold()
         between.fail("cut", b"SET")
         held.close()

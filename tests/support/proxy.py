@@ -14,6 +14,8 @@ from urllib.parse import urlsplit, urlunsplit
 #: connection; nothing passes any more in either direction, and the connections stay open.
 Failure = Literal["cut", "swallow", "stall"]
 
+_closing = threading.Lock()
+
 
 @dataclass
 class Proxy:
@@ -123,9 +125,11 @@ class Proxy:
 
 
 def _close(end: socket.socket) -> None:
-    with suppress(OSError):
-        end.shutdown(socket.SHUT_RDWR)
-    end.close()
+    # Two threads at once would shut down whatever has got the number of the file that the quicker one has closed.
+    with _closing:
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -49,11 +50,34 @@ def test_a_process_of_a_pool_that_is_terminated_says_nothing(capfd: pytest.Captu
     assert (process.exitcode, capfd.readouterr().err) == (-signal.SIGTERM, "")
 
 
+def test_a_main_thread_that_waits_is_woken() -> None:
+    """Also where the system gives the signal to another thread, or it comes just before the waiting begins."""
+    over = threading.Event()
+    other = threading.Thread(target=over.wait)
+    other.start()
+
+    def interrupt() -> None:
+        signal.pthread_kill(other.ident or 0, signal.SIGINT)
+
+    started = time.monotonic()
+    later = threading.Timer(0.1, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt), interruptible(over.set):
+            later.start()
+            time.sleep(30)
+    finally:
+        over.set()
+        later.join()
+        other.join()
+    assert time.monotonic() - started < 20
+
+
 def test_handlers_are_restored() -> None:
     """Also when the block raises."""
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGURG)
+    before = [signal.getsignal(number) for number in numbers]
     with pytest.raises(KeyboardInterrupt), interruptible(lambda: None):
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)
-    assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert before == [signal.getsignal(number) for number in numbers]
     assert signal.set_wakeup_fd(-1) == -1

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
@@ -66,10 +66,14 @@ async def _run(engine: Engine, work: Callable[[Connection], T]) -> T:
             return await connection.run_sync(work)
         finally:
             # Of a seeder that has failed, say: they may be using the connection, which is about to be closed.
-            left = asyncio.all_tasks() - before
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+            await cancel(asyncio.all_tasks() - before)
+
+
+async def cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel ``tasks``, and wait until they have ended, in whichever way."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class HeldConnection:

@@ -182,7 +182,7 @@ class Executor:
                     )  # fmt: skip
                 elif postpones and context.connection is not None:
                     todo.migration_fn = commits.postpone_flush(context.connection, todo.migration_fn)
-                if again and progress.begins_first and step is left.steps[0] and context.connection is not None:
+                if progress.begins_first and step is left.steps[0] and context.connection is not None:
                     todo.migration_fn = begun(context.connection, todo.migration_fn)
                 yield todo
                 # Alembic asks for the next step when this one, and its transaction, have finished.

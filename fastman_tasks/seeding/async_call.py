@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.util import await_only, greenlet_spawn
 
+from fastman_tasks.databases.async_connection import cancel
 from fastman_tasks.errors import SeederFailed
 from fastman_tasks.sources import describe_error
 
@@ -65,9 +66,7 @@ async def _tasks_ended(seeder: Awaitable[None]) -> None:
         left = asyncio.all_tasks() - before
         # Before they are cancelled: a cancelled task has no line any more.
         names = sorted(map(_named, left))
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await cancel(left)
     finally:
         loop.set_exception_handler(handler)
     if names:

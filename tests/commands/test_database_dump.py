@@ -13,7 +13,7 @@ from processes import Running, wait_for
 from rich_project import BACKENDS, TABLE, Place
 from servers import Server, execute, tables
 
-# The run on the oldest versions has the rooms that this builds on.
+# The parts that this combines have tests on the oldest versions.
 pytestmark = pytest.mark.thorough
 
 # That a migration has inserted, or of an event that begins then.

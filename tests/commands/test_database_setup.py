@@ -18,7 +18,7 @@ from processes import Running
 from proxy import proxy
 from servers import HOST, Server, execute, free_port, tables
 
-# The run on the oldest versions has the rooms that this builds on.
+# The parts that this combines have tests on the oldest versions.
 pytestmark = pytest.mark.thorough
 
 CREATE = "op.create_table('{0}', sa.Column('id', sa.Integer, primary_key=True))"

@@ -17,9 +17,6 @@ from processes import Running
 from servers import Server, execute
 from services import opened
 
-# The run on the oldest versions has the rooms that this builds on.
-pytestmark = pytest.mark.thorough
-
 WAITING = {"FASTMAN_DDL_LOCK_TIMEOUT": "200ms"}
 
 

@@ -22,9 +22,6 @@ from processes import ROUNDS, Running, wait_for
 from servers import Server, execute, tables
 from services import opened
 
-# The run on the oldest versions has the rooms that this builds on.
-pytestmark = pytest.mark.thorough
-
 # Whoever looks while the first is at work has less to do.
 ENDS = (
     r"\n4 migrations applied\.\n",
@@ -89,6 +86,7 @@ def migrate_eight_times_at_once(project: Sandbox, url: str, *urls: str) -> None:
     assert execute(url, "SELECT version_num FROM alembic_version") == [("4d",)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_eight_at_once_on_a_fresh_database(project: Sandbox, fresh_url: FreshUrl, driver: str) -> None:
     """Eight replicas of a deploy: one migrates, the others wait and find nothing to do."""
@@ -98,6 +96,7 @@ def test_eight_at_once_on_a_fresh_database(project: Sandbox, fresh_url: FreshUrl
         migrate_eight_times_at_once(project, fresh_url(driver))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("driver", "template"), [("postgresql+asyncpg", None), ("postgresql+psycopg", "generic")])
 def test_eight_at_once_async_and_foreign(
     project: Sandbox, fresh_url: FreshUrl, alembic_init: Init, driver: str, template: str | None
@@ -113,6 +112,7 @@ def test_eight_at_once_async_and_foreign(
     migrate_eight_times_at_once(project, url)
 
 
+@pytest.mark.thorough
 def test_eight_at_once_by_every_name_of_a_file(project: Sandbox, fresh_url: FreshUrl) -> None:
     """A path, a relative one, a URI, a symbolic and a hard link: it is one database, and one lock."""
     url = fresh_url("sqlite")

@@ -7,7 +7,7 @@ import pytest
 from command import Sandbox
 from servers import Server, execute, tables
 
-# The run on the oldest versions has the rooms that this builds on.
+# The parts that this combines have tests on the oldest versions.
 pytestmark = pytest.mark.thorough
 
 PRODUCTION = {"ENVIRONMENT": "production"}

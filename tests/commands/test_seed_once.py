@@ -17,7 +17,7 @@ from processes import Running
 from seeds import SYNC, add_seeder, add_shop, new_url
 from servers import all_tables, execute
 
-# The run on the oldest versions has the rooms that this builds on.
+# The parts that this combines have tests on the oldest versions.
 pytestmark = pytest.mark.thorough
 
 # A second run would violate the unique name.

@@ -11,7 +11,7 @@ from command import Sandbox
 from seeds import ASYNC, EVERY, add_seeder, add_shop, dump, new_url
 from servers import execute
 
-# The run on the oldest versions has the rooms that this builds on.
+# The parts that this combines have tests on the oldest versions.
 pytestmark = pytest.mark.thorough
 
 GOOD = "class GoodSeeder:\n    def run(self, db):\n        db.add(Role(name='good'))\n"

@@ -12,7 +12,7 @@ from command import Sandbox
 from fastman_tasks.databases import snapshot
 from servers import Server, connected, execute, tables
 
-# The run on the oldest versions has the rooms that this builds on.
+# The parts that this combines have tests on the oldest versions.
 pytestmark = pytest.mark.thorough
 
 USERS = """op.create_table(

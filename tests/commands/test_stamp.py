@@ -9,7 +9,7 @@ import pytest
 from command import Sandbox
 from servers import Server, execute, tables
 
-# The run on the oldest versions has the rooms that this builds on.
+# The parts that this combines have tests on the oldest versions.
 pytestmark = pytest.mark.thorough
 
 CREATE = "op.create_table('{0}', sa.Column('id', sa.Integer, primary_key=True))"

@@ -14,7 +14,7 @@ from fastman_tasks.errors import LossGrew
 from servers import Server, all_tables, execute, tables
 from services import opened
 
-# The run on the oldest versions has the rooms that this builds on.
+# The parts that this combines have tests on the oldest versions.
 pytestmark = pytest.mark.thorough
 
 CREATE = "op.create_table('{0}', sa.Column('id', sa.Integer, primary_key=True))"
